@@ -1,0 +1,33 @@
+//! What we believe: nodes, pods, gangs, queues and the topology, as ids and columns.
+//!
+//! Owner of the state is [`Cluster`]; it changes only by `apply(event)` and by taking and giving back capacity for
+//! decided placements. Strings are interned at the edge. Readers get a [`View`].
+
+pub mod capacity;
+pub mod cause;
+pub mod class;
+pub mod coupling;
+pub mod eligibility;
+pub mod ids;
+pub mod topology;
+
+use capacity::Capacity;
+use class::Classes;
+use coupling::Coupling;
+use eligibility::Eligibility;
+use topology::Topology;
+
+/// Everything that placement reads. Cheap to copy; nothing is cloned per cycle.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Free and allocatable resources by node.
+    pub capacity: &'a Capacity,
+    /// The frozen domain tree.
+    pub topology: &'a Topology,
+    /// Pod classes: requests and constraints.
+    pub classes: &'a Classes,
+    /// Which nodes a constraint allows.
+    pub eligibility: &'a Eligibility,
+    /// Constraints that depend on where other pods are: host ports, pod (anti-)affinity, spread.
+    pub coupling: &'a Coupling,
+}

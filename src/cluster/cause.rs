@@ -1,0 +1,30 @@
+//! Why a node is out of the question for a class: one enum for conditions, events, metrics and the simulator.
+
+use super::ids::{ResourceId, TextId};
+
+/// What excludes a node for a pod. The first one found, in this order, is the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// The node is cordoned.
+    Unschedulable,
+    /// The node is not ready.
+    NotReady,
+    /// A taint that the pod does not tolerate (its key).
+    Taint(TextId),
+    /// The node selector does not match.
+    NodeSelector,
+    /// The required node affinity does not match.
+    NodeAffinity,
+    /// The node lies in a part of the topology that is quarantined, and the gang has a hard rule.
+    Quarantined,
+    /// Too little of a resource is free.
+    Resource(ResourceId),
+    /// A host port is taken.
+    HostPort,
+    /// Required pod affinity is not met.
+    PodAffinity,
+    /// Required pod anti-affinity is violated (either way round).
+    PodAntiAffinity,
+    /// A binding topology spread constraint is violated.
+    TopologySpread,
+}

@@ -1,0 +1,125 @@
+//! What came of it: a placement, or how far the search got and what stood in the way.
+
+use crate::cluster::cause::Cause;
+use crate::cluster::ids::{DomainId, NodeId, PodId, ResourceId};
+use crate::cluster::topology::Tier;
+
+/// The answer of the solver. "Does not fit" is an answer, not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// At least the minimum has a node; [`Placement::shortfall`] speaks for pods beyond it that have none.
+    Placed(Placement),
+    /// Nothing is placed.
+    Short(Shortfall),
+}
+
+/// Nodes for a gang.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Placement {
+    /// One entry per placed pod, in rank order.
+    pub assignments: Vec<Assignment>,
+    /// The innermost domain around all pods of the gang, running ones included.
+    pub domain: Option<DomainId>,
+    /// Its tier.
+    pub tier: Tier,
+    /// The value of each cost term, in the order of [`super::PlacementRules::order`]; smaller is better.
+    pub cost: Vec<i64>,
+    /// Was the best placement proven, or did the budget end the search?
+    pub proof: Proof,
+    /// Why the pods that are missing from `assignments` are missing.
+    pub shortfall: Option<Shortfall>,
+}
+
+/// A pod and its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Assignment {
+    /// The pod.
+    pub pod: PodId,
+    /// The node.
+    pub node: NodeId,
+}
+
+/// How sure an answer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// A bound or an exhausted search proves it.
+    #[default]
+    Proven,
+    /// The budget ended the search after so many steps; a better answer may exist.
+    CutShort {
+        /// Steps taken.
+        steps: u64,
+    },
+}
+
+/// Why there is no placement, or none for all pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shortfall {
+    /// Pods that the gang needs and does not have.
+    pub needed: u32,
+    /// Per tier, lowest first and the whole cluster last: the best domain and how far it goes. Tiers above the
+    /// required one are listed too, since they may be the remedy.
+    pub tiers: Vec<TierFit>,
+    /// Nodes looked at.
+    pub nodes: u32,
+    /// Nodes that cannot take one single pod of the gang, by cause, most frequent first; for a gang of several
+    /// classes those of the class that is hardest to place.
+    pub excluded: Vec<(Cause, u32)>,
+    /// The smallest changes that would make it fit, cheapest first.
+    pub remedies: Vec<Remedy>,
+    /// How sure that is.
+    pub proof: Proof,
+}
+
+/// How far the best domain of a tier goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TierFit {
+    /// The tier; `None` is the whole cluster.
+    pub tier: Option<Tier>,
+    /// The domain that fits most.
+    pub domain: DomainId,
+    /// Pods of the gang that fit there, out of `needed`.
+    pub fits: u32,
+    /// Pods needed there.
+    pub needed: u32,
+    /// Do the gang's hard rules allow this tier?
+    pub allowed: bool,
+}
+
+/// A change that would make the gang fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Free (or add) room for so many more pods in a domain.
+    Free {
+        /// The domain.
+        domain: DomainId,
+        /// Pods' worth of room.
+        pods: u32,
+        /// The resource that is shortest there, if it is one.
+        resource: Option<ResourceId>,
+    },
+    /// Allow a higher tier: the gang fits there now.
+    RaiseTier {
+        /// The lowest tier that fits; the root's tier means no limit.
+        to: Tier,
+        /// Is it the rule of a subgroup (by policy index) rather than the gang's?
+        policy: Option<u32>,
+    },
+    /// Lower the minimum: so many pods fit now.
+    LowerMinimum {
+        /// Pods that fit under the present rules.
+        to: u32,
+    },
+    /// Undo a cause that excludes otherwise fitting nodes (uncordon, tolerate, relabel).
+    Lift {
+        /// The cause.
+        cause: Cause,
+        /// Nodes that it alone excludes.
+        nodes: u32,
+    },
+    /// More pods must exist first: the gang has fewer than its minimum.
+    CreatePods {
+        /// How many are missing.
+        missing: u32,
+    },
+}
