@@ -1,10 +1,19 @@
 //! The network as a frozen tree of domains: dense arrays with constant-time ancestor and lowest-common-domain
 //! look-ups. Built from HyperNodes (or from node labels where there are none), never changed, only rebuilt.
 //!
-//! Domain 0 is the root: the whole cluster, above the highest tier. Nodes are laid out in depth-first order, so that
-//! every domain covers one contiguous run of positions.
+//! Domain 0 is the root: the whole cluster, above the highest tier. Domains are numbered and nodes laid out in
+//! depth-first order, so that every domain covers one contiguous run of positions and its descendants one contiguous
+//! run of ids. Siblings are in natural order of their names (`rack-2` before `rack-10`); a domain's own nodes come
+//! after the domains inside it.
+
+mod ancestry;
+mod freeze;
+mod tree;
+
+pub use tree::Branch;
 
 use super::ids::{DomainId, NodeId};
+use ancestry::Ancestry;
 
 /// Network distance: tier 1 is the closest in most clusters; 0 is allowed.
 pub type Tier = u32;
@@ -12,23 +21,41 @@ pub type Tier = u32;
 /// The frozen tree.
 #[derive(Clone, Debug)]
 pub struct Topology {
+    version: u64,
     names: Vec<Box<str>>,
     tiers: Vec<Tier>,
-    parents: Vec<DomainId>,
     depths: Vec<u32>,
-    children: Vec<Vec<DomainId>>,
+    ancestry: Ancestry,
+    children: Vec<DomainId>,
+    /// Where the children of each domain begin in `children`, and its end.
+    child_starts: Vec<u32>,
     runs: Vec<(u32, u32)>,
     order: Vec<NodeId>,
+    /// By node; `u32::MAX` where there is none.
     positions: Vec<u32>,
     leaf: Vec<DomainId>,
     by_tier: Vec<(Tier, Vec<DomainId>)>,
     tier_names: Vec<(Box<str>, Tier)>,
-    quarantined: Vec<bool>,
 }
 
 impl Topology {
     /// The whole cluster.
     pub const ROOT: DomainId = DomainId(0);
+
+    /// What the root is called; upstream's name for it.
+    pub const ROOT_NAME: &str = "<cluster-top-hypernode>";
+
+    /// Which build this is: ids of domains and positions mean nothing across versions. Set by the owner.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The same tree under another version.
+    #[must_use]
+    pub fn with_version(mut self, version: u64) -> Self {
+        self.version = version;
+        self
+    }
 
     /// Domains, the root included.
     pub fn len(&self) -> usize {
@@ -52,7 +79,7 @@ impl Topology {
 
     /// The domain around this one; the root is its own parent.
     pub fn parent(&self, domain: DomainId) -> DomainId {
-        self.parents[domain.index()]
+        self.ancestry.parent(domain)
     }
 
     /// Steps down from the root.
@@ -62,7 +89,8 @@ impl Topology {
 
     /// The domains directly inside, in the order of their runs.
     pub fn children(&self, domain: DomainId) -> &[DomainId] {
-        &self.children[domain.index()]
+        let at = domain.index();
+        &self.children[self.child_starts[at] as usize..self.child_starts[at + 1] as usize]
     }
 
     /// The run of positions that a domain covers, as `start..end`.
@@ -101,57 +129,43 @@ impl Topology {
         self.tier_names.iter().find(|(n, _)| &**n == name).map(|&(_, tier)| tier)
     }
 
-    /// Is the domain inside (or the same as) the other?
-    pub fn is_within(&self, inner: DomainId, outer: DomainId) -> bool {
-        let (a, b) = (self.run(inner), self.run(outer));
-        self.depth(inner) >= self.depth(outer)
-            && self.ancestor_at_depth(inner, self.depth(outer)) == outer
-            && a.start >= b.start
-            && a.end <= b.end
+    /// Tier names with their tiers, ascending by tier.
+    pub fn tier_names(&self) -> impl Iterator<Item = (&str, Tier)> {
+        self.tier_names.iter().map(|(name, tier)| (&**name, *tier))
     }
 
-    /// The innermost domain that contains both.
+    /// Is the domain inside (or the same as) the other? Constant time.
+    pub fn is_within(&self, inner: DomainId, outer: DomainId) -> bool {
+        self.ancestry.is_within(inner, outer)
+    }
+
+    /// The innermost domain that contains both. Constant time.
     pub fn common(&self, a: DomainId, b: DomainId) -> DomainId {
-        let (mut a, mut b) = (a, b);
-        while self.depth(a) > self.depth(b) {
-            a = self.parent(a);
-        }
-        while self.depth(b) > self.depth(a) {
-            b = self.parent(b);
-        }
-        while a != b {
-            a = self.parent(a);
-            b = self.parent(b);
-        }
-        a
+        self.ancestry.common(a, b)
     }
 
     /// The outermost domain around `domain` (itself included) whose tier does not exceed `tier`; `None` if the domain's
-    /// own tier does already.
+    /// own tier does already. Tiers rise on the way up, so the walk ends at the first that is too high.
     pub fn outermost_within_tier(&self, domain: DomainId, tier: Tier) -> Option<DomainId> {
         let mut found = None;
         let mut at = domain;
-        loop {
-            if self.tier(at) <= tier {
-                found = Some(at);
-            }
+        while self.tier(at) <= tier {
+            found = Some(at);
             if at == Self::ROOT {
-                return found;
+                break;
             }
             at = self.parent(at);
         }
+        found
     }
 
     /// May gangs with a hard rule not use this domain, because its HyperNodes are broken?
-    pub fn is_quarantined(&self, domain: DomainId) -> bool {
-        self.quarantined[domain.index()]
-    }
-
-    fn ancestor_at_depth(&self, domain: DomainId, depth: u32) -> DomainId {
-        let mut at = domain;
-        while self.depth(at) > depth {
-            at = self.parent(at);
-        }
-        at
+    ///
+    /// Always `false`: broken HyperNodes are left out of the tree, so that no reader can mistake one for sound.
+    pub fn is_quarantined(&self, _domain: DomainId) -> bool {
+        false
     }
 }
+
+#[cfg(test)]
+mod tests;
