@@ -1,1 +1,5 @@
-//! simulation
+//! The offline shell: manifests and a scenario in, virtual time, reports out.
+
+pub(crate) mod locate;
+pub mod problem;
+pub mod reader;
