@@ -9,6 +9,8 @@ pub mod class;
 pub mod coupling;
 pub mod eligibility;
 pub mod ids;
+pub mod requests;
+pub mod text;
 pub mod topology;
 
 use capacity::Capacity;

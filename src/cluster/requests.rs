@@ -1,0 +1,250 @@
+//! What a pod takes from a node and what a node has to give, as integers, counted as kube-scheduler counts them.
+//!
+//! The sums follow `PodRequests` of k8s.io/component-helpers and the defaulting of the API server, which a manifest
+//! on disk has not been through. [`Resources`] owns the names; units are those of [`super::capacity`].
+
+use super::capacity::{CPU, FIXED_RESOURCES, PODS};
+use super::ids::ResourceId;
+use crate::api::core::{Container, Node, PodSpec, ResourceRequirements};
+use crate::api::quantity::{Quantity, ResourceList};
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
+
+/// The `pods` of a node that does not say how many it takes: the kubelet's default.
+pub const DEFAULT_PODS_PER_NODE: i64 = 110;
+
+/// Names of resources and their ids; the fixed ones of [`super::capacity`] come first.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    names: IndexSet<Box<str>, FxBuildHasher>,
+}
+
+/// A quantity that cannot be counted with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct RequestError {
+    /// Where it stands, as a path into the object, with the name of the container.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+/// What a node has to give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeAmounts {
+    /// Amount by resource, ascending by resource; one entry each.
+    pub amounts: Vec<(ResourceId, i64)>,
+    /// Quantities that could not be read; they count as 0.
+    pub errors: Vec<RequestError>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Resources { names: FIXED_RESOURCES.iter().map(|&name| name.into()).collect() }
+    }
+}
+
+impl Resources {
+    /// The id of a resource, new or known.
+    pub fn intern(&mut self, name: &str) -> ResourceId {
+        match self.names.get_index_of(name) {
+            Some(index) => ResourceId(index as u32),
+            None => ResourceId(self.names.insert_full(name.into()).0 as u32),
+        }
+    }
+
+    /// The id of a resource that was seen before.
+    pub fn find(&self, name: &str) -> Option<ResourceId> {
+        self.names.get_index_of(name).map(|index| ResourceId(index as u32))
+    }
+
+    /// The name behind an id.
+    pub fn name(&self, id: ResourceId) -> &str {
+        self.names.get_index(id.index()).expect("ids come from intern")
+    }
+
+    /// Resources known, the fixed ones included.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Never: the fixed resources are always there.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// What one pod takes: ascending by resource, values above 0, `pods: 1` among them.
+///
+/// Containers add up. An init container runs before them, together with the sidecars (init containers with
+/// `restartPolicy: Always`) that started earlier, so the largest of these moments counts where it exceeds the sum of
+/// containers and sidecars. Pod-level cpu, memory and huge pages replace what the containers say; overhead comes on
+/// top. A limit stands in for an absent request, per container and resource.
+pub fn pod_requests(
+    spec: &PodSpec,
+    resources: &mut Resources,
+) -> Result<Box<[(ResourceId, i64)]>, RequestError> {
+    let mut total = Amounts::default();
+    for (index, container) in spec.containers.iter().enumerate() {
+        total.add_all(&container_requests(container, "containers", index, resources)?);
+    }
+    let (mut sidecars, mut peak) = (Amounts::default(), Amounts::default());
+    for (index, container) in spec.init_containers.iter().enumerate() {
+        let mut moment = container_requests(container, "initContainers", index, resources)?;
+        if is_sidecar(container) {
+            total.add_all(&moment);
+            sidecars.add_all(&moment);
+            peak.raise_all(&sidecars);
+        } else {
+            moment.add_all(&sidecars);
+            peak.raise_all(&moment);
+        }
+    }
+    total.raise_all(&peak);
+    if let Some(pod_level) = &spec.resources {
+        apply_pod_level(pod_level, &mut total, resources)?;
+    }
+    for (name, quantity) in spec.overhead.iter().flatten() {
+        let resource = resources.intern(name);
+        let amount = amount(resource, quantity, || format!("spec.overhead[{name}]"))?;
+        total.add(resource, amount);
+    }
+    // The number of pods is never a request: every pod is one.
+    total.set(PODS, 1);
+    total.0.retain(|&(_, amount)| amount > 0);
+    total.0.sort_unstable();
+    Ok(total.0.into_boxed_slice())
+}
+
+/// What a node has to give: `status.allocatable`, else `status.capacity`; 110 pods where neither counts them.
+pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
+    let (list, field): (&ResourceList, _) = if node.status.allocatable.is_empty() {
+        (&node.status.capacity, "status.capacity")
+    } else {
+        (&node.status.allocatable, "status.allocatable")
+    };
+    let mut amounts = Amounts::default();
+    let mut errors = Vec::new();
+    for (name, quantity) in list {
+        let resource = resources.intern(name);
+        match amount(resource, quantity, || format!("{field}[{name}]")) {
+            Ok(amount) => amounts.set(resource, amount),
+            Err(error) => {
+                amounts.set(resource, 0);
+                errors.push(error);
+            }
+        }
+    }
+    if amounts.get(PODS).is_none() {
+        amounts.set(PODS, DEFAULT_PODS_PER_NODE);
+    }
+    amounts.0.sort_unstable();
+    NodeAmounts { amounts: amounts.0, errors }
+}
+
+/// Does the init container keep running beside the containers?
+pub(super) fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
+fn container_requests(
+    container: &Container,
+    list: &str,
+    index: usize,
+    resources: &mut Resources,
+) -> Result<Amounts, RequestError> {
+    let ResourceRequirements { requests, limits, .. } = &container.resources;
+    let mut amounts = Amounts(Vec::with_capacity(requests.len().max(limits.len())));
+    let stand_ins = limits.iter().filter(|(name, _)| !requests.contains_key(*name));
+    for (kind, (name, quantity)) in
+        requests.iter().map(|entry| ("requests", entry)).chain(stand_ins.map(|entry| ("limits", entry)))
+    {
+        let resource = resources.intern(name);
+        let amount = amount(resource, quantity, || {
+            format!("spec.{list}[{index}].resources.{kind}[{name}] (container {:?})", container.name)
+        })?;
+        amounts.add(resource, amount);
+    }
+    Ok(amounts)
+}
+
+/// Pod-level requests replace the sum of the containers. An absent one is defaulted as the API server does where a
+/// limit is there: to that sum if a container asks for the resource, else to the limit; for huge pages, which cannot
+/// be overcommitted, always to the limit.
+fn apply_pod_level(
+    pod_level: &ResourceRequirements,
+    total: &mut Amounts,
+    resources: &mut Resources,
+) -> Result<(), RequestError> {
+    for (name, quantity) in pod_level.requests.iter().filter(|(name, _)| counts_at_pod_level(name)) {
+        let resource = resources.intern(name);
+        total.set(resource, amount(resource, quantity, || format!("spec.resources.requests[{name}]"))?);
+    }
+    let absent = pod_level.limits.iter().filter(|(name, _)| !pod_level.requests.contains_key(*name));
+    for (name, quantity) in absent.filter(|(name, _)| counts_at_pod_level(name)) {
+        let resource = resources.intern(name);
+        let limit = amount(resource, quantity, || format!("spec.resources.limits[{name}]"))?;
+        if is_huge_pages(name) || total.get(resource).is_none() {
+            total.set(resource, limit);
+        }
+    }
+    Ok(())
+}
+
+fn counts_at_pod_level(name: &str) -> bool {
+    name == "cpu" || name == "memory" || is_huge_pages(name)
+}
+
+fn is_huge_pages(name: &str) -> bool {
+    name.starts_with("hugepages-")
+}
+
+fn amount(
+    resource: ResourceId,
+    quantity: &Quantity,
+    field: impl Fn() -> String,
+) -> Result<i64, RequestError> {
+    let amount = if resource == CPU { quantity.milli() } else { quantity.value() }
+        .map_err(|error| RequestError { field: field(), problem: error.to_string() })?;
+    if amount < 0 {
+        let problem = format!("{:?} is negative; an amount is 0 or more", quantity.0);
+        return Err(RequestError { field: field(), problem });
+    }
+    Ok(amount)
+}
+
+/// Amount by resource; a handful of entries, so a list beats a map. An entry of 0 is not the same as none.
+#[derive(Debug, Default)]
+struct Amounts(Vec<(ResourceId, i64)>);
+
+impl Amounts {
+    fn get(&self, resource: ResourceId) -> Option<i64> {
+        self.0.iter().find(|entry| entry.0 == resource).map(|entry| entry.1)
+    }
+
+    fn update(&mut self, resource: ResourceId, amount: i64, merge: impl Fn(i64, i64) -> i64) {
+        match self.0.iter_mut().find(|entry| entry.0 == resource) {
+            Some(entry) => entry.1 = merge(entry.1, amount),
+            None => self.0.push((resource, amount)),
+        }
+    }
+
+    fn set(&mut self, resource: ResourceId, amount: i64) {
+        self.update(resource, amount, |_, new| new);
+    }
+
+    fn add(&mut self, resource: ResourceId, amount: i64) {
+        self.update(resource, amount, i64::saturating_add);
+    }
+
+    fn add_all(&mut self, other: &Amounts) {
+        other.0.iter().for_each(|&(resource, amount)| self.add(resource, amount));
+    }
+
+    fn raise_all(&mut self, other: &Amounts) {
+        other.0.iter().for_each(|&(resource, amount)| self.update(resource, amount, i64::max));
+    }
+}
+
+#[cfg(test)]
+mod tests;
