@@ -8,10 +8,20 @@ pub mod cause;
 pub mod class;
 pub mod coupling;
 pub mod eligibility;
+pub mod event;
+pub mod gangs;
 pub mod ids;
+pub mod labels;
+pub mod natural;
+pub mod nodes;
+pub mod pods;
 pub mod requests;
+pub mod state;
 pub mod text;
 pub mod topology;
+
+pub use event::{Event, Marks};
+pub use state::{Cluster, Settings};
 
 use capacity::Capacity;
 use class::Classes;

@@ -11,3 +11,19 @@ pub mod rules;
 pub use outcome::{Assignment, Outcome, Placement, Proof, Remedy, Shortfall, TierFit};
 pub use request::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, TierRule};
 pub use rules::{CostTerm, Packing, PlacementRules};
+
+/// The solver.
+#[derive(Debug, Default)]
+pub struct Placer {}
+
+impl Placer {
+    /// Where the gang goes.
+    pub fn place(
+        &mut self,
+        _view: crate::cluster::View<'_>,
+        _request: &GangRequest,
+        _rules: &PlacementRules,
+    ) -> Outcome {
+        Outcome::Short(Shortfall::default())
+    }
+}

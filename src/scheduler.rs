@@ -1,1 +1,90 @@
-//! scheduler
+//! The cycle: who is next, who may, and what the solver's answers mean for the world.
+//!
+//! [`Scheduler`] owns the [`Cluster`] and the solver's indices. Events go in through [`Scheduler::apply`]; a cycle runs
+//! when something is marked and returns [`Decision`]s. A gang that was refused is tried again only when it changed
+//! itself, when a node gained something that one of its pods could use, or when the topology or a queue changed.
+
+pub mod decision;
+pub mod explain;
+pub mod gang;
+pub mod order;
+pub mod reason;
+pub mod report;
+pub mod status;
+
+mod cycle;
+
+pub use decision::{Decision, GangPlacement, PodPlacement, PodRef};
+pub use reason::Reason;
+pub use report::GangReport;
+
+use crate::cluster::ids::{ClassId, GangId};
+use crate::cluster::{Cluster, Event, Settings};
+use crate::placement::{PlacementRules, Placer};
+use rustc_hash::FxHashMap;
+
+/// The scheduler: what it believes, and what it last answered.
+#[derive(Debug)]
+pub struct Scheduler {
+    cluster: Cluster,
+    placer: Placer,
+    rules: PlacementRules,
+    /// Gangs with pods that wait, and why. Derived: dropping it only makes them be tried again.
+    waiting: FxHashMap<GangId, Wait>,
+}
+
+/// Why pods of a gang wait.
+#[derive(Clone, Debug)]
+struct Wait {
+    reason: Reason,
+    message: String,
+    /// Is the minimum not met (rather than pods beyond it)?
+    below_minimum: bool,
+    /// Classes of the pods that wait: a node that gains room matters if it can take one of them.
+    classes: Vec<ClassId>,
+}
+
+/// What a cycle did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cycle {
+    /// What to do now, in order.
+    pub decisions: Vec<Decision>,
+    /// Gangs that the solver was asked about.
+    pub tried: usize,
+    /// Gangs that got nodes.
+    pub placed: usize,
+}
+
+impl Scheduler {
+    /// A scheduler that has seen nothing yet.
+    pub fn new(settings: Settings, rules: PlacementRules) -> Self {
+        Scheduler {
+            cluster: Cluster::new(settings),
+            placer: Placer::default(),
+            rules,
+            waiting: FxHashMap::default(),
+        }
+    }
+
+    /// Takes in one change.
+    pub fn apply(&mut self, event: Event<'_>) {
+        self.cluster.apply(event);
+    }
+
+    /// Would a cycle have anything to look at?
+    pub fn has_work(&self) -> bool {
+        self.cluster.has_marks()
+    }
+
+    /// What the scheduler believes.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Takes back the promise of a node to a pod (`namespace/name`), where the pod has not been bound.
+    pub fn forget(&mut self, pod: &str) {
+        if let Some(pod) = self.cluster.pods().id(pod) {
+            self.cluster.forget(pod);
+        }
+    }
+}

@@ -83,8 +83,8 @@ impl Capacity {
         }
     }
 
-    /// Adds a node slot (or brings a removed one back) with nothing on it.
-    pub fn add_node(&mut self, node: NodeId) {
+    /// Makes room for a node that is only named so far; pods may hold something there already.
+    pub fn add_slot(&mut self, node: NodeId) {
         let nodes = node.index() + 1;
         if self.present.len() < nodes {
             self.present.resize(nodes, false);
@@ -93,6 +93,11 @@ impl Capacity {
                 column.free.resize(nodes, 0);
             }
         }
+    }
+
+    /// Adds a node (or brings a removed one back). It can hold nothing until told otherwise.
+    pub fn add_node(&mut self, node: NodeId) {
+        self.add_slot(node);
         self.present[node.index()] = true;
         self.touch(node);
     }

@@ -1,0 +1,71 @@
+//! What can happen to the cluster, and what a happening can help.
+//!
+//! [`Event`] is the only way in. [`Marks`] is what the scheduler takes out after a run of events: which gangs changed
+//! themselves, which nodes gained something, whether the topology moved. A refused gang is tried again only when one
+//! of these concerns it.
+
+use super::ids::{GangId, NodeId};
+use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::hyper_node::HyperNode;
+use crate::api::pod_group::PodGroup;
+use crate::api::queue::Queue;
+use std::collections::BTreeSet;
+
+/// One change. An upsert carries the whole object; parts may arrive in any order.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A node is new or changed.
+    Node(&'a Node),
+    /// A node is gone.
+    NodeGone(&'a str),
+    /// A pod (of any scheduler) is new or changed.
+    Pod(&'a Pod),
+    /// A pod is gone.
+    PodGone {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+    /// A PodGroup is new or changed.
+    PodGroup(&'a PodGroup),
+    /// A PodGroup is gone.
+    PodGroupGone {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+    /// A HyperNode is new or changed.
+    HyperNode(&'a HyperNode),
+    /// A HyperNode is gone.
+    HyperNodeGone(&'a str),
+    /// A Queue is new or changed.
+    Queue(&'a Queue),
+    /// A Queue is gone.
+    QueueGone(&'a str),
+    /// A PriorityClass is new or changed.
+    PriorityClass(&'a PriorityClass),
+    /// A PriorityClass is gone.
+    PriorityClassGone(&'a str),
+}
+
+/// What changed since the scheduler last asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Gangs whose pods or PodGroup changed.
+    pub gangs: BTreeSet<GangId>,
+    /// Gangs of which only the status was written: nothing to try, but the status may not be ours.
+    pub statuses: BTreeSet<GangId>,
+    /// Nodes that gained room, or became eligible for somebody.
+    pub gained: BTreeSet<NodeId>,
+    /// Domains, queues or priority classes changed: anything may fit now.
+    pub everything: bool,
+}
+
+impl Marks {
+    /// Is there nothing to do?
+    pub fn is_empty(&self) -> bool {
+        self.gangs.is_empty() && self.statuses.is_empty() && self.gained.is_empty() && !self.everything
+    }
+}

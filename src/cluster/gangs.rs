@@ -1,0 +1,141 @@
+//! Gangs: a PodGroup and its pods, whichever arrives first; or one plain pod that has no PodGroup.
+
+use super::ids::{GangId, PodId};
+use crate::api::pod_group::{PodGroupSpec, PodGroupStatus};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What is kept of a gang.
+#[derive(Clone, Debug)]
+pub struct GangRecord {
+    /// `namespace/name` of the PodGroup, or of the pod.
+    pub key: Arc<str>,
+    /// A PodGroup, or a pod on its own.
+    pub kind: GangKind,
+    /// The PodGroup as last seen; `None` until it arrives, and for plain pods.
+    pub group: Option<Group>,
+    /// Its pods, by id.
+    pub pods: Vec<PodId>,
+    /// When it was first seen, in the order of events; breaks ties of age.
+    pub sequence: u64,
+}
+
+/// What makes a gang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GangKind {
+    /// A `podgroups.scheduling.volcano.sh`.
+    PodGroup,
+    /// A pod of ours that names no PodGroup.
+    Pod,
+}
+
+/// A PodGroup as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its uid.
+    pub uid: Box<str>,
+    /// Its creation time, RFC 3339 in UTC (which sorts as text); empty where the object has none.
+    pub created: Box<str>,
+    /// What is wanted.
+    pub spec: PodGroupSpec,
+    /// What was last written.
+    pub status: PodGroupStatus,
+    /// Does the PodGroup have a controller that recreates pods? The uid of that owner.
+    pub deleting: bool,
+}
+
+impl GangRecord {
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        self.key.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.key.split_once('/').map_or(&*self.key, |(_, name)| name)
+    }
+}
+
+/// All gangs.
+#[derive(Clone, Debug, Default)]
+pub struct Gangs {
+    slots: Vec<Option<GangRecord>>,
+    vacant: Vec<GangId>,
+    by_key: FxHashMap<(GangKind, Arc<str>), GangId>,
+    sequence: u64,
+}
+
+impl Gangs {
+    /// The gang behind a key.
+    pub fn id(&self, kind: GangKind, key: &Arc<str>) -> Option<GangId> {
+        self.by_key.get(&(kind, Arc::clone(key))).copied()
+    }
+
+    /// The gang behind an id.
+    pub fn get(&self, gang: GangId) -> Option<&GangRecord> {
+        self.slots.get(gang.index()).and_then(Option::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, gang: GangId) -> Option<&mut GangRecord> {
+        self.slots.get_mut(gang.index()).and_then(Option::as_mut)
+    }
+
+    pub(super) fn intern(&mut self, kind: GangKind, key: &Arc<str>) -> GangId {
+        if let Some(gang) = self.id(kind, key) {
+            return gang;
+        }
+        self.sequence += 1;
+        let record =
+            GangRecord { key: Arc::clone(key), kind, group: None, pods: Vec::new(), sequence: self.sequence };
+        let gang = match self.vacant.pop() {
+            Some(gang) => {
+                self.slots[gang.index()] = Some(record);
+                gang
+            }
+            None => {
+                self.slots.push(Some(record));
+                GangId(self.slots.len() as u32 - 1)
+            }
+        };
+        self.by_key.insert((kind, Arc::clone(key)), gang);
+        gang
+    }
+
+    pub(super) fn add_pod(&mut self, gang: GangId, pod: PodId) {
+        if let Some(record) = self.get_mut(gang)
+            && let Err(at) = record.pods.binary_search(&pod)
+        {
+            record.pods.insert(at, pod);
+        }
+    }
+
+    pub(super) fn remove_pod(&mut self, gang: GangId, pod: PodId) {
+        if let Some(record) = self.get_mut(gang)
+            && let Ok(at) = record.pods.binary_search(&pod)
+        {
+            record.pods.remove(at);
+        }
+        self.drop_if_empty(gang);
+    }
+
+    /// Forgets a gang that has neither pods nor a PodGroup. Returns whether it did.
+    pub(super) fn drop_if_empty(&mut self, gang: GangId) -> bool {
+        let Some(record) = self.get(gang) else { return false };
+        if !record.pods.is_empty() || record.group.is_some() {
+            return false;
+        }
+        let key = (record.kind, Arc::clone(&record.key));
+        self.by_key.remove(&key);
+        self.slots[gang.index()] = None;
+        self.vacant.push(gang);
+        true
+    }
+
+    /// Gangs by id.
+    pub fn iter(&self) -> impl Iterator<Item = (GangId, &GangRecord)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| slot.as_ref().map(|record| (GangId(index as u32), record)))
+    }
+}

@@ -1,0 +1,149 @@
+//! Pods of every scheduler: what is kept of each, by id and by `namespace/name`.
+
+use super::ids::{ClassId, GangId, NodeId, PodId, TextId};
+use super::labels::LabelSetId;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// What is kept of a pod.
+#[derive(Clone, Debug)]
+pub struct PodRecord {
+    /// `namespace/name`.
+    pub key: Arc<str>,
+    /// Its uid; a pod of the same name with another uid is another pod.
+    pub uid: Box<str>,
+    /// What it asks for.
+    pub class: ClassId,
+    /// Its node: bound, or promised by us ([`PodState::Assumed`]).
+    pub node: Option<NodeId>,
+    /// Where it stands.
+    pub state: PodState,
+    /// Is it being deleted? It holds its node until it is gone.
+    pub deleting: bool,
+    /// Is it held back by a scheduling gate?
+    pub gated: bool,
+    /// The gang it belongs to; `None` for pods of other schedulers.
+    pub gang: Option<GangId>,
+    /// Its priority; `None` where the pod does not say.
+    pub priority: Option<i32>,
+    /// Its labels.
+    pub labels: LabelSetId,
+    /// Its role, from annotation or label `volcano.sh/task-spec`; the empty text for none.
+    pub role: TextId,
+    /// Its index within the role, where annotated.
+    pub task_index: Option<u32>,
+    /// Why we cannot place it, if it asks for something that we do not honour.
+    pub refusal: Option<Box<str>>,
+}
+
+/// Where a pod stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodState {
+    /// No node.
+    Pending,
+    /// Has a node by our decision, not yet by the API server's word.
+    Assumed,
+    /// Has a node, does not run yet.
+    Bound,
+    /// Runs.
+    Running,
+    /// Ended well; holds nothing.
+    Succeeded,
+    /// Failed; holds nothing.
+    Failed,
+}
+
+impl PodRecord {
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        self.key.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        self.key.split_once('/').map_or(&*self.key, |(_, name)| name)
+    }
+
+    /// The node whose capacity the pod uses.
+    pub fn holds(&self) -> Option<NodeId> {
+        match self.state {
+            PodState::Succeeded | PodState::Failed => None,
+            _ => self.node,
+        }
+    }
+
+    /// Does it count as placed for its gang: it has a node, and stays?
+    pub fn is_placed(&self) -> bool {
+        !self.deleting && matches!(self.state, PodState::Assumed | PodState::Bound | PodState::Running)
+    }
+
+    /// Does it want a node?
+    pub fn wants_node(&self) -> bool {
+        !self.deleting && !self.gated && self.state == PodState::Pending
+    }
+}
+
+/// All pods.
+#[derive(Clone, Debug, Default)]
+pub struct Pods {
+    slots: Vec<Option<PodRecord>>,
+    vacant: Vec<PodId>,
+    by_key: FxHashMap<Arc<str>, PodId>,
+}
+
+impl Pods {
+    /// The pod behind a key `namespace/name`.
+    pub fn id(&self, key: &str) -> Option<PodId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// The pod behind an id.
+    pub fn get(&self, pod: PodId) -> Option<&PodRecord> {
+        self.slots.get(pod.index()).and_then(Option::as_ref)
+    }
+
+    pub(super) fn get_mut(&mut self, pod: PodId) -> Option<&mut PodRecord> {
+        self.slots.get_mut(pod.index()).and_then(Option::as_mut)
+    }
+
+    pub(super) fn insert(&mut self, record: PodRecord) -> PodId {
+        let key = Arc::clone(&record.key);
+        let pod = match self.vacant.pop() {
+            Some(pod) => {
+                self.slots[pod.index()] = Some(record);
+                pod
+            }
+            None => {
+                self.slots.push(Some(record));
+                PodId(self.slots.len() as u32 - 1)
+            }
+        };
+        self.by_key.insert(key, pod);
+        pod
+    }
+
+    pub(super) fn remove(&mut self, pod: PodId) -> Option<PodRecord> {
+        let record = self.slots.get_mut(pod.index())?.take()?;
+        self.by_key.remove(&record.key);
+        self.vacant.push(pod);
+        Some(record)
+    }
+
+    /// Pods by id.
+    pub fn iter(&self) -> impl Iterator<Item = (PodId, &PodRecord)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(index, slot)| slot.as_ref().map(|record| (PodId(index as u32), record)))
+    }
+
+    /// Pods known.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Is none known?
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+}

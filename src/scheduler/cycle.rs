@@ -1,0 +1,217 @@
+//! One cycle: which gangs a change could help, each in its turn, and the statuses that follow.
+
+use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
+use super::explain::explain;
+use super::gang::{Hold, Prepared, prepare};
+use super::order::turn;
+use super::reason::Reason;
+use super::report::{counts, minimum};
+use super::status::{Waiting, status};
+use super::{Cycle, Scheduler, Wait};
+use crate::cluster::event::Marks;
+use crate::cluster::gangs::{GangKind, GangRecord};
+use crate::cluster::ids::{ClassId, GangId, NodeId};
+use crate::cluster::topology::Topology;
+use crate::placement::{GangRequest, Outcome, Placement};
+use priority_queue::PriorityQueue;
+use rustc_hash::FxBuildHasher;
+use std::collections::BTreeSet;
+
+impl Scheduler {
+    /// Runs one cycle. `now` is an RFC 3339 time, used for transition times only.
+    pub fn cycle(&mut self, now: &str) -> Cycle {
+        self.cluster.refresh();
+        let marks = self.cluster.take_marks();
+        let (candidates, touched) = self.candidates(&marks);
+        let mut queue: PriorityQueue<GangId, _, FxBuildHasher> = PriorityQueue::with_default_hasher();
+        for gang in candidates {
+            if let Some(record) = self.cluster.gangs().get(gang) {
+                queue.push(gang, turn(&self.cluster, record));
+            }
+        }
+        let mut cycle = Cycle::default();
+        while let Some((gang, _)) = queue.pop() {
+            self.try_gang(gang, &mut cycle);
+        }
+        for gang in touched {
+            self.write_status(gang, now, &mut cycle);
+        }
+        cycle
+    }
+
+    /// Gangs to try, and gangs whose status may differ: those and the ones that changed.
+    fn candidates(&mut self, marks: &Marks) -> (BTreeSet<GangId>, BTreeSet<GangId>) {
+        let mut try_again = marks.gangs.clone();
+        if marks.everything {
+            try_again.extend(self.cluster.gangs().iter().map(|(gang, _)| gang));
+            self.waiting.retain(|gang, _| try_again.contains(gang));
+        }
+        if !marks.gained.is_empty() && !marks.everything {
+            let helped: Vec<GangId> = self
+                .waiting
+                .iter()
+                .filter(|(_, wait)| wait.classes.iter().any(|&class| self.fits_one_of(class, &marks.gained)))
+                .map(|(&gang, _)| gang)
+                .collect();
+            try_again.extend(helped);
+        }
+        let touched = try_again.union(&marks.statuses).copied().collect();
+        (try_again, touched)
+    }
+
+    /// Could one of these nodes take one pod of the class?
+    fn fits_one_of(&self, class: ClassId, nodes: &BTreeSet<NodeId>) -> bool {
+        let view = self.cluster.view();
+        let class = view.classes.get(class);
+        nodes.iter().any(|&node| {
+            view.capacity.is_present(node)
+                && view.eligibility.cause(class.constraint, node).is_none()
+                && class
+                    .requests
+                    .iter()
+                    .all(|&(resource, amount)| view.capacity.free(node, resource) >= amount)
+        })
+    }
+
+    fn try_gang(&mut self, id: GangId, cycle: &mut Cycle) {
+        let Some(gang) = self.cluster.gangs().get(id) else {
+            self.waiting.remove(&id);
+            return;
+        };
+        let request = match prepare(&self.cluster, gang) {
+            Prepared::Idle => {
+                self.waiting.remove(&id);
+                return;
+            }
+            Prepared::Held(hold) => return self.hold(id, hold, cycle),
+            Prepared::Ready(request) => request,
+        };
+        cycle.tried += 1;
+        match self.placer.place(self.cluster.view(), &request, &self.rules) {
+            Outcome::Placed(placement) => {
+                cycle.placed += 1;
+                self.commit(id, &request, &placement, cycle);
+            }
+            Outcome::Short(shortfall) => {
+                let (reason, message) = explain(&self.cluster, &request, &shortfall);
+                self.wait(id, reason, message, true, classes(&request), cycle);
+            }
+        }
+    }
+
+    fn commit(&mut self, id: GangId, request: &GangRequest, placement: &Placement, cycle: &mut Cycle) {
+        for assignment in &placement.assignments {
+            self.cluster.assume(assignment.pod, assignment.node);
+        }
+        if !placement.assignments.is_empty()
+            && let Some(gang) = self.cluster.gangs().get(id)
+        {
+            cycle.decisions.push(Decision::Place(self.gang_placement(gang, placement)));
+        }
+        match &placement.shortfall {
+            Some(shortfall) => {
+                let (reason, message) = explain(&self.cluster, request, shortfall);
+                self.wait(id, reason, message, false, classes(request), cycle);
+            }
+            None => {
+                self.waiting.remove(&id);
+            }
+        }
+    }
+
+    fn gang_placement(&self, gang: &GangRecord, placement: &Placement) -> GangPlacement {
+        let topology = self.cluster.view().topology;
+        let domain = placement.domain.filter(|&domain| domain != Topology::ROOT);
+        let pods = placement.assignments.iter().filter_map(|assignment| {
+            let pod = self.cluster.pods().get(assignment.pod)?;
+            let node = self.cluster.nodes().name(assignment.node).to_owned();
+            Some(PodPlacement { pod: pod_ref(pod), node })
+        });
+        GangPlacement {
+            gang: gang.key.to_string(),
+            is_pod_group: gang.kind == GangKind::PodGroup,
+            pods: pods.collect(),
+            domain: domain.map(|domain| topology.name(domain).to_owned()),
+            tier: domain.map(|domain| topology.tier(domain)),
+        }
+    }
+
+    fn hold(&mut self, id: GangId, hold: Hold, cycle: &mut Cycle) {
+        let below = self.cluster.gangs().get(id).is_some_and(|gang| {
+            let counts = counts(&self.cluster, gang);
+            counts.scheduled() + counts.assumed < minimum(gang).max(1)
+        });
+        self.wait(id, hold.reason, hold.message, below, Vec::new(), cycle);
+    }
+
+    /// Notes why a gang waits, and says so where the answer is new.
+    fn wait(
+        &mut self,
+        id: GangId,
+        reason: Reason,
+        message: String,
+        below_minimum: bool,
+        classes: Vec<ClassId>,
+        cycle: &mut Cycle,
+    ) {
+        let before = self.waiting.get(&id);
+        let news = before.is_none_or(|before| before.reason != reason || before.message != message);
+        if news && let Some(gang) = self.cluster.gangs().get(id) {
+            let waiting: Vec<PodRef> = gang
+                .pods
+                .iter()
+                .filter_map(|&pod| self.cluster.pods().get(pod))
+                .filter(|pod| pod.wants_node())
+                .map(pod_ref)
+                .collect();
+            if gang.group.is_some() {
+                cycle.decisions.push(Decision::Event {
+                    kind: "PodGroup",
+                    namespace: gang.namespace().to_owned(),
+                    name: gang.name().to_owned(),
+                    type_: "Warning",
+                    reason: "Unschedulable",
+                    message: message.clone(),
+                });
+            }
+            if !waiting.is_empty() {
+                cycle.decisions.push(Decision::Unschedulable { pods: waiting, message: message.clone() });
+            }
+        }
+        self.waiting.insert(id, Wait { reason, message, below_minimum, classes });
+    }
+
+    fn write_status(&self, id: GangId, now: &str, cycle: &mut Cycle) {
+        let Some(gang) = self.cluster.gangs().get(id) else { return };
+        let Some(group) = &gang.group else { return };
+        let wait = self.waiting.get(&id);
+        let waiting = wait
+            .filter(|wait| wait.below_minimum)
+            .map(|wait| Waiting { reason: wait.reason, message: &wait.message });
+        let extra = wait.filter(|wait| !wait.below_minimum).map(|wait| wait.message.as_str());
+        let admitted = self.cluster.queue(&group.spec.queue).is_some_and(|queue| queue.open);
+        let counts = counts(&self.cluster, gang);
+        let status = status(minimum(gang), &counts, waiting.as_ref(), extra, admitted, &group.status, now);
+        if status != group.status {
+            cycle.decisions.push(Decision::GroupStatus {
+                namespace: gang.namespace().to_owned(),
+                name: gang.name().to_owned(),
+                status,
+            });
+        }
+    }
+}
+
+/// Classes of the pods that want a node.
+fn classes(request: &GangRequest) -> Vec<ClassId> {
+    let classes: BTreeSet<ClassId> = request
+        .subgroups
+        .iter()
+        .flat_map(|subgroup| subgroup.members.iter().map(|member| member.class))
+        .collect();
+    classes.into_iter().collect()
+}
+
+fn pod_ref(pod: &crate::cluster::pods::PodRecord) -> PodRef {
+    PodRef { namespace: pod.namespace().to_owned(), name: pod.name().to_owned(), uid: pod.uid.to_string() }
+}

@@ -1,0 +1,76 @@
+//! What the scheduler wants done, as values. A shell (live or simulated) carries it out and reports back by events.
+
+use crate::api::pod_group::PodGroupStatus;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Bind these pods, all of them. Their capacity is taken already.
+    Place(GangPlacement),
+    /// Write this status; it differs from what was last seen.
+    GroupStatus {
+        /// The PodGroup's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The whole status.
+        status: PodGroupStatus,
+    },
+    /// Set `PodScheduled` of these pods to False, reason `Unschedulable`, so that autoscalers see them.
+    Unschedulable {
+        /// The pods.
+        pods: Vec<PodRef>,
+        /// The sentence.
+        message: String,
+    },
+    /// Report on an object; an event with the same object and reason is updated, not repeated.
+    Event {
+        /// `PodGroup` or `Pod`.
+        kind: &'static str,
+        /// The object's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// `Warning` or `Normal`.
+        type_: &'static str,
+        /// `Unschedulable` or `Scheduled`.
+        reason: &'static str,
+        /// The sentence.
+        message: String,
+    },
+}
+
+/// Nodes for the pods of a gang.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GangPlacement {
+    /// The gang: `namespace/name` of the PodGroup, or of the pod where it stands for itself.
+    pub gang: String,
+    /// Is it a PodGroup?
+    pub is_pod_group: bool,
+    /// Pods and nodes, in rank order.
+    pub pods: Vec<PodPlacement>,
+    /// The innermost HyperNode around the gang; `None` for the whole cluster.
+    pub domain: Option<String>,
+    /// Its tier.
+    pub tier: Option<u32>,
+}
+
+/// A pod and its node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodPlacement {
+    /// The pod.
+    pub pod: PodRef,
+    /// The node's name.
+    pub node: String,
+}
+
+/// A pod, exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}

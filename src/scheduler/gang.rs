@@ -1,0 +1,351 @@
+//! From a PodGroup and its pods to what the solver is asked: subgroups, minima, tier rules, ranks.
+//!
+//! A gang that cannot be asked about (a missing queue, an unknown tier, too few pods) is held with a reason that names
+//! the field and the remedy. Hard rules fail closed: what cannot be understood holds the gang, never frees it.
+//! Semantics: volcano `pkg/scheduler/api/job_info.go`, `sub_job_info.go`, `plugins/gang`.
+
+use super::reason::Reason;
+use crate::api::pod_group::{NetworkTopology, PodGroupSpec, TopologyMode};
+use crate::cluster::Cluster;
+use crate::cluster::gangs::{GangKind, GangRecord};
+use crate::cluster::ids::PodId;
+use crate::cluster::natural;
+use crate::cluster::pods::{PodRecord, PodState};
+use crate::cluster::topology::{Tier, Topology};
+use crate::placement::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, TierRule};
+use std::collections::BTreeMap;
+
+/// A gang, ready to be placed or held.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    /// No pod wants a node.
+    Idle,
+    /// Ask the solver.
+    Ready(GangRequest),
+    /// Do not ask: this stands in the way.
+    Held(Hold),
+}
+
+/// Why a gang is not even tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// The code.
+    pub reason: Reason,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// Turns a gang into a question for the solver.
+pub fn prepare(cluster: &Cluster, gang: &GangRecord) -> Prepared {
+    let pods: Vec<(PodId, &PodRecord)> =
+        gang.pods.iter().filter_map(|&id| cluster.pods().get(id).map(|pod| (id, pod))).collect();
+    if !pods.iter().any(|(_, pod)| pod.state == PodState::Pending && !pod.deleting) {
+        return Prepared::Idle;
+    }
+    match request(cluster, gang, &pods) {
+        Ok(request) if request.pending() == 0 => Prepared::Idle,
+        Ok(request) => Prepared::Ready(request),
+        Err(hold) => Prepared::Held(hold),
+    }
+}
+
+fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -> Result<GangRequest, Hold> {
+    let spec = match (gang.kind, &gang.group) {
+        (GangKind::Pod, _) => return plain_pod(pods),
+        (GangKind::PodGroup, Some(group)) => &group.spec,
+        (GangKind::PodGroup, None) => {
+            return hold(
+                Reason::PodGroupNotFound,
+                format!("PodGroup {} does not exist; create it", gang.key),
+            );
+        }
+    };
+    admit(cluster, spec)?;
+    let minimum = match spec.min_member.unwrap_or(0) {
+        negative @ ..0 => {
+            return hold(
+                Reason::InvalidPodGroup,
+                format!(
+                    "spec.minMember: {negative} is negative; set 0 for no gang, or the pods that must start together"
+                ),
+            );
+        }
+        minimum => minimum as u32,
+    };
+    let topology = cluster.view().topology;
+    let rule = tier_rule(spec.network_topology.as_ref(), topology, "spec.networkTopology")?;
+    let policies = policies(spec, topology)?;
+    let (subgroups, succeeded) = split(cluster, spec, pods);
+    let mut request = GangRequest {
+        rule,
+        minimum: minimum.saturating_sub(succeeded),
+        roles: roles(cluster, spec, minimum),
+        policies,
+        subgroups,
+    };
+    enough_pods(cluster, spec, pods, &request)?;
+    deal_ranks(&mut request);
+    Ok(request)
+}
+
+/// A pod without a PodGroup is a gang of one.
+fn plain_pod(pods: &[(PodId, &PodRecord)]) -> Result<GangRequest, Hold> {
+    let members = pods.iter().filter(|(_, pod)| pod.wants_node());
+    if let Some((_, pod)) = pods.iter().find(|(_, pod)| pod.wants_node() && pod.refusal.is_some()) {
+        return hold(Reason::PodRefused, pod.refusal.as_deref().unwrap_or_default().to_owned());
+    }
+    let members: Vec<Member> =
+        members.map(|&(id, pod)| Member { pod: id, class: pod.class, role: u32::MAX, rank: 0 }).collect();
+    let subgroups = vec![Subgroup { policy: None, members, placed: Vec::new() }];
+    Ok(GangRequest { minimum: 1, subgroups, ..GangRequest::default() })
+}
+
+/// May the gang run at all, as far as its queue is concerned?
+fn admit(cluster: &Cluster, spec: &PodGroupSpec) -> Result<(), Hold> {
+    match cluster.queue(&spec.queue) {
+        Some(queue) if queue.open => Ok(()),
+        Some(_) => hold(Reason::QueueNotOpen, format!("queue {} is not open", spec.queue)),
+        None => hold(
+            Reason::QueueNotFound,
+            format!("spec.queue: queue {} does not exist; create it or name another", spec.queue),
+        ),
+    }
+}
+
+fn policies(spec: &PodGroupSpec, topology: &Topology) -> Result<Vec<Policy>, Hold> {
+    let mut policies = Vec::with_capacity(spec.sub_group_policy.len());
+    for (index, policy) in spec.sub_group_policy.iter().enumerate() {
+        let path = format!("spec.subGroupPolicy[{index}]");
+        let minimum = policy.min_sub_groups.unwrap_or(0);
+        let size = policy.sub_group_size.unwrap_or(1);
+        if minimum < 0 || size < 1 {
+            return hold(
+                Reason::InvalidPodGroup,
+                format!(
+                    "{path}: subGroupSize {size} and minSubGroups {minimum}; the size must be at least 1, the minimum at least 0"
+                ),
+            );
+        }
+        if minimum > 0 && policy.match_label_keys.is_empty() {
+            return hold(
+                Reason::InvalidPodGroup,
+                format!(
+                    "{path}.matchLabelKeys: is empty, so no pod can belong to a subgroup; name the label that tells subgroups apart"
+                ),
+            );
+        }
+        let rule = tier_rule(policy.network_topology.as_ref(), topology, &format!("{path}.networkTopology"))?;
+        policies.push(Policy { size: size as u32, minimum: minimum as u32, rule });
+    }
+    Ok(policies)
+}
+
+/// Reads a topology rule. `path` names the field in messages.
+fn tier_rule(rule: Option<&NetworkTopology>, topology: &Topology, path: &str) -> Result<TierRule, Hold> {
+    let Some(rule) = rule else { return Ok(TierRule::default()) };
+    match rule.mode {
+        Some(TopologyMode::Soft) => return Ok(TierRule::default()),
+        Some(TopologyMode::Hard) | None => {}
+        Some(TopologyMode::Other(ref mode)) => {
+            return hold(Reason::InvalidPodGroup, format!("{path}.mode: {mode} is neither hard nor soft"));
+        }
+    }
+    let Some(&(lowest, _)) = topology.by_tier().first() else {
+        return hold(
+            Reason::UnknownTier,
+            format!(
+                "{path}: a hard rule, but the cluster has no HyperNodes and no domain labels; create them or use mode: soft"
+            ),
+        );
+    };
+    let name = rule.highest_tier_name.as_deref().filter(|name| !name.is_empty());
+    let tier = match (rule.highest_tier_allowed, name) {
+        (Some(tier), Some(name)) => {
+            return hold(
+                Reason::InvalidPodGroup,
+                format!("{path}: has both highestTierAllowed: {tier} and highestTierName: {name}; keep one"),
+            );
+        }
+        (Some(tier), None) => match Tier::try_from(tier) {
+            Ok(tier) if tier >= lowest => tier,
+            Ok(_) if tier >= 0 => {
+                return hold(
+                    Reason::UnknownTier,
+                    format!(
+                        "{path}.highestTierAllowed: {tier} is below every HyperNode; the lowest tier is {lowest}"
+                    ),
+                );
+            }
+            Ok(_) | Err(_) if tier > 0 => Tier::MAX,
+            _ => {
+                return hold(
+                    Reason::InvalidPodGroup,
+                    format!("{path}.highestTierAllowed: {tier} is negative; the lowest tier is {lowest}"),
+                );
+            }
+        },
+        (None, Some(name)) => match topology.tier_named(name) {
+            Some(tier) => tier,
+            None => {
+                return hold(
+                    Reason::UnknownTier,
+                    format!("{path}.highestTierName: no HyperNode has tierName {name}"),
+                );
+            }
+        },
+        // A hard rule that names no tier is not "no rule": it is the closest there is.
+        (None, None) => lowest,
+    };
+    Ok(TierRule { required: Some(tier), preferred: None })
+}
+
+/// Role minima; like upstream, they bind only when `minMember` covers their sum.
+fn roles(cluster: &Cluster, spec: &PodGroupSpec, minimum: u32) -> Vec<RoleMinimum> {
+    let sum: i64 = spec.min_task_member.values().map(|&count| i64::from(count.max(0))).sum();
+    if i64::from(minimum) < sum {
+        return Vec::new();
+    }
+    let role = |name: &str| cluster.texts().find(name).map_or(u32::MAX - 1, |id| id.0);
+    spec.min_task_member
+        .iter()
+        .filter(|&(_, &count)| count > 0)
+        .map(|(name, &count)| RoleMinimum { role: role(name), minimum: count as u32 })
+        .collect()
+}
+
+/// Deals the pods out to subgroups. Also returns how many pods have ended well.
+fn split(cluster: &Cluster, spec: &PodGroupSpec, pods: &[(PodId, &PodRecord)]) -> (Vec<Subgroup>, u32) {
+    #[derive(Default)]
+    struct Pile<'a> {
+        members: Vec<(PodId, &'a PodRecord)>,
+        placed: Vec<Placed>,
+    }
+    let mut piles: BTreeMap<(u32, Vec<natural::Key>), Pile<'_>> = BTreeMap::new();
+    let mut succeeded = 0;
+    for &(id, pod) in pods {
+        let labels = cluster.labels().get(pod.labels);
+        let key = spec
+            .sub_group_policy
+            .iter()
+            .zip(0u32..)
+            .find_map(|(policy, index)| subgroup_values(policy, labels).map(|values| (index, values)))
+            .unwrap_or((u32::MAX, Vec::new()));
+        let pile = piles.entry(key).or_default();
+        match pod.state {
+            PodState::Succeeded => succeeded += 1,
+            _ if pod.is_placed() => {
+                let node = pod.node.filter(|&node| cluster.nodes().get(node).present);
+                pile.placed.push(Placed { node, role: pod.role.0 });
+            }
+            _ if pod.wants_node() && pod.refusal.is_none() => pile.members.push((id, pod)),
+            _ => {}
+        }
+    }
+    let subgroups = piles
+        .into_iter()
+        .map(|((policy, _), mut pile)| {
+            pile.members.sort_by_cached_key(|(_, pod)| (pod.task_index, natural::Key::new(pod.name())));
+            let members = pile
+                .members
+                .iter()
+                .map(|&(id, pod)| Member { pod: id, class: pod.class, role: pod.role.0, rank: 0 })
+                .collect();
+            Subgroup { policy: (policy != u32::MAX).then_some(policy), members, placed: pile.placed }
+        })
+        .filter(|subgroup| !subgroup.members.is_empty() || !subgroup.placed.is_empty())
+        .collect();
+    (subgroups, succeeded)
+}
+
+/// The values that tell a pod's subgroup apart from others of the policy; `None` if the policy does not claim it.
+pub fn subgroup_values(
+    policy: &crate::api::pod_group::SubGroupPolicy,
+    labels: &BTreeMap<String, String>,
+) -> Option<Vec<natural::Key>> {
+    if policy.match_label_keys.is_empty() || !policy.label_selector.as_ref().is_none_or(|s| s.matches(labels))
+    {
+        return None;
+    }
+    let value =
+        |key: &String| labels.get(key).filter(|value| !value.is_empty()).map(|v| natural::Key::new(v));
+    policy.match_label_keys.iter().map(value).collect()
+}
+
+/// Are there enough pods to make the minima possible?
+fn enough_pods(
+    cluster: &Cluster,
+    spec: &PodGroupSpec,
+    pods: &[(PodId, &PodRecord)],
+    request: &GangRequest,
+) -> Result<(), Hold> {
+    let available = request.pending() + request.placed();
+    if available < request.minimum as usize {
+        let refused = pods.iter().find(|(_, pod)| pod.wants_node() && pod.refusal.is_some());
+        if let Some((_, pod)) = refused {
+            let refusal = pod.refusal.as_deref().unwrap_or_default();
+            return hold(Reason::PodRefused, format!("pod {}: {refusal}", pod.key));
+        }
+        let gated = pods.iter().filter(|(_, pod)| pod.gated && pod.state == PodState::Pending).count();
+        if gated > 0 && available + gated >= request.minimum as usize {
+            return hold(
+                Reason::SchedulingGated,
+                format!(
+                    "{gated} pods are held back by scheduling gates; {available} of {} are free to go",
+                    request.minimum
+                ),
+            );
+        }
+        return hold(
+            Reason::NotEnoughTasks,
+            format!("{available} of {} pods exist (spec.minMember)", request.minimum),
+        );
+    }
+    for role in &request.roles {
+        let members = request.subgroups.iter().flat_map(|s| s.members.iter().map(|m| m.role));
+        let placed = request.subgroups.iter().flat_map(|s| s.placed.iter().map(|p| p.role));
+        let available = members.chain(placed).filter(|&r| r == role.role).count();
+        if available < role.minimum as usize {
+            let name = spec
+                .min_task_member
+                .keys()
+                .find(|name| cluster.texts().find(name).map_or(u32::MAX - 1, |id| id.0) == role.role);
+            return hold(
+                Reason::NotEnoughPodsOfTask,
+                format!(
+                    "{available} of {} pods of role {} exist (spec.minTaskMember)",
+                    role.minimum,
+                    name.map_or("?", String::as_str)
+                ),
+            );
+        }
+    }
+    for (index, (policy, named)) in request.policies.iter().zip(&spec.sub_group_policy).enumerate() {
+        let complete = request
+            .subgroups
+            .iter()
+            .filter(|subgroup| subgroup.policy == Some(index as u32))
+            .filter(|subgroup| subgroup.members.len() + subgroup.placed.len() >= policy.size as usize)
+            .count();
+        if complete < policy.minimum as usize {
+            return hold(
+                Reason::NotEnoughPodsOfTask,
+                format!(
+                    "{complete} of {} subgroups of {} have their {} pods (spec.subGroupPolicy)",
+                    policy.minimum, named.name, policy.size
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+fn deal_ranks(request: &mut GangRequest) {
+    let members = request.subgroups.iter_mut().flat_map(|subgroup| &mut subgroup.members);
+    for (member, rank) in members.zip(0..) {
+        member.rank = rank;
+    }
+}
+
+fn hold<T>(reason: Reason, message: String) -> Result<T, Hold> {
+    Err(Hold { reason, message })
+}

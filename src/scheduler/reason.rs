@@ -1,0 +1,67 @@
+//! Why a gang waits: one enum for conditions, events, the simulator and metrics.
+//!
+//! The code (`as_str`) is stable. [`Reason::condition`] maps it onto the reasons that tools for Volcano match on.
+
+/// Why a gang is not placed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// No allowed domain has room for the minimum.
+    NotEnoughResources,
+    /// There is room in the cluster, but not within the tier that a hard rule allows.
+    TopologyConstraint,
+    /// No room was found before the search budget ran out; it is not proven that there is none.
+    SearchCutShort,
+    /// Fewer pods exist than the minimum asks for.
+    NotEnoughTasks,
+    /// A role, or a kind of subgroup, has fewer pods than its minimum.
+    NotEnoughPodsOfTask,
+    /// Pods name a PodGroup that does not exist.
+    PodGroupNotFound,
+    /// The PodGroup names a queue that does not exist.
+    QueueNotFound,
+    /// The queue is closed.
+    QueueNotOpen,
+    /// A field of the PodGroup has a value that cannot be honoured.
+    InvalidPodGroup,
+    /// A hard rule names a tier that no HyperNode has.
+    UnknownTier,
+    /// A pod asks for something that Phalanx does not support.
+    PodRefused,
+    /// Pods are held back by scheduling gates.
+    SchedulingGated,
+}
+
+impl Reason {
+    /// The stable code.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::NotEnoughResources => "NotEnoughResources",
+            Reason::TopologyConstraint => "TopologyConstraint",
+            Reason::SearchCutShort => "SearchCutShort",
+            Reason::NotEnoughTasks => "NotEnoughTasks",
+            Reason::NotEnoughPodsOfTask => "NotEnoughPodsOfTask",
+            Reason::PodGroupNotFound => "PodGroupNotFound",
+            Reason::QueueNotFound => "QueueNotFound",
+            Reason::QueueNotOpen => "QueueNotOpen",
+            Reason::InvalidPodGroup => "InvalidPodGroup",
+            Reason::UnknownTier => "UnknownTier",
+            Reason::PodRefused => "PodRefused",
+            Reason::SchedulingGated => "SchedulingGated",
+        }
+    }
+
+    /// The reason of the PodGroup's `Unschedulable` condition: one of the three that Volcano writes.
+    pub fn condition(self) -> &'static str {
+        match self {
+            Reason::NotEnoughTasks | Reason::SchedulingGated | Reason::PodGroupNotFound => "NotEnoughTasks",
+            Reason::NotEnoughPodsOfTask => "NotEnoughPodsOfTask",
+            _ => "NotEnoughResources",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
