@@ -5,6 +5,7 @@
 //! (PodGroup, Queue, HyperNode, ModelServing) carry every field; core objects (Pod, Node) only what scheduling reads.
 
 pub mod core;
+pub mod crd;
 pub mod hyper_node;
 pub mod keys;
 pub mod meta;

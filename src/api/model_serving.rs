@@ -143,6 +143,9 @@ pub struct Role {
     /// With `RoleRollingUpdate`: role replicas that may be down; default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<IntOrString>,
+    /// With `RoleRollingUpdate`: role replicas above `replicas` during a rollout; percent rounds up; default 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_surge: Option<IntOrString>,
     /// With `RoleRollingUpdate`: role replicas that keep the old revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition: Option<IntOrString>,
