@@ -17,3 +17,5 @@ pub mod simulation;
 
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod live;

@@ -1,0 +1,9 @@
+//! The shell that runs against a cluster: watches in, writes out, a lease, health and metrics.
+//!
+//! Thin on purpose: every decision is made by the core. One task, [`engine`], owns the core and is fed by one channel;
+//! watch tasks and writers talk to it by messages only.
+
+pub mod call;
+pub mod client;
+pub mod kind;
+pub mod watch;

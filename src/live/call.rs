@@ -1,0 +1,136 @@
+//! One call to the API server, with a deadline and an honest answer.
+//!
+//! The client that writes retries nothing by itself: whether a write is repeated is for the state machines to say,
+//! since they know what a lost reply means. [`Answer::Unknown`] is that lost reply.
+
+use http::{Method, Request};
+use kube::Client;
+use serde_json::Value;
+use std::time::Duration;
+
+/// What a call came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// 2xx, with the object.
+    Done(Value),
+    /// The API server refused.
+    Refused {
+        /// HTTP status.
+        code: u16,
+        /// `Status.reason`.
+        reason: String,
+        /// `Status.message`.
+        message: String,
+        /// `Retry-After`, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// Nobody knows whether it took effect: the connection broke or the deadline passed.
+    Unknown(String),
+}
+
+/// What to ask.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// The verb.
+    pub method: Method,
+    /// The path with its query.
+    pub path: String,
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Option<Value>,
+}
+
+impl Call {
+    /// Reads an object.
+    pub fn get(path: String) -> Self {
+        Call { method: Method::GET, path, content_type: "application/json", body: None }
+    }
+
+    /// Creates an object, or posts to a subresource.
+    pub fn post(path: String, body: Value) -> Self {
+        Call { method: Method::POST, path, content_type: "application/json", body: Some(body) }
+    }
+
+    /// Merges a patch into an object; fields that it does not name stay as they are.
+    pub fn merge(path: String, body: Value) -> Self {
+        Call { method: Method::PATCH, path, content_type: "application/merge-patch+json", body: Some(body) }
+    }
+
+    /// Merges a strategic patch (lists of built-in kinds merge by key).
+    pub fn strategic(path: String, body: Value) -> Self {
+        Call {
+            method: Method::PATCH,
+            path,
+            content_type: "application/strategic-merge-patch+json",
+            body: Some(body),
+        }
+    }
+
+    /// Replaces an object; the API server checks `metadata.resourceVersion`.
+    pub fn put(path: String, body: Value) -> Self {
+        Call { method: Method::PUT, path, content_type: "application/json", body: Some(body) }
+    }
+
+    /// Deletes exactly this object.
+    pub fn delete(path: String, uid: &str) -> Self {
+        let body = serde_json::json!({
+            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid },
+            "propagationPolicy": "Background",
+        });
+        Call { method: Method::DELETE, path, content_type: "application/json", body: Some(body) }
+    }
+
+    /// Makes the call; gives up after `deadline`.
+    pub async fn run(self, client: &Client, deadline: Duration) -> Answer {
+        match tokio::time::timeout(deadline, self.send(client)).await {
+            Ok(answer) => answer,
+            Err(_) => Answer::Unknown(format!("no answer within {} s", deadline.as_secs())),
+        }
+    }
+
+    async fn send(self, client: &Client) -> Answer {
+        let body = match &self.body {
+            Some(body) => body.to_string().into_bytes(),
+            None => Vec::new(),
+        };
+        let request = Request::builder()
+            .method(self.method)
+            .uri(self.path)
+            .header(http::header::CONTENT_TYPE, self.content_type)
+            .header(http::header::ACCEPT, "application/json")
+            .body(kube::client::Body::from(body));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => {
+                let message = format!("not a valid request: {error}");
+                return Answer::Refused {
+                    code: 400,
+                    reason: "BadRequest".into(),
+                    message,
+                    retry_after: None,
+                };
+            }
+        };
+        let response = match client.send(request).await {
+            Ok(response) => response,
+            Err(error) => return Answer::Unknown(error.to_string()),
+        };
+        let code = response.status();
+        let retry_after = response
+            .headers()
+            .get(http::header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        let bytes = match http_body_util::BodyExt::collect(response.into_body()).await {
+            Ok(body) => body.to_bytes(),
+            Err(error) => return Answer::Unknown(error.to_string()),
+        };
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if code.is_success() {
+            return Answer::Done(value);
+        }
+        let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Answer::Refused { code: code.as_u16(), reason: text("reason"), message: text("message"), retry_after }
+    }
+}

@@ -1,0 +1,40 @@
+//! Two clients: one that watches and one that writes, so that status writes and binds do not wait for each other's
+//! connections, and so that nothing that writes is repeated behind our back.
+
+use kube::{Client, Config};
+use std::time::Duration;
+
+/// The clients.
+#[derive(Clone)]
+pub struct Clients {
+    /// Lists and watches; repeats by itself.
+    pub watch: Client,
+    /// Binds and reservations; repeats nothing.
+    pub bind: Client,
+    /// Statuses, conditions, events and everything else; repeats nothing.
+    pub write: Client,
+}
+
+/// Finds the API server: an explicit kubeconfig, else `KUBECONFIG` or `~/.kube/config`, else the pod's service account.
+pub async fn connect(kubeconfig: Option<&std::path::Path>) -> anyhow::Result<Clients> {
+    // With `ring` chosen as a feature nothing installs it; the second call in one process is harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let config = match kubeconfig {
+        Some(path) => {
+            let file = kube::config::Kubeconfig::read_from(path)?;
+            Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?
+        }
+        None => Config::infer().await?,
+    };
+    from_config(config)
+}
+
+/// The clients of a configuration.
+pub fn from_config(mut config: Config) -> anyhow::Result<Clients> {
+    config.connect_timeout = Some(Duration::from_secs(10));
+    let watch = Client::try_from(config.clone())?;
+    config.default_retry = false;
+    let bind = Client::try_from(config.clone())?;
+    let write = Client::try_from(config)?;
+    Ok(Clients { watch, bind, write })
+}

@@ -1,0 +1,125 @@
+//! Watches, one task per kind, into one channel.
+//!
+//! A raw stream per kind is turned into [`Change`]s: objects that vanish during a gap are noticed by comparing keys
+//! when a relist ends, and an object that does not decode becomes a [`Change::Malformed`] instead of the end of the
+//! watch. Kinds whose CRD is missing are looked for again every few seconds.
+
+use super::kind::Kind;
+use futures::StreamExt;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+
+/// What a watch says.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An object as it is now.
+    Applied {
+        /// Its kind.
+        kind: Kind,
+        /// The whole object.
+        object: Value,
+    },
+    /// An object is gone.
+    Gone {
+        /// Its kind.
+        kind: Kind,
+        /// Its namespace; empty for cluster-scoped kinds.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// Everything that existed when the list began has been said.
+    Synced(Kind),
+    /// The kind is not served: its CRD is missing.
+    Missing(Kind),
+}
+
+/// How often a missing CRD is looked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// Watches a kind until the receiver is gone.
+pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
+    if kind.is_custom() {
+        let mut told = false;
+        while !served(&client, kind).await {
+            if !std::mem::replace(&mut told, true) && changes.send(Change::Missing(kind)).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+    let api: Api<DynamicObject> = Api::all_with(client, &kind.resource());
+    let mut stream = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let mut known: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
+    while let Some(event) = stream.next().await {
+        let change = match event {
+            Ok(watcher::Event::Init) => {
+                listed.clear();
+                continue;
+            }
+            Ok(watcher::Event::InitApply(object)) => {
+                listed.insert(key(&object));
+                applied(kind, object)
+            }
+            Ok(watcher::Event::InitDone) => {
+                for (namespace, name) in known.difference(&listed) {
+                    let gone = Change::Gone { kind, namespace: namespace.clone(), name: name.clone() };
+                    if changes.send(gone).await.is_err() {
+                        return;
+                    }
+                }
+                known = std::mem::take(&mut listed);
+                Change::Synced(kind)
+            }
+            Ok(watcher::Event::Apply(object)) => {
+                known.insert(key(&object));
+                applied(kind, object)
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                let key = key(&object);
+                known.remove(&key);
+                Change::Gone { kind, namespace: key.0, name: key.1 }
+            }
+            Err(error) => {
+                tracing::warn!(?kind, %error, "watch failed; it will be started again");
+                continue;
+            }
+        };
+        if changes.send(change).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Is the kind served? A server that cannot be reached counts as "not yet".
+async fn served(client: &Client, kind: Kind) -> bool {
+    let resource = kind.resource();
+    match client.list_api_group_resources(&resource.api_version).await {
+        Ok(list) => list.resources.iter().any(|served| served.name == resource.plural),
+        Err(_) => false,
+    }
+}
+
+fn key(object: &DynamicObject) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// The object as one value again: kube keeps metadata apart.
+fn applied(kind: Kind, object: DynamicObject) -> Change {
+    let metadata = serde_json::to_value(&object.metadata).unwrap_or(Value::Null);
+    let mut value = match object.data {
+        Value::Object(map) => map,
+        _ => serde_json::Map::new(),
+    };
+    value.insert("metadata".to_owned(), metadata);
+    let resource = kind.resource();
+    value.insert("apiVersion".to_owned(), Value::String(resource.api_version));
+    value.insert("kind".to_owned(), Value::String(resource.kind));
+    Change::Applied { kind, object: Value::Object(value) }
+}
