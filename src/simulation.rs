@@ -3,3 +3,6 @@
 pub(crate) mod locate;
 pub mod problem;
 pub mod reader;
+pub(crate) mod schema;
+pub mod store;
+pub mod time;
