@@ -3,6 +3,7 @@
 pub(crate) mod locate;
 pub mod problem;
 pub mod reader;
+pub mod scenario;
 pub(crate) mod schema;
 pub mod store;
 pub mod time;

@@ -174,13 +174,16 @@ fn format_fault(schema: &Value, written: &str) -> Option<(String, String)> {
     (!right).then(|| (format!("is {written:?}"), remedy.to_owned()))
 }
 
-/// Fills in the schema's defaults where a field is absent or null, as the API server does.
+/// Fills in the schema's defaults where a field is absent or null, and drops other nulls, as the API server does.
 pub(crate) fn fill_defaults(schema: &Value, value: &mut Value) {
     match value {
         Value::Object(fields) => {
+            if schema.get("x-kubernetes-preserve-unknown-fields").is_none() {
+                fields.retain(|_, field| !field.is_null());
+            }
             for (name, inner) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
                 if let Some(default) = inner.get("default")
-                    && fields.get(name).is_none_or(Value::is_null)
+                    && !fields.contains_key(name)
                 {
                     fields.insert(name.clone(), default.clone());
                 }
