@@ -15,6 +15,7 @@ pub mod labels;
 pub mod natural;
 pub mod nodes;
 pub mod pods;
+pub mod refusal;
 pub mod requests;
 pub mod state;
 pub mod text;
