@@ -10,6 +10,7 @@ pub mod hyper_node;
 pub mod keys;
 pub mod meta;
 pub mod model_serving;
+pub mod nearest;
 pub mod pod_group;
 pub mod quantity;
 pub mod queue;
