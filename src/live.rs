@@ -5,5 +5,7 @@
 
 pub mod call;
 pub mod client;
+pub mod http;
 pub mod kind;
+pub mod metrics;
 pub mod watch;
