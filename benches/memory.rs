@@ -1,0 +1,36 @@
+//! How much memory the cluster takes: 10,000 nodes, 100,000 pods, read from the operating system's own accounting.
+//!
+//! `cargo bench --bench memory` prints resident memory before, with the nodes, with the pods, and after a first cycle.
+
+use phalanx::cluster::{Event, Settings};
+use phalanx::placement::PlacementRules;
+use phalanx::scheduler::Scheduler;
+
+#[path = "support/objects.rs"]
+mod objects;
+
+fn main() {
+    let before = resident();
+    let mut scheduler = Scheduler::new(Settings::default(), PlacementRules::default());
+    for index in 0..10_000 {
+        scheduler.apply(Event::Node(&objects::node(index, 16, 32)));
+    }
+    let nodes = resident();
+    for index in 0..100_000 {
+        let node = format!("gpu-{:05}", index % 10_000);
+        scheduler.apply(Event::Pod(&objects::pod(&format!("serving-{}-{index}", index / 8), None, 0, Some(&node))));
+    }
+    let pods = resident();
+    scheduler.cycle("2026-01-01T00:00:00Z");
+    let cycle = resident();
+    println!("resident KiB: start {before}, 10,000 nodes {nodes}, 100,000 pods {pods}, first cycle {cycle}");
+    println!("taken by the cluster: {} MiB", (cycle - before) / 1024);
+}
+
+/// Resident memory in KiB, as Linux counts it; 0 elsewhere.
+fn resident() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a bench measures the process it runs in")]
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
