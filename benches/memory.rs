@@ -18,7 +18,12 @@ fn main() {
     let nodes = resident();
     for index in 0..100_000 {
         let node = format!("gpu-{:05}", index % 10_000);
-        scheduler.apply(Event::Pod(&objects::pod(&format!("serving-{}-{index}", index / 8), None, 0, Some(&node))));
+        scheduler.apply(Event::Pod(&objects::pod(
+            &format!("serving-{}-{index}", index / 8),
+            None,
+            0,
+            Some(&node),
+        )));
     }
     let pods = resident();
     scheduler.cycle("2026-01-01T00:00:00Z");

@@ -13,7 +13,7 @@ pub struct GangRecord {
     /// A PodGroup, or a pod on its own.
     pub kind: GangKind,
     /// The PodGroup as last seen; `None` until it arrives, and for plain pods.
-    pub group: Option<Group>,
+    pub group: Option<Box<Group>>,
     /// Its pods, by id.
     pub pods: Vec<PodId>,
     /// When it was first seen, in the order of events; breaks ties of age.
@@ -61,14 +61,15 @@ impl GangRecord {
 pub struct Gangs {
     slots: Vec<Option<GangRecord>>,
     vacant: Vec<GangId>,
-    by_key: FxHashMap<(GangKind, Arc<str>), GangId>,
+    /// PodGroups only: a plain pod's gang is found through the pod.
+    by_key: FxHashMap<Arc<str>, GangId>,
     sequence: u64,
 }
 
 impl Gangs {
-    /// The gang behind a key.
-    pub fn id(&self, kind: GangKind, key: &Arc<str>) -> Option<GangId> {
-        self.by_key.get(&(kind, Arc::clone(key))).copied()
+    /// The gang of a PodGroup `namespace/name`.
+    pub fn id(&self, key: &str) -> Option<GangId> {
+        self.by_key.get(key).copied()
     }
 
     /// The gang behind an id.
@@ -80,14 +81,26 @@ impl Gangs {
         self.slots.get_mut(gang.index()).and_then(Option::as_mut)
     }
 
-    pub(super) fn intern(&mut self, kind: GangKind, key: &Arc<str>) -> GangId {
-        if let Some(gang) = self.id(kind, key) {
+    /// The gang of a PodGroup, new or known.
+    pub(super) fn intern(&mut self, key: &Arc<str>) -> GangId {
+        if let Some(gang) = self.id(key) {
             return gang;
         }
+        let gang = self.insert(GangKind::PodGroup, key);
+        self.by_key.insert(Arc::clone(key), gang);
+        gang
+    }
+
+    /// A new gang for a plain pod.
+    pub(super) fn plain(&mut self, key: &Arc<str>) -> GangId {
+        self.insert(GangKind::Pod, key)
+    }
+
+    fn insert(&mut self, kind: GangKind, key: &Arc<str>) -> GangId {
         self.sequence += 1;
         let record =
             GangRecord { key: Arc::clone(key), kind, group: None, pods: Vec::new(), sequence: self.sequence };
-        let gang = match self.vacant.pop() {
+        match self.vacant.pop() {
             Some(gang) => {
                 self.slots[gang.index()] = Some(record);
                 gang
@@ -96,9 +109,7 @@ impl Gangs {
                 self.slots.push(Some(record));
                 GangId(self.slots.len() as u32 - 1)
             }
-        };
-        self.by_key.insert((kind, Arc::clone(key)), gang);
-        gang
+        }
     }
 
     pub(super) fn add_pod(&mut self, gang: GangId, pod: PodId) {
@@ -124,8 +135,10 @@ impl Gangs {
         if !record.pods.is_empty() || record.group.is_some() {
             return false;
         }
-        let key = (record.kind, Arc::clone(&record.key));
-        self.by_key.remove(&key);
+        if record.kind == GangKind::PodGroup {
+            let key = Arc::clone(&record.key);
+            self.by_key.remove(&key);
+        }
         self.slots[gang.index()] = None;
         self.vacant.push(gang);
         true

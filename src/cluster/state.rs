@@ -8,11 +8,12 @@ use super::class::{Class, Classes};
 use super::coupling::Coupling;
 use super::eligibility::Eligibility;
 use super::event::{Event, Marks};
-use super::gangs::{GangKind, Gangs, Group};
+use super::gangs::{Gangs, Group};
 use super::ids::{ClassId, GangId, NodeId, PodId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
 use super::pods::{PodRecord, PodState, Pods};
+use super::refusal::refusal;
 use super::requests::Resources;
 use super::text::Texts;
 use super::topology::{Branch, Topology};
@@ -297,6 +298,10 @@ impl Cluster {
                 gained |= amount > before;
             }
         }
+        if self.eligibility.set_node(id, node) {
+            self.capacity.touch(id);
+            gained = true;
+        }
         if gained {
             self.marks.gained.insert(id);
         }
@@ -308,6 +313,7 @@ impl Cluster {
             return;
         }
         self.capacity.remove_node(id);
+        self.eligibility.remove_node(id);
         self.stale();
     }
 
@@ -347,9 +353,9 @@ impl Cluster {
         let gang = ours.then(|| match annotation(keys::GROUP_NAME) {
             Some(group) if !group.is_empty() => {
                 let key: Arc<str> = format!("{}/{group}", pod.metadata.namespace).into();
-                self.gangs.intern(GangKind::PodGroup, &key)
+                self.gangs.intern(&key)
             }
-            _ => self.gangs.intern(GangKind::Pod, &key),
+            _ => self.gangs.plain(&key),
         });
         let record = PodRecord {
             key,
@@ -445,10 +451,11 @@ impl Cluster {
     fn class_of(&mut self, pod: &Pod, labels: super::labels::LabelSetId) -> (ClassId, Option<String>) {
         let _ = labels;
         let (requests, refusal) = match requests::pod_requests(&pod.spec, &mut self.resources) {
-            Ok(requests) => (requests, None),
+            Ok(requests) => (requests, refusal(&pod.spec)),
             Err(error) => (Box::default(), Some(error.to_string())),
         };
-        let (constraint, coupling) = (super::ids::ConstraintId(0), super::ids::CouplingId(0));
+        let constraint = self.eligibility.intern(&pod.spec);
+        let coupling = super::ids::CouplingId(0);
         (self.classes.intern(Class { requests, constraint, coupling }), refusal)
     }
 
@@ -488,7 +495,7 @@ impl Cluster {
     fn apply_group(&mut self, group: &PodGroup) {
         self.set_key(&group.metadata.namespace, &group.metadata.name);
         let key: Arc<str> = self.key.as_str().into();
-        let gang = self.gangs.intern(GangKind::PodGroup, &key);
+        let gang = self.gangs.intern(&key);
         let new = Group {
             uid: group.metadata.uid.as_str().into(),
             created: group.metadata.creation_timestamp.as_deref().unwrap_or_default().into(),
@@ -498,7 +505,7 @@ impl Cluster {
         };
         let Some(record) = self.gangs.get_mut(gang) else { return };
         match &record.group {
-            Some(known) if *known == new => return,
+            Some(known) if **known == new => return,
             Some(known)
                 if known.spec == new.spec && known.uid == new.uid && known.deleting == new.deleting =>
             {
@@ -508,13 +515,12 @@ impl Cluster {
                 self.marks.gangs.insert(gang);
             }
         }
-        record.group = Some(new);
+        record.group = Some(Box::new(new));
     }
 
     fn remove_group(&mut self, namespace: &str, name: &str) {
         self.set_key(namespace, name);
-        let key: Arc<str> = self.key.as_str().into();
-        if let Some(gang) = self.gangs.id(GangKind::PodGroup, &key) {
+        if let Some(gang) = self.gangs.id(&self.key) {
             if let Some(record) = self.gangs.get_mut(gang) {
                 record.group = None;
             }

@@ -116,7 +116,7 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
     match cause {
         Cause::Unschedulable => "cordoned".to_owned(),
         Cause::NotReady => "not ready".to_owned(),
-        Cause::Taint(key) => format!("tainted {}", cluster.texts().get(key)),
+        Cause::Taint(key) => format!("tainted {}", cluster.view().eligibility.texts().get(key)),
         Cause::NodeSelector => "not matching the node selector".to_owned(),
         Cause::NodeAffinity => "not matching the node affinity".to_owned(),
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
