@@ -9,3 +9,4 @@ pub mod scenario;
 pub(crate) mod schema;
 pub mod store;
 pub mod time;
+pub mod world;

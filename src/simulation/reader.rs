@@ -110,7 +110,7 @@ impl Reader {
                         source: source.name.to_string(),
                         line: u32::try_from(error.line()).unwrap_or(0),
                         document: number,
-                        message: format!("not valid JSON: {error}"),
+                        message: format!("not valid JSON: {}", plain(&error.to_string())),
                         remedy: "what follows in this file was not read".into(),
                         ..Problem::default()
                     });
@@ -315,9 +315,10 @@ fn newlines(text: &str) -> u32 {
     text.bytes().filter(|&byte| byte == b'\n').count() as u32
 }
 
-/// The first line of a parser's message.
+/// The first line of a parser's message, without its place: that is counted from the document's start.
 fn plain(message: &str) -> String {
-    message.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
+    let line = message.lines().next().unwrap_or_default();
+    line.split(" at line ").next().unwrap_or(line).trim_end_matches('.').to_owned()
 }
 
 fn yaml_remedy(message: &str) -> String {

@@ -59,11 +59,7 @@ fn json_and_json_lines() {
     // Braces alone do not make JSON.
     check("f.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}", &["Node n1 @1:1"]);
     let end = "; what follows in this file was not read";
-    check(
-        "f.json",
-        "{\"a\": }",
-        &[&format!("f.json:1: document 1: not valid JSON: expected value at line 1 column 7{end}")],
-    );
+    check("f.json", "{\"a\": }", &[&format!("f.json:1: document 1: not valid JSON: expected value{end}")]);
 }
 
 #[test]

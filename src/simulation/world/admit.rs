@@ -1,0 +1,216 @@
+//! What an API server would refuse: fields of the wrong type, values that the CRDs forbid, quantities that are none.
+
+use super::{Document, Key, Kind, Problem, Scenario, applied};
+use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::crd;
+use crate::api::hyper_node::HyperNode;
+use crate::api::model_serving::ModelServing;
+use crate::api::pod_group::PodGroup;
+use crate::api::quantity::Quantity;
+use crate::api::queue::Queue;
+use crate::simulation::locate::join;
+use crate::simulation::reader::kind_of;
+use crate::simulation::schema::{self, Fault};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// What a word or a number needs to be a text in YAML.
+const QUOTE: &str = "put it in quotes";
+/// The same where YAML took a word for something else.
+const QUOTE_WORD: &str = "put it in quotes (YAML reads y, n, yes, no, on and off as booleans)";
+
+/// The checks, with the schemas they need.
+#[derive(Debug)]
+pub(super) struct Admission {
+    schemas: Vec<(Kind, Value)>,
+}
+
+impl Default for Admission {
+    fn default() -> Self {
+        let schemas = crd::crds().into_iter().filter_map(|crd| {
+            let spec = &crd["spec"];
+            let version = &spec["versions"][0];
+            let api_version = format!("{}/{}", spec["group"].as_str()?, version["name"].as_str()?);
+            let kind = Kind::of(&api_version, spec["names"]["kind"].as_str()?);
+            Some((kind, version["schema"]["openAPIV3Schema"].clone()))
+        });
+        Admission { schemas: schemas.collect() }
+    }
+}
+
+impl Admission {
+    /// Checks one document and returns its key, if it has one.
+    pub(super) fn check(
+        &mut self,
+        document: &Document,
+        problems: &mut Vec<Problem>,
+        notes: &mut Vec<Problem>,
+    ) -> Option<Key> {
+        let (key, faults) = self.faults(&document.value);
+        for fault in faults {
+            let list = if fault.unknown { &mut *notes } else { &mut *problems };
+            list.push(document.problem(&fault.path, fault.message, fault.remedy));
+        }
+        key
+    }
+
+    /// Checks the objects that the timeline applies.
+    pub(super) fn check_timeline(
+        &mut self,
+        scenario: &Scenario,
+        document: &Document,
+        problems: &mut Vec<Problem>,
+        notes: &mut Vec<Problem>,
+    ) {
+        for (at, object) in applied(scenario) {
+            for fault in self.faults(object).1 {
+                let list = if fault.unknown { &mut *notes } else { &mut *problems };
+                let path = if fault.path.starts_with('[') || fault.path.is_empty() {
+                    format!("{at}{}", fault.path)
+                } else {
+                    format!("{at}.{}", fault.path)
+                };
+                list.push(document.problem(&path, fault.message, fault.remedy));
+            }
+        }
+    }
+
+    fn faults(&self, object: &Value) -> (Option<Key>, Vec<Fault>) {
+        let fault = |path: &str, message: String, remedy: &str, unknown| Fault {
+            path: path.to_owned(),
+            message,
+            remedy: remedy.to_owned(),
+            unknown,
+        };
+        let key = match Key::of(object) {
+            Ok(key) => key,
+            Err((path, what)) => {
+                if let Some(name) =
+                    object.pointer("/metadata/name").filter(|name| !name.is_string() && !name.is_null())
+                {
+                    let what = format!("is {} and not a text", kind_of(name));
+                    return (
+                        None,
+                        vec![fault(path, what, if name.is_boolean() { QUOTE_WORD } else { QUOTE }, false)],
+                    );
+                }
+                let generated = object.pointer("/metadata/generateName").is_some();
+                let remedy =
+                    if generated { "generateName is not supported here: write the name" } else { "name it" };
+                return (None, vec![fault(path, what.to_owned(), remedy, false)]);
+            }
+        };
+        let mut faults = Vec::new();
+        if let Kind::Other(_) = &key.kind {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            if let Some(read) = Kind::version_of(kind) {
+                let written = object["apiVersion"].as_str().unwrap_or_default();
+                let what = format!("is {written}, which is not read");
+                faults.push(fault("apiVersion", what, &format!("Phalanx reads {kind} of {read}"), true));
+            }
+            return (Some(key), faults);
+        }
+        if let Some(what) = bad_name(&key.name) {
+            faults.push(fault("metadata.name", what, "use lower case letters, digits, - and .", false));
+        }
+        if let Some((_, schema)) = self.schemas.iter().find(|(kind, _)| *kind == key.kind) {
+            let spec = object.get("spec").filter(|spec| !spec.is_null());
+            match spec {
+                Some(spec) => schema::check(&schema["properties"]["spec"], spec, "spec", &mut faults),
+                None => faults.push(fault("spec", "is missing".into(), "add it", false)),
+            }
+        }
+        // A field of the wrong type is reported by the schema already, and better.
+        if faults.iter().all(|fault| fault.unknown)
+            && let Err((path, message)) = decodes(&key.kind, object)
+        {
+            let remedy = if message.ends_with("expected a string") { QUOTE } else { "" };
+            faults.push(fault(&path, message, remedy, false));
+        }
+        quantities(&key.kind, object, &mut faults);
+        (Some(key), faults)
+    }
+}
+
+/// Reads an object as its type, or says which field is in the way.
+pub(crate) fn decode<T: DeserializeOwned>(object: &Value) -> Result<T, (String, String)> {
+    serde_path_to_error::deserialize(object).map_err(|error| {
+        let path = error.path().to_string();
+        (if path == "." { String::new() } else { path }, error.inner().to_string())
+    })
+}
+
+fn decodes(kind: &Kind, object: &Value) -> Result<(), (String, String)> {
+    match kind {
+        Kind::Node => decode::<Node>(object).map(drop),
+        Kind::Pod => decode::<Pod>(object).map(drop),
+        Kind::PriorityClass => decode::<PriorityClass>(object).map(drop),
+        Kind::Queue => decode::<Queue>(object).map(drop),
+        Kind::HyperNode => decode::<HyperNode>(object).map(drop),
+        Kind::PodGroup => decode::<PodGroup>(object).map(drop),
+        Kind::ModelServing => decode::<ModelServing>(object).map(drop),
+        Kind::Service | Kind::ControllerRevision | Kind::Other(_) => Ok(()),
+    }
+}
+
+/// Quantities of nodes and pods: the API server refuses an object with one that is none.
+fn quantities(kind: &Kind, object: &Value, faults: &mut Vec<Fault>) {
+    match kind {
+        Kind::Node => {
+            for part in ["capacity", "allocatable"] {
+                list(&object["status"][part], &format!("status.{part}"), faults);
+            }
+        }
+        Kind::Pod => pod_spec(&object["spec"], "spec", faults),
+        Kind::ModelServing => {
+            let roles = object.pointer("/spec/template/roles").and_then(Value::as_array);
+            for (index, role) in roles.into_iter().flatten().enumerate() {
+                for template in ["entryTemplate", "workerTemplate"] {
+                    let at = format!("spec.template.roles[{index}].{template}.spec");
+                    pod_spec(&role[template]["spec"], &at, faults);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn pod_spec(spec: &Value, at: &str, faults: &mut Vec<Fault>) {
+    list(&spec["overhead"], &format!("{at}.overhead"), faults);
+    requirements(&spec["resources"], &format!("{at}.resources"), faults);
+    for containers in ["containers", "initContainers"] {
+        for (index, container) in spec[containers].as_array().into_iter().flatten().enumerate() {
+            requirements(&container["resources"], &format!("{at}.{containers}[{index}].resources"), faults);
+        }
+    }
+}
+
+fn requirements(resources: &Value, at: &str, faults: &mut Vec<Fault>) {
+    for part in ["requests", "limits"] {
+        list(&resources[part], &format!("{at}.{part}"), faults);
+    }
+}
+
+fn list(amounts: &Value, at: &str, faults: &mut Vec<Fault>) {
+    for (name, quantity) in amounts.as_object().into_iter().flatten() {
+        let text = quantity.as_str().map_or_else(|| quantity.to_string(), str::to_owned);
+        if let Err(error) = Quantity(text).amount() {
+            faults.push(Fault {
+                path: join(at, name),
+                message: error.to_string(),
+                remedy: "write a quantity such as 8, 100m or 800Gi".into(),
+                unknown: false,
+            });
+        }
+    }
+}
+
+fn bad_name(name: &str) -> Option<String> {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    if name.len() > 253 {
+        return Some(format!("has {} characters, and the limit is 253", name.len()));
+    }
+    let right = name.chars().all(fine) && ends(name.chars().next()) && ends(name.chars().last());
+    (!right).then(|| format!("is {name:?}"))
+}
