@@ -4,6 +4,7 @@
 //! when something is marked and returns [`Decision`]s. A gang that was refused is tried again only when it changed
 //! itself, when a node gained something that one of its pods could use, or when the topology or a queue changed.
 
+pub mod config;
 pub mod decision;
 pub mod explain;
 pub mod gang;

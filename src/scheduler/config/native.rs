@@ -1,0 +1,174 @@
+//! Phalanx's own format. `scheduler-config/default.yaml` documents every key; an unknown key is an error.
+
+use super::SchedulerConfig;
+use super::document::{Entry, Node, Problems, suggestion};
+use crate::placement::{CostTerm, Packing};
+
+/// Names of the cost terms, in the default order.
+const COST_TERMS: [(&str, CostTerm); 5] = [
+    ("subgroupTier", CostTerm::SubgroupTier),
+    ("gangTier", CostTerm::GangTier),
+    ("domains", CostTerm::Domains),
+    ("stranded", CostTerm::Stranded),
+    ("nodeScore", CostTerm::NodeScore),
+];
+
+pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {
+    let mut config = SchedulerConfig::default();
+    for entry in known(root, &["schedulerNames", "topology", "placement"], problems) {
+        match entry.key.as_str() {
+            "schedulerNames" => scheduler_names(&entry.value, &mut config, problems),
+            "topology" => topology(&entry.value, &mut config, problems),
+            _ => placement(&entry.value, &mut config, problems),
+        }
+    }
+    config
+}
+
+fn scheduler_names(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    let names = texts(node, problems, "a scheduler name such as volcano", |name| {
+        let bytes = name.bytes();
+        let ends =
+            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        name.len() <= 253
+            && ends(bytes.clone().next())
+            && ends(bytes.clone().next_back())
+            && bytes.clone().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+    });
+    match names {
+        Some(names) if names.is_empty() => {
+            problems.error(node, "is empty, so that no pod would be scheduled", "name one, such as volcano");
+        }
+        Some(names) => config.cluster.scheduler_names = names,
+        None => {}
+    }
+}
+
+fn topology(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    for entry in known(node, &["domainLabels"], problems) {
+        let labels =
+            texts(&entry.value, problems, "a label key such as kubernetes.io/hostname", is_label_key);
+        if let Some(labels) = labels {
+            config.cluster.domain_labels = labels;
+        }
+    }
+}
+
+fn placement(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    let rules = &mut config.placement;
+    let keys = ["order", "levelWeight", "packing", "searchBudget", "resourceWeights"];
+    for Entry { key, value, .. } in known(node, &keys, problems) {
+        match key.as_str() {
+            "order" => {
+                if let Some(order) = order(value, problems) {
+                    rules.order = order;
+                }
+            }
+            "levelWeight" => rules.level_weight = number(value, 1, 1000, problems).unwrap_or_default(),
+            "packing" => match value.text() {
+                Some("tight") => rules.packing = Packing::Tight,
+                Some("spread") => rules.packing = Packing::Spread,
+                _ => problems.error(value, format!("is {}", value.name()), "write tight or spread"),
+            },
+            "searchBudget" => {
+                let budget = number(value, 1, 1_000_000_000, problems).unwrap_or_default();
+                rules.search_budget = budget.unsigned_abs();
+            }
+            _ => {
+                rules.resource_weights = value
+                    .entries(problems, "write resource names with weights, such as nvidia.com/gpu: 10")
+                    .iter()
+                    .filter_map(|entry| {
+                        Some((entry.key.clone(), number(&entry.value, 0, 1_000_000, problems)?))
+                    })
+                    .collect();
+            }
+        }
+    }
+}
+
+fn order(node: &Node, problems: &mut Problems) -> Option<Vec<CostTerm>> {
+    let known: Vec<&str> = COST_TERMS.iter().map(|&(name, _)| name).collect();
+    let all = format!("list each of {} once, the most important first", known.join(", "));
+    let mut order = Vec::new();
+    let items = node.items(problems, &all);
+    for item in items {
+        let term = item.text().and_then(|text| COST_TERMS.iter().find(|&&(name, _)| name == text));
+        match term {
+            Some(&(name, term)) if order.contains(&term) => {
+                problems.error(item, format!("{name} is listed twice"), &*all)
+            }
+            Some(&(_, term)) => order.push(term),
+            None => {
+                let written = item.scalar_text().unwrap_or_default();
+                problems.error(
+                    item,
+                    format!("{} is no cost term", item.name()),
+                    suggestion(&written, &known),
+                );
+            }
+        }
+    }
+    let missing: Vec<&str> =
+        COST_TERMS.iter().filter(|(_, term)| !order.contains(term)).map(|&(name, _)| name).collect();
+    if !missing.is_empty() && items.len() == order.len() {
+        problems.error(node, format!("lacks {}", missing.join(", ")), all);
+    }
+    (missing.is_empty() && items.len() == order.len()).then_some(order)
+}
+
+/// The entries with known keys and a value; an error for each unknown key.
+fn known<'a>(node: &'a Node, keys: &[&str], problems: &mut Problems) -> Vec<&'a Entry> {
+    let mut found = Vec::new();
+    for entry in node.entries(problems, &format!("write keys: {}", keys.join(", "))) {
+        if !keys.contains(&entry.key.as_str()) {
+            let path = entry.value.path.as_str();
+            problems.error_at(entry.line, path, "is not a known key", suggestion(&entry.key, keys));
+        } else if !entry.value.is_null() {
+            found.push(entry);
+        }
+    }
+    found
+}
+
+fn number(node: &Node, least: i64, most: i64, problems: &mut Problems) -> Option<i64> {
+    let number = node.integer().filter(|number| (least..=most).contains(number));
+    if number.is_none() {
+        problems.error(node, format!("is {}", node.name()), format!("write a number from {least} to {most}"));
+    }
+    number
+}
+
+/// A list of texts, each valid and listed once; `None` if there was an error.
+fn texts(
+    node: &Node,
+    problems: &mut Problems,
+    what: &str,
+    valid: impl Fn(&str) -> bool,
+) -> Option<Vec<String>> {
+    let mut texts: Vec<String> = Vec::new();
+    let items = node.items(problems, &format!("write a list; each item is {what}"));
+    for item in items {
+        match item.text().filter(|text| valid(text)) {
+            None => problems.error(item, format!("is {}", item.name()), format!("write {what}")),
+            Some(text) if texts.iter().any(|known| known == text) => {
+                problems.error(item, format!("{text} is listed twice"), "list it once");
+            }
+            Some(text) => texts.push(text.to_owned()),
+        }
+    }
+    let sound = matches!(node.kind, super::document::Kind::List(_)) && texts.len() == items.len();
+    sound.then_some(texts)
+}
+
+/// `prefix/name` as Kubernetes qualifies names, roughly: what passes here and not there matches no label.
+fn is_label_key(key: &str) -> bool {
+    let (prefix, name) = key.split_once('/').unwrap_or(("kubernetes.io", key));
+    let part = |text: &str, longest: usize| {
+        (1..=longest).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+            && text.ends_with(|last: char| last.is_ascii_alphanumeric())
+    };
+    part(prefix, 253) && part(name, 63)
+}
