@@ -44,3 +44,15 @@ pub struct View<'a> {
     /// Constraints that depend on where other pods are: host ports, pod (anti-)affinity, spread.
     pub coupling: &'a Coupling,
 }
+
+impl<'a> View<'a> {
+    /// Can pods of the class influence, or be influenced by, where others are? If not, counting slots is exact.
+    pub fn concerns(&self, class: ids::ClassId) -> bool {
+        self.coupling.concerns(self.classes.get(class).coupling)
+    }
+
+    /// Trial placements on top of the cluster's pods, for the classes that [`View::concerns`] names.
+    pub fn trial(&self) -> coupling::Trial<'a> {
+        self.coupling.trial(self.classes)
+    }
+}

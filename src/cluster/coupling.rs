@@ -1,40 +1,281 @@
-//! Constraints that depend on where other pods are: host ports, pod affinity and anti-affinity, topology spread.
+//! Constraints that depend on where other pods are: host ports, required pod affinity and anti-affinity, binding
+//! topology spread. Preferred terms and `ScheduleAnyway` are not read: nothing scores by them yet.
+//!
+//! ```text
+//! rules ---ask for---> counters <---move--- pods on nodes
+//!                      |      \
+//!                  selector   topology key: node -> domain
+//! ```
+//!
+//! A rule never looks at pods. What it needs to know is a counter: pods that match a selector, or that hold an
+//! anti-affinity term, by domain of a node label. **Selectors** are interned with their namespaces; a pod is known by
+//! the selectors that it matches, so that pods which no rule looks at stay in one class whatever their labels. A
+//! **presence** is a label set in a namespace with pods on nodes; a selector that appears later is matched against
+//! presences, so it sees the pods that were there before. Owned by [`super::Cluster`].
 
-use super::cause::Cause;
-use super::ids::{ClassId, NodeId};
+mod counter;
+mod domains;
+mod presence;
+#[cfg(test)]
+mod reference;
+mod rules;
+mod selector;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+pub use trial::Trial;
+
+use super::class::Classes;
+use super::eligibility::Eligibility;
+use super::ids::{ConstraintId, CouplingId, NodeId};
+use super::labels::{LabelSetId, LabelSets};
+use super::text::Texts;
+use crate::api::core::PodSpec;
+use counter::{CounterId, Counters, Kind};
+use domains::Domains;
+use indexmap::IndexSet;
+use presence::Presences;
+use rules::{Rules, Scope};
+use rustc_hash::FxBuildHasher;
+use selector::{SelectorId, Selectors};
 
 /// What is counted over all pods in the cluster.
-#[derive(Debug, Default)]
-pub struct Coupling {}
+#[derive(Debug)]
+pub struct Coupling {
+    texts: Texts,
+    domains: Domains,
+    selectors: Selectors,
+    counters: Counters,
+    presences: Presences,
+    rules: IndexSet<Rules, FxBuildHasher>,
+    couplings: IndexSet<Entry, FxBuildHasher>,
+}
+
+/// What makes two pods the same to every rule in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Entry {
+    /// Index into [`Coupling::rules`]; 0 demands nothing.
+    rules: u32,
+    /// Selectors that the pod matches, ascending.
+    matched: Box<[SelectorId]>,
+}
+
+/// A pod that is to get a coupling.
+#[derive(Clone, Copy, Debug)]
+pub struct Applicant<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its labels.
+    pub labels: LabelSetId,
+    /// What it asks for.
+    pub spec: &'a PodSpec,
+    /// What it says about nodes: spread counts over the nodes that the pod could use.
+    pub constraint: ConstraintId,
+}
+
+/// A pod on a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Resident<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its labels.
+    pub labels: LabelSetId,
+    /// Its coupling, from [`Coupling::intern`] or [`Coupling::intern_placed`].
+    pub coupling: CouplingId,
+    /// Is it being deleted? Spread does not count it any more, affinity does.
+    pub deleting: bool,
+}
+
+impl Default for Coupling {
+    fn default() -> Self {
+        Coupling {
+            texts: Texts::default(),
+            domains: Domains::default(),
+            selectors: Selectors::default(),
+            counters: Counters::default(),
+            presences: Presences::default(),
+            rules: [Rules::default()].into_iter().collect(),
+            couplings: [Entry::default()].into_iter().collect(),
+        }
+    }
+}
 
 impl Coupling {
+    /// The coupling of a pod that wants a node. It stays right until [`Coupling::version`] changes.
+    pub fn intern(
+        &mut self,
+        pod: Applicant<'_>,
+        label_sets: &LabelSets,
+        eligibility: &mut Eligibility,
+    ) -> CouplingId {
+        let rules = self.intern_rules(pod, Scope::Candidate, label_sets, eligibility);
+        let matched = self.matched(pod.namespace, pod.labels, label_sets);
+        self.entry(Entry { rules, matched })
+    }
+
+    /// The coupling of a pod that has its node already and only matters to others: its host ports and its
+    /// anti-affinity. What it is matched by follows from its labels.
+    pub fn intern_placed(
+        &mut self,
+        pod: Applicant<'_>,
+        label_sets: &LabelSets,
+        eligibility: &mut Eligibility,
+    ) -> CouplingId {
+        let rules = self.intern_rules(pod, Scope::Resident, label_sets, eligibility);
+        self.entry(Entry { rules, matched: Box::default() })
+    }
+
+    /// The coupling of the same pod after [`Coupling::version`] has changed.
+    pub fn rematch(
+        &mut self,
+        coupling: CouplingId,
+        namespace: &str,
+        labels: LabelSetId,
+        label_sets: &LabelSets,
+    ) -> CouplingId {
+        let rules = self.couplings[coupling.index()].rules;
+        let matched = self.matched(namespace, labels, label_sets);
+        self.entry(Entry { rules, matched })
+    }
+
+    /// Changes when a rule looks at pods in a new way, so that pods which were the same may no longer be: pass every
+    /// pod that wants a node through [`Coupling::rematch`] then.
+    pub fn version(&self) -> u64 {
+        self.selectors.len() as u64
+    }
+
+    /// Takes in a pod on a node, or promised to it.
+    pub fn add_pod(&mut self, pod: Resident<'_>, node: NodeId, label_sets: &LabelSets) {
+        let namespace = self.texts.intern(pod.namespace);
+        let (presence, is_new) = self.presences.enter(namespace, pod.labels, node, pod.deleting);
+        if is_new {
+            let labels = label_sets.get(pod.labels);
+            let matched = self.selectors.matching(Some(namespace), labels, &self.texts);
+            self.presences.set_selectors(presence, matched);
+            self.selectors.enter(presence, labels, &mut self.texts);
+        }
+        self.count(presence, pod, node, 1);
+    }
+
+    /// Takes a pod off its node. The pod must be as it was when it was added.
+    pub fn remove_pod(&mut self, pod: Resident<'_>, node: NodeId, label_sets: &LabelSets) {
+        let namespace = self.texts.intern(pod.namespace);
+        let Some(presence) = self.presences.find(namespace, pod.labels) else { return };
+        self.count(presence, pod, node, -1);
+        if self.presences.leave(presence, node, pod.deleting) {
+            self.selectors.leave(presence, label_sets.get(pod.labels), &self.texts);
+        }
+    }
+
+    /// Takes in what changed about a node: after [`Eligibility::set_node`] and [`Eligibility::remove_node`].
+    pub fn set_node(&mut self, node: NodeId, eligibility: &Eligibility) {
+        self.domains.set_node(node, eligibility, &mut self.counters);
+    }
+
+    /// Can pods of this coupling influence, or be influenced by, where others are? If not, counting slots is exact.
+    pub fn concerns(&self, coupling: CouplingId) -> bool {
+        let entry = &self.couplings[coupling.index()];
+        entry.rules != 0
+            || entry.matched.iter().any(|&selector| {
+                let users = self.selectors.users(selector);
+                users.counters.iter().any(|&id| self.counters.get(id).counts(&entry.matched, false))
+                    || users.holders.iter().any(|&holder| self.counters.get(holder).total() > 0)
+            })
+    }
+
     /// Trial placements on top of the cluster's pods.
-    pub fn trial(&self) -> Trial<'_> {
-        Trial { coupling: self }
+    pub fn trial<'a>(&'a self, classes: &'a Classes) -> Trial<'a> {
+        Trial::new(self, classes)
     }
 
-    /// Can the class influence, or be influenced by, where others are? If not, counting slots is exact for it.
-    pub fn concerns(&self, _class: ClassId) -> bool {
-        false
-    }
-}
-
-/// Placements tried on top of [`Coupling`]; the last ones are undone first.
-#[derive(Debug)]
-pub struct Trial<'a> {
-    #[allow(dead_code)]
-    coupling: &'a Coupling,
-}
-
-impl Trial<'_> {
-    /// What excludes the node for one more pod of the class; `None` allows it.
-    pub fn cause(&self, _class: ClassId, _node: NodeId) -> Option<Cause> {
-        None
+    /// Moves every counter that the pod moves.
+    fn count(&mut self, presence: presence::PresenceId, pod: Resident<'_>, node: NodeId, by: i64) {
+        let rules = &self.rules[self.couplings[pod.coupling.index()].rules as usize];
+        for counter in rules.moved() {
+            self.counters.shift(counter, node, by, &self.domains);
+        }
+        let matched = self.presences.selectors(presence);
+        for &counter in matched.iter().flat_map(|&selector| &self.selectors.users(selector).counters) {
+            if self.counters.get(counter).counts(matched, pod.deleting) {
+                self.counters.shift(counter, node, by, &self.domains);
+            }
+        }
     }
 
-    /// Places one pod of the class.
-    pub fn place(&mut self, _class: ClassId, _node: NodeId) {}
+    fn intern_rules(
+        &mut self,
+        pod: Applicant<'_>,
+        scope: Scope,
+        label_sets: &LabelSets,
+        eligibility: &mut Eligibility,
+    ) -> u32 {
+        if !rules::has_any(pod.spec, scope) {
+            return 0;
+        }
+        let rules = rules::build(self, pod, scope, label_sets, eligibility);
+        self.rules.insert_full(rules).0 as u32
+    }
 
-    /// Takes the last placement back.
-    pub fn undo(&mut self) {}
+    /// The selector's id. A new one is matched against all pods on nodes.
+    fn intern_selector(&mut self, selector: selector::Selector, label_sets: &LabelSets) -> SelectorId {
+        let (id, is_new) = self.selectors.intern(selector);
+        if is_new {
+            self.selectors.anchor(id, &self.presences, label_sets, &mut self.texts);
+            for presence in self.matching_presences(id, label_sets) {
+                self.presences.add_selector(presence, id);
+            }
+        }
+        id
+    }
+
+    /// The counter's id. A new one counts the pods that are on nodes already; nobody holds a term before the first
+    /// pod that does is known.
+    fn intern_counter(&mut self, kind: Kind, label_sets: &LabelSets) -> CounterId {
+        let (id, is_new) = self.counters.intern(kind);
+        if !is_new {
+            return id;
+        }
+        self.domains.attach(id, self.counters.get(id).kind());
+        match self.counters.get(id).kind().clone() {
+            Kind::Holding { selector, .. } => self.selectors.users_mut(selector).holders.push(id),
+            Kind::Matching { .. } | Kind::Spread { .. } => {
+                let Some(selector) = self.counters.get(id).first_selector() else { return id };
+                self.selectors.users_mut(selector).counters.push(id);
+                let presences = self.matching_presences(selector, label_sets);
+                for (node, live, deleting, matched) in self.presences.placed(&presences) {
+                    let counter = self.counters.get(id);
+                    let live = if counter.counts(matched, false) { live } else { 0 };
+                    let deleting = if counter.counts(matched, true) { deleting } else { 0 };
+                    self.counters.shift(id, node, i64::from(live + deleting), &self.domains);
+                }
+            }
+            Kind::Port(_) => {}
+        }
+        id
+    }
+
+    fn matching_presences(&self, id: SelectorId, label_sets: &LabelSets) -> Vec<presence::PresenceId> {
+        let mut presences = match self.selectors.candidates(id) {
+            Some(candidates) => candidates,
+            None => self.presences.all().collect(),
+        };
+        let selector = self.selectors.get(id);
+        presences.retain(|&presence| {
+            let (namespace, labels) = self.presences.get(presence);
+            selector.matches(Some(namespace), label_sets.get(labels), &self.texts)
+        });
+        presences
+    }
+
+    fn matched(&self, namespace: &str, labels: LabelSetId, label_sets: &LabelSets) -> Box<[SelectorId]> {
+        if self.selectors.len() == 0 {
+            return Box::default();
+        }
+        self.selectors.matching(self.texts.find(namespace), label_sets.get(labels), &self.texts).into()
+    }
+
+    fn entry(&mut self, entry: Entry) -> CouplingId {
+        CouplingId(self.couplings.insert_full(entry).0 as u32)
+    }
 }

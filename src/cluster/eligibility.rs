@@ -191,6 +191,16 @@ impl Eligibility {
         })
     }
 
+    /// Does the constraint have a node selector or a required node affinity?
+    pub fn has_selectors(&self, constraint: ConstraintId) -> bool {
+        self.constraint(constraint).has_selectors()
+    }
+
+    /// Ids of nodes, removed ones included.
+    pub fn node_slots(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.profile_column().len() as u32).map(NodeId)
+    }
+
     /// The value of a label of a node; ids as in [`Eligibility::texts`].
     pub fn label(&self, node: NodeId, key: TextId) -> Option<TextId> {
         self.nodes.label(node, key)

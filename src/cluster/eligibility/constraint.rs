@@ -133,6 +133,10 @@ impl Constraint {
         nodes.taints(subject.key).iter().filter(hard).find(|taint| !self.tolerates(taint, texts))
     }
 
+    pub(super) fn has_selectors(&self) -> bool {
+        !self.selector.is_empty() || self.required.is_some()
+    }
+
     pub(super) fn selector_matches(&self, subject: Subject<'_>) -> bool {
         self.selector.iter().all(|&(column, value)| subject.value(column) == nodes::verbatim(value))
     }

@@ -1,0 +1,209 @@
+//! Counters: pods of some kind by domain of a node label.
+
+use super::super::ids::{NodeId, TextId};
+use super::domains::{Domain, Domains, GroundId, KeyId};
+use super::selector::SelectorId;
+use indexmap::IndexMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::BTreeMap;
+
+/// A counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CounterId(u32);
+
+/// What is counted, and by what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Pods that match all selectors (ascending, at least one).
+    Matching { selectors: Box<[SelectorId]>, key: KeyId },
+    /// Pods that hold a required anti-affinity term.
+    Holding { selector: SelectorId, key: KeyId },
+    /// Pods that match and are not being deleted, on the nodes of a ground.
+    Spread { selector: SelectorId, ground: GroundId },
+    /// Pods that use a host port, by node.
+    Port(Port),
+}
+
+/// A host port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Port {
+    pub(super) protocol: TextId,
+    pub(super) port: i32,
+    /// `None` is every address of the node.
+    pub(super) ip: Option<TextId>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    counters: IndexMap<Kind, Counter, FxBuildHasher>,
+    /// By protocol and port.
+    ports: FxHashMap<(TextId, i32), Vec<(Option<TextId>, CounterId)>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Counter {
+    kind: Kind,
+    /// Pods by node, so that a node can change its domain.
+    by_node: FxHashMap<NodeId, u32>,
+    /// Pods by domain; entries above 0 only.
+    by_domain: FxHashMap<Domain, u32>,
+    total: u64,
+    /// Domains by their number of pods, for spread.
+    histogram: BTreeMap<u32, u32>,
+}
+
+impl Counter {
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    /// The selector that leads to a counter of matching pods.
+    pub(super) fn first_selector(&self) -> Option<SelectorId> {
+        match &self.kind {
+            Kind::Matching { selectors, .. } => selectors.first().copied(),
+            Kind::Spread { selector, .. } => Some(*selector),
+            Kind::Holding { .. } | Kind::Port(_) => None,
+        }
+    }
+
+    /// Pods in a domain.
+    pub(super) fn count(&self, domain: Domain) -> u32 {
+        self.by_domain.get(&domain).copied().unwrap_or(0)
+    }
+
+    /// Pods in all domains.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Domains by their number of pods, ascending; domains without any are not listed.
+    pub(super) fn histogram(&self) -> &BTreeMap<u32, u32> {
+        &self.histogram
+    }
+
+    /// Does a pod count that matches these selectors (ascending)?
+    pub(super) fn counts(&self, matched: &[SelectorId], deleting: bool) -> bool {
+        let all = |selectors: &[SelectorId]| selectors.iter().all(|id| matched.binary_search(id).is_ok());
+        match &self.kind {
+            Kind::Matching { selectors, .. } => all(selectors),
+            Kind::Spread { selector, .. } => !deleting && all(std::slice::from_ref(selector)),
+            Kind::Holding { .. } | Kind::Port(_) => false,
+        }
+    }
+
+    fn shift_domain(&mut self, domain: Domain, by: i64) {
+        let before = self.count(domain);
+        let after = changed(before, by);
+        if after == 0 {
+            self.by_domain.remove(&domain);
+        } else {
+            self.by_domain.insert(domain, after);
+        }
+        self.total = self.total.saturating_add_signed(by);
+        if matches!(self.kind, Kind::Spread { .. }) {
+            bump(&mut self.histogram, before, false);
+            bump(&mut self.histogram, after, true);
+        }
+    }
+}
+
+impl Counters {
+    pub(super) fn get(&self, id: CounterId) -> &Counter {
+        &self.counters[id.0 as usize]
+    }
+
+    /// The id of a counter, and whether it is new.
+    pub(super) fn intern(&mut self, kind: Kind) -> (CounterId, bool) {
+        if let Some(index) = self.counters.get_index_of(&kind) {
+            return (CounterId(index as u32), false);
+        }
+        let counter = Counter {
+            kind: kind.clone(),
+            by_node: FxHashMap::default(),
+            by_domain: FxHashMap::default(),
+            total: 0,
+            histogram: BTreeMap::new(),
+        };
+        let id = CounterId(self.counters.len() as u32);
+        if let Kind::Port(Port { protocol, port, ip }) = kind {
+            self.ports.entry((protocol, port)).or_default().push((ip, id));
+        }
+        self.counters.insert(kind, counter);
+        (id, true)
+    }
+
+    /// Counters of host ports that a pod with this one cannot share a node with, its own among them.
+    pub(super) fn conflicting(&self, id: CounterId) -> impl Iterator<Item = CounterId> {
+        let port = match self.get(id).kind {
+            Kind::Port(port) => Some(port),
+            _ => None,
+        };
+        let same = port.and_then(|port| self.ports.get(&(port.protocol, port.port)));
+        same.into_iter()
+            .flatten()
+            .filter(move |(ip, _)| {
+                let mine = port.and_then(|port| port.ip);
+                mine.is_none() || ip.is_none() || mine == *ip
+            })
+            .map(|&(_, id)| id)
+    }
+
+    /// Counts pods in (or, by a negative number, out) on a node.
+    pub(super) fn shift(&mut self, id: CounterId, node: NodeId, by: i64, domains: &Domains) {
+        if by == 0 {
+            return;
+        }
+        let domain = domains.of_counter(&self.get(id).kind, node);
+        let counter = &mut self.counters[id.0 as usize];
+        let after = changed(counter.by_node.get(&node).copied().unwrap_or(0), by);
+        if after == 0 {
+            counter.by_node.remove(&node);
+        } else {
+            counter.by_node.insert(node, after);
+        }
+        if let Some(domain) = domain {
+            counter.shift_domain(domain, by);
+        }
+    }
+
+    /// Moves the pods of a node that has changed its domain.
+    pub(super) fn relocate(&mut self, id: CounterId, node: NodeId, from: Option<Domain>, to: Option<Domain>) {
+        let counter = &mut self.counters[id.0 as usize];
+        let pods = i64::from(counter.by_node.get(&node).copied().unwrap_or(0));
+        if pods > 0 {
+            from.into_iter().for_each(|domain| counter.shift_domain(domain, -pods));
+            to.into_iter().for_each(|domain| counter.shift_domain(domain, pods));
+        }
+    }
+}
+
+#[cfg(test)]
+impl Counters {
+    /// Is everything counted back to nothing?
+    pub(super) fn is_clear(&self) -> bool {
+        self.counters.values().all(|counter| {
+            counter.total == 0
+                && counter.by_node.is_empty()
+                && counter.by_domain.is_empty()
+                && counter.histogram.is_empty()
+        })
+    }
+}
+
+fn changed(count: u32, by: i64) -> u32 {
+    let after = i64::from(count) + by;
+    debug_assert!(after >= 0, "pods are taken off as they were put on");
+    after.clamp(0, i64::from(u32::MAX)) as u32
+}
+
+/// One domain more or less with so many pods; domains without any are not listed.
+fn bump(histogram: &mut BTreeMap<u32, u32>, pods: u32, more: bool) {
+    if pods == 0 {
+        return;
+    }
+    let domains = histogram.entry(pods).or_insert(0);
+    *domains = if more { *domains + 1 } else { domains.saturating_sub(1) };
+    if *domains == 0 {
+        histogram.remove(&pods);
+    }
+}
