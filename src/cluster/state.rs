@@ -571,3 +571,6 @@ fn state_of(pod: &Pod) -> PodState {
         _ => PodState::Pending,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Whatever the order of events, the cluster ends where a fresh one would that is told the end.
+
+use super::*;
+use crate::api::core::{Container, PodPhase, SchedulingGate};
+use crate::api::quantity::Quantity;
+use proptest::prelude::*;
+
+const GPU: &str = "nvidia.com/gpu";
+
+fn node(name: &str, gpus: u32) -> Node {
+    let mut node = Node::default();
+    node.metadata.name = name.to_owned();
+    node.status.allocatable.insert(GPU.to_owned(), Quantity(gpus.to_string()));
+    node.status.allocatable.insert("cpu".to_owned(), Quantity("16".to_owned()));
+    node
+}
+
+fn pod(name: &str, uid: &str, group: Option<&str>, gpus: u32) -> Pod {
+    let mut pod = Pod::default();
+    pod.metadata.name = name.to_owned();
+    pod.metadata.namespace = "default".to_owned();
+    pod.metadata.uid = uid.to_owned();
+    if let Some(group) = group {
+        pod.metadata.annotations.insert(keys::GROUP_NAME.to_owned(), group.to_owned());
+    }
+    let mut container = Container::default();
+    container.resources.requests.insert(GPU.to_owned(), Quantity(gpus.to_string()));
+    pod.spec.containers.push(container);
+    pod.spec.scheduler_name = Some("volcano".to_owned());
+    pod
+}
+
+fn group(name: &str, minimum: i32) -> PodGroup {
+    let mut group = PodGroup::default();
+    group.metadata.name = name.to_owned();
+    group.metadata.namespace = "default".to_owned();
+    group.spec.min_member = Some(minimum);
+    group
+}
+
+/// What a client can see of a cluster, free of ids: free GPUs by node, pods and their gangs, gangs and their minimum.
+fn visible(cluster: &Cluster) -> Vec<String> {
+    let gpu = cluster.resources().find(GPU);
+    let mut lines: Vec<String> = cluster
+        .nodes()
+        .present()
+        .map(|(id, name, _)| {
+            format!("node {name} {:?}", gpu.map(|gpu| cluster.view().capacity.free(id, gpu)))
+        })
+        .collect();
+    lines.extend(cluster.pods().iter().map(|(_, pod)| {
+        let gang = pod.gang.and_then(|gang| cluster.gangs().get(gang)).map(|gang| gang.key.clone());
+        let node = pod.node.map(|node| cluster.nodes().name(node));
+        format!("pod {} {} {:?} {node:?} {gang:?}", pod.key, pod.uid, pod.state)
+    }));
+    lines.extend(cluster.gangs().iter().map(|(_, gang)| {
+        let pods: Vec<_> =
+            gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod)).map(|p| &*p.key).collect();
+        let mut pods = pods;
+        pods.sort_unstable();
+        format!(
+            "gang {} {:?} {pods:?}",
+            gang.key,
+            gang.group.as_ref().and_then(|group| group.spec.min_member)
+        )
+    }));
+    lines.sort();
+    lines
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Node(usize, Option<u32>),
+    /// Pod, and `None` to delete it, else (uid, node, phase).
+    Pod(usize, Option<(u8, Option<usize>, u8)>),
+    Group(usize, Option<i32>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..3usize, prop::option::weighted(0.8, 0..9u32)).prop_map(|(n, gpus)| Step::Node(n, gpus)),
+        (0..5usize, prop::option::weighted(0.8, (0..2u8, prop::option::of(0..3usize), 0..4u8)))
+            .prop_map(|(p, what)| Step::Pod(p, what)),
+        (0..2usize, prop::option::weighted(0.8, 0..4i32)).prop_map(|(g, minimum)| Step::Group(g, minimum)),
+    ]
+}
+
+fn object(index: usize, &(uid, node, phase): &(u8, Option<usize>, u8)) -> Pod {
+    // pods 0 and 1 belong to group 0, 2 and 3 to group 1, 4 to none
+    let group = (index < 4).then(|| format!("g{}", index / 2));
+    let mut pod = pod(&format!("p{index}"), &format!("u{uid}"), group.as_deref(), index as u32 + 1);
+    pod.spec.node_name = node.map(|node| format!("n{node}"));
+    pod.status.phase = match (phase, node) {
+        (0, _) | (_, None) => Some(PodPhase::Pending),
+        (1, _) => Some(PodPhase::Running),
+        (2, _) => Some(PodPhase::Succeeded),
+        _ => Some(PodPhase::Failed),
+    };
+    pod
+}
+
+proptest! {
+    #[test]
+    fn the_end_does_not_depend_on_the_way(steps in prop::collection::vec(step(), 0..40)) {
+        let mut cluster = Cluster::new(Settings::default());
+        let (mut nodes, mut pods, mut groups) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for step in &steps {
+            match step {
+                Step::Node(index, Some(gpus)) => {
+                    let node = node(&format!("n{index}"), *gpus);
+                    cluster.apply(Event::Node(&node));
+                    nodes.insert(*index, node);
+                }
+                Step::Node(index, None) => {
+                    cluster.apply(Event::NodeGone(&format!("n{index}")));
+                    nodes.remove(index);
+                }
+                Step::Pod(index, Some(what)) => {
+                    let pod = object(*index, what);
+                    cluster.apply(Event::Pod(&pod));
+                    pods.insert(*index, pod);
+                }
+                Step::Pod(index, None) => {
+                    cluster.apply(Event::PodGone { namespace: "default", name: &format!("p{index}") });
+                    pods.remove(index);
+                }
+                Step::Group(index, Some(minimum)) => {
+                    let group = group(&format!("g{index}"), *minimum);
+                    cluster.apply(Event::PodGroup(&group));
+                    groups.insert(*index, group);
+                }
+                Step::Group(index, None) => {
+                    cluster.apply(Event::PodGroupGone { namespace: "default", name: &format!("g{index}") });
+                    groups.remove(index);
+                }
+            }
+            prop_assert_eq!(cluster.audit(), Vec::<String>::new());
+        }
+        let mut fresh = Cluster::new(Settings::default());
+        pods.values().for_each(|pod| fresh.apply(Event::Pod(pod)));
+        groups.values().for_each(|group| fresh.apply(Event::PodGroup(group)));
+        nodes.values().for_each(|node| fresh.apply(Event::Node(node)));
+        prop_assert_eq!(visible(&cluster), visible(&fresh));
+    }
+}
+
+#[test]
+fn a_promise_holds_until_the_watch_says_otherwise() {
+    let mut cluster = Cluster::new(Settings::default());
+    cluster.apply(Event::Node(&node("n0", 8)));
+    let mut waiting = pod("p", "u", None, 8);
+    cluster.apply(Event::Pod(&waiting));
+    let (id, n0) = (cluster.pods().id("default/p").unwrap(), cluster.nodes().id("n0").unwrap());
+    let gpu = cluster.resources().find(GPU).unwrap();
+    let free = |cluster: &Cluster| cluster.view().capacity.free(n0, gpu);
+    cluster.assume(id, n0);
+    assert_eq!(free(&cluster), 0);
+    // an old version of the pod comes by: the promise stays
+    waiting.metadata.labels.insert("a".into(), "b".into());
+    cluster.apply(Event::Pod(&waiting));
+    assert_eq!((free(&cluster), cluster.pods().get(id).unwrap().state), (0, PodState::Assumed));
+    // bound elsewhere: the fact wins
+    waiting.spec.node_name = Some("n1".into());
+    cluster.apply(Event::Pod(&waiting));
+    assert_eq!((free(&cluster), cluster.pods().get(id).unwrap().state), (8, PodState::Bound));
+    assert_eq!(cluster.audit(), Vec::<String>::new());
+}
+
+#[test]
+fn a_promise_can_be_taken_back() {
+    let mut cluster = Cluster::new(Settings::default());
+    cluster.apply(Event::Node(&node("n0", 8)));
+    cluster.apply(Event::Pod(&pod("p", "u", None, 3)));
+    let (id, n0) = (cluster.pods().id("default/p").unwrap(), cluster.nodes().id("n0").unwrap());
+    cluster.assume(id, n0);
+    cluster.take_marks();
+    cluster.forget(id);
+    assert_eq!(cluster.audit(), Vec::<String>::new());
+    let marks = cluster.take_marks();
+    assert!(
+        marks.gained.contains(&n0) && marks.gangs.len() == 1,
+        "both the node and the gang are looked at again"
+    );
+}
+
+#[test]
+fn a_change_that_decides_nothing_marks_nothing() {
+    let mut cluster = Cluster::new(Settings::default());
+    let mut p = pod("p", "u", Some("g"), 1);
+    p.spec.scheduling_gates.push(SchedulingGate { name: "x".into() });
+    cluster.apply(Event::Node(&node("n0", 8)));
+    cluster.apply(Event::Pod(&p));
+    cluster.apply(Event::PodGroup(&group("g", 1)));
+    cluster.refresh();
+    cluster.take_marks();
+    p.metadata.annotations.insert("note".into(), "x".into());
+    cluster.apply(Event::Pod(&p));
+    cluster.apply(Event::Node(&node("n0", 8)));
+    cluster.apply(Event::PodGroup(&group("g", 1)));
+    assert!(!cluster.has_marks());
+    p.spec.scheduling_gates.clear();
+    cluster.apply(Event::Pod(&p));
+    assert!(cluster.has_marks(), "a lifted gate lets the gang be tried");
+}
