@@ -14,6 +14,7 @@ pub mod nearest;
 pub mod pod_group;
 pub mod quantity;
 pub mod queue;
+pub mod time;
 
 /// Declares a string enum that keeps values it does not know, in `Other`.
 #[macro_export]

@@ -28,6 +28,12 @@ pub const MODEL_SERVING_REVISION: &str = "modelserving.volcano.sh/revision";
 pub const MODEL_SERVING_ROLE_TEMPLATE_HASH: &str = "modelserving.volcano.sh/role-template-hash";
 /// Label on entry pods only: `"true"`.
 pub const MODEL_SERVING_ENTRY: &str = "modelserving.volcano.sh/entry";
+/// Label on the one pod of each ServingGroup that the scale selector counts, where no role replica has the same ordinal
+/// in all of them. Phalanx's own.
+pub const MODEL_SERVING_REPRESENTATIVE: &str = "modelserving.volcano.sh/representative";
+/// Annotation of a ControllerRevision: the last replica counts that were wanted of its roles, as JSON, where they differ
+/// from those in its immutable data. Phalanx's own.
+pub const MODEL_SERVING_ROLE_REPLICAS: &str = "modelserving.volcano.sh/role-replicas";
 /// Prefix of the keys that only the controller may set.
 pub const MODEL_SERVING_PREFIX: &str = "modelserving.volcano.sh/";
 /// Pod annotation read at scale-down: pods with a lower cost go first.
@@ -40,11 +46,28 @@ pub const ENV_ENTRY_ADDRESS: &str = "ENTRY_ADDRESS";
 /// Environment variable: 0 for the entry pod, 1.. for workers.
 pub const ENV_WORKER_INDEX: &str = "WORKER_INDEX";
 
+/// Label: the LeaderWorkerSet that a pod belongs to.
+pub const LWS_NAME: &str = "leaderworkerset.sigs.k8s.io/name";
+/// Label: the ordinal of the group within its LeaderWorkerSet.
+pub const LWS_GROUP_INDEX: &str = "leaderworkerset.sigs.k8s.io/group-index";
+/// Label: 0 for the leader, 1.. for workers.
+pub const LWS_WORKER_INDEX: &str = "leaderworkerset.sigs.k8s.io/worker-index";
+/// Label: SHA-1 of `<lws>-<group index>`.
+pub const LWS_GROUP_KEY: &str = "leaderworkerset.sigs.k8s.io/group-key";
+/// Environment variable: the leader's address.
+pub const ENV_LWS_LEADER_ADDRESS: &str = "LWS_LEADER_ADDRESS";
+/// Environment variable: pods in the group.
+pub const ENV_LWS_GROUP_SIZE: &str = "LWS_GROUP_SIZE";
+/// Environment variable: 0 for the leader, 1.. for workers.
+pub const ENV_LWS_WORKER_INDEX: &str = "LWS_WORKER_INDEX";
+
 /// Node label: the host name; the last level of every label topology.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// apiVersion of PodGroup and Queue.
 pub const SCHEDULING_V1BETA1: &str = "scheduling.volcano.sh/v1beta1";
 /// apiVersion of HyperNode.
 pub const TOPOLOGY_V1ALPHA1: &str = "topology.volcano.sh/v1alpha1";
+/// apiVersion of LeaderWorkerSet.
+pub const LEADER_WORKER_SET_V1: &str = "leaderworkerset.x-k8s.io/v1";
 /// apiVersion of ModelServing.
 pub const WORKLOAD_V1ALPHA1: &str = "workload.serving.volcano.sh/v1alpha1";

@@ -1,0 +1,174 @@
+//! What each ServingGroup is at this moment: the revision it runs, the roles it should have, whether it serves.
+
+use super::adopt::Revisions;
+use super::groups::{Group, Groups, Replica};
+use super::observed::{Capabilities, Observed};
+use super::settings::{Settings, Strategy, role_pods, role_replicas};
+use crate::api::model_serving::{ModelServing, Role};
+use crate::api::time::Timestamp;
+
+/// Everything a step of `reconcile` may read.
+pub(crate) struct Context<'a> {
+    pub(crate) object: &'a ModelServing,
+    pub(crate) settings: Settings<'a>,
+    pub(crate) revisions: Revisions<'a>,
+    pub(crate) groups: Groups<'a>,
+    pub(crate) observed: Observed<'a>,
+    pub(crate) now: Timestamp,
+}
+
+/// A role as one revision has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RevisedRole<'r> {
+    pub(crate) role: &'r Role,
+    /// Label `revision` for its pods.
+    pub(crate) revision: &'r str,
+    /// Label `role-template-hash` for its pods.
+    pub(crate) hash: &'r str,
+}
+
+/// A ServingGroup, assessed.
+#[derive(Clone, Debug)]
+pub(crate) struct Assessed<'c> {
+    pub(crate) ordinal: u32,
+    /// `None` for one that is about to be created.
+    pub(crate) group: Option<&'c Group<'c>>,
+    /// Nothing of it stays.
+    pub(crate) deleting: bool,
+    /// Something in it is not as the spec has it now.
+    pub(crate) outdated: bool,
+    /// The label of the revision that it runs.
+    pub(crate) revision: String,
+    /// Every role has as many running replicas as its revision asks for.
+    pub(crate) available: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Reads what there is to read.
+    pub(crate) fn new(object: &'a ModelServing, observed: &Observed<'a>, now: Timestamp) -> Self {
+        let settings = Settings::of(object);
+        let revisions = Revisions::new(object, &settings, observed.revisions);
+        let groups = Groups::derive(object, observed);
+        Context { object, settings, revisions, groups, observed: *observed, now }
+    }
+
+    /// The ModelServing's name.
+    pub(crate) fn name(&self) -> &'a str {
+        &self.object.metadata.name
+    }
+
+    /// What the cluster can do.
+    pub(crate) fn capabilities(&self) -> Capabilities<'a> {
+        self.observed.capabilities
+    }
+
+    /// All ServingGroups that exist or are going, by ordinal.
+    pub(crate) fn assess(&self) -> Vec<Assessed<'_>> {
+        self.groups
+            .list
+            .iter()
+            .filter(|group| group.exists() || group.is_deleting())
+            .map(|group| self.assess_group(group))
+            .collect()
+    }
+
+    fn assess_group<'c>(&'c self, group: &'c Group<'a>) -> Assessed<'c> {
+        let (outdated, revision) = self.standing(group);
+        let mut assessed = Assessed {
+            ordinal: group.ordinal,
+            group: Some(group),
+            deleting: group.is_deleting(),
+            outdated,
+            revision,
+            available: false,
+        };
+        assessed.available = !assessed.deleting && self.is_available(&assessed);
+        assessed
+    }
+
+    /// A ServingGroup that does not exist yet: below the partition it gets the revision that the others there have.
+    pub(crate) fn planned(&self, ordinal: u32) -> Assessed<'_> {
+        let revision = self.revision_for_new(ordinal);
+        let outdated = !self.revisions.is_update(&revision);
+        Assessed { ordinal, group: None, deleting: false, outdated, revision, available: false }
+    }
+
+    fn revision_for_new(&self, ordinal: u32) -> String {
+        let current = &self.object.status.current_revision;
+        if ordinal < self.settings.partition && !current.is_empty() {
+            current.clone()
+        } else {
+            self.revisions.update.clone()
+        }
+    }
+
+    /// Is the group outdated, and which revision does it run?
+    fn standing(&self, group: &Group<'_>) -> (bool, String) {
+        let mut fresh = false; // something in it was built from the spec as it is
+        let mut label = None;
+        let mut outdated = None;
+        for replica in &group.replicas {
+            let Some((revision, hash)) = replica.labels() else { continue };
+            label = label.or(Some(revision));
+            fresh |= self.revisions.is_update(revision);
+            if outdated.is_none() && !self.revisions.is_current(replica.role, revision, hash) {
+                outdated = Some(revision);
+            }
+        }
+        let Some(label) = label else {
+            let revision = self.revision_for_new(group.ordinal);
+            return (!self.revisions.is_update(&revision), revision);
+        };
+        let incomplete = !fresh
+            && self.settings.strategy == Strategy::ServingGroup
+            && self.settings.roles.iter().any(|role| {
+                role_replicas(role) > 0 && !group.of_role(&role.name).any(|replica| !replica.pods.is_empty())
+            });
+        match outdated {
+            Some(revision) => (true, revision.to_owned()),
+            None if incomplete => (true, label.to_owned()),
+            None => (false, self.revisions.update.clone()),
+        }
+    }
+
+    /// The roles that a ServingGroup should have. A group that waits for its replacement, or is protected from it, keeps
+    /// those of its own revision; with `RoleRollingUpdate` all groups have those of the spec.
+    pub(crate) fn roles<'s>(&'s self, assessed: &'s Assessed<'_>) -> Vec<RevisedRole<'s>> {
+        let own = assessed.outdated && self.settings.strategy == Strategy::ServingGroup;
+        let revision = if own { assessed.revision.as_str() } else { self.revisions.update.as_str() };
+        let (roles, hashes) =
+            self.revisions.roles(revision).unwrap_or((self.settings.roles, &self.revisions.role_hashes));
+        roles.iter().zip(hashes).map(|(role, hash)| RevisedRole { role, revision, hash }).collect()
+    }
+
+    /// The role that an existing replica was built from, as far as anybody remembers, else as its group has it.
+    pub(crate) fn role_of<'s>(
+        &'s self,
+        replica: &Replica<'s>,
+        fallback: Option<RevisedRole<'s>>,
+    ) -> Option<RevisedRole<'s>> {
+        let (revision, _) = replica.labels()?;
+        if let Some(fallback) = fallback.filter(|fallback| fallback.revision == revision) {
+            return Some(fallback);
+        }
+        let known = self.revisions.roles(revision).and_then(|(roles, hashes)| {
+            let index = roles.iter().position(|role| role.name == replica.role)?;
+            Some(RevisedRole { role: &roles[index], revision, hash: &hashes[index] })
+        });
+        known.or(fallback)
+    }
+
+    /// Is this replica complete and ready, for the revision that it runs?
+    pub(crate) fn is_running(&self, replica: &Replica<'_>, fallback: RevisedRole<'_>) -> bool {
+        self.role_of(replica, Some(fallback)).is_some_and(|own| replica.is_running(role_pods(own.role)))
+    }
+
+    fn is_available(&self, assessed: &Assessed<'_>) -> bool {
+        let Some(group) = assessed.group else { return false };
+        self.roles(assessed).into_iter().all(|revised| {
+            let running =
+                group.of_role(&revised.role.name).filter(|replica| self.is_running(replica, revised));
+            running.count() >= role_replicas(revised.role) as usize
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! What `reconcile` asks for: values that a shell applies, in order.
+
+use crate::api::model_serving::ModelServingStatus;
+use crate::api::pod_group::{PodGroup, PodGroupSpec};
+use crate::api::time::Timestamp;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// One write. All objects live in the ModelServing's namespace.
+///
+/// A shell applies changes in order and stops at the first that fails; the next reconcile asks again for what is
+/// missing. Two answers are no failures: AlreadyExists to a create, and NotFound, or a conflict of the uid, to anything
+/// else. Neighbouring changes of the same kind may be sent at the same time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Create this PodGroup.
+    CreatePodGroup(Box<PodGroup>),
+    /// Create this Pod, Service or ControllerRevision.
+    Create(Created),
+    /// Replace the `spec` of the PodGroup with this uid; leave its metadata and status alone.
+    UpdatePodGroup {
+        /// Its name.
+        name: String,
+        /// Precondition.
+        uid: String,
+        /// The new spec, whole.
+        spec: Box<PodGroupSpec>,
+    },
+    /// Set (`Some`) or remove (`None`) labels and annotations of the object with this uid.
+    Patch {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Precondition.
+        uid: String,
+        /// Labels.
+        labels: BTreeMap<String, Option<String>>,
+        /// Annotations.
+        annotations: BTreeMap<String, Option<String>>,
+    },
+    /// Delete the object with this uid, with its own grace period.
+    Delete {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Precondition.
+        uid: String,
+    },
+}
+
+/// An object to be created.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The object, with `apiVersion` and `kind`.
+    pub object: Value,
+}
+
+/// What a ModelServing owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Pod,
+    PodGroup,
+    Service,
+    ControllerRevision,
+}
+
+/// An event on the ModelServing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Event {
+    /// `Warning`, else `Normal`.
+    pub warning: bool,
+    /// One word.
+    pub reason: &'static str,
+    /// One sentence.
+    pub message: String,
+}
+
+/// The answer of `reconcile`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Writes, in order.
+    pub changes: Vec<Change>,
+    /// The status to write, if it differs from the object's. It describes what was observed, so it is true whether or
+    /// not the changes succeed.
+    pub status: Option<ModelServingStatus>,
+    /// Reconcile again at this time even if nothing happens.
+    pub wake_at: Option<Timestamp>,
+    /// Events to emit.
+    pub events: Vec<Event>,
+    /// What to hand to the next call as [`super::Observed::memory`].
+    pub memory: super::events::Memory,
+}
+
+impl Change {
+    /// The kind of object that it concerns.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Change::CreatePodGroup(_) | Change::UpdatePodGroup { .. } => Kind::PodGroup,
+            Change::Create(created) => created.kind,
+            Change::Patch { kind, .. } | Change::Delete { kind, .. } => *kind,
+        }
+    }
+
+    /// The name of the object that it concerns.
+    pub fn name(&self) -> &str {
+        match self {
+            Change::CreatePodGroup(pod_group) => &pod_group.metadata.name,
+            Change::Create(created) => &created.name,
+            Change::UpdatePodGroup { name, .. }
+            | Change::Patch { name, .. }
+            | Change::Delete { name, .. } => name,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The conditions `Available`, `Progressing` and `UpdateInProgress`: exactly one of them is True. The one that was True takes
+//! over reason, message and time of the one that supersedes it, and all of them say which generation they are about.
+//! Texts are upstream's, grammar included, since tools match on them.
+
+use crate::api::meta::Condition;
+use crate::api::time::Timestamp;
+
+/// What the conditions are about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Ordinals of ServingGroups that are not available.
+    pub(crate) progressing: Vec<u32>,
+    /// Ordinals of those that run the revision of the spec.
+    pub(crate) updated: Vec<u32>,
+    /// How many run another.
+    pub(crate) current: usize,
+    /// How many of these the rollout leaves alone.
+    pub(crate) partition: u32,
+    /// What stands in the way, for people.
+    pub(crate) troubles: Vec<String>,
+}
+
+/// At most so many troubles are told; the rest are counted.
+const TROUBLES: usize = 3;
+
+/// The conditions after this progress. Nothing changes that means the same.
+pub(crate) fn update(
+    conditions: &[Condition],
+    progress: &Progress,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let list = |ordinals: &[u32]| {
+        let texts: Vec<String> = ordinals.iter().map(u32::to_string).collect();
+        format!("[{}]", texts.join(" "))
+    };
+    let groups = format!("Some groups is progressing: {}", list(&progress.progressing));
+    let (type_, reason, message) = if progress.progressing.is_empty() {
+        ("Available", "AllGroupsReady", "All Serving groups are ready".to_owned())
+    } else if progress.current > progress.partition as usize {
+        let message = format!("{groups}, Updated Groups are: {}", list(&progress.updated));
+        ("UpdateInProgress", "GroupsUpdating", message)
+    } else {
+        ("Progressing", "GroupProgressing", groups)
+    };
+    let message = with_troubles(message, &progress.troubles);
+    let mut conditions = conditions.to_vec();
+    let superseded = ["Available", "Progressing", "UpdateInProgress"];
+    for condition in &mut conditions {
+        if condition.type_ != type_ && superseded.contains(&condition.type_.as_str()) {
+            if condition.status != "False" {
+                set(condition, "False", reason, &message, generation, now);
+            }
+            condition.observed_generation = Some(generation);
+        }
+    }
+    if !conditions.iter().any(|condition| condition.type_ == type_) {
+        conditions.push(Condition { type_: type_.to_owned(), ..Condition::default() });
+    }
+    if let Some(condition) = conditions.iter_mut().find(|condition| condition.type_ == type_) {
+        set(condition, "True", reason, &message, generation, now);
+    }
+    conditions
+}
+
+fn set(
+    condition: &mut Condition,
+    status: &str,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: Timestamp,
+) {
+    if condition.status != status || condition.last_transition_time.is_none() {
+        condition.last_transition_time = Some(now.to_string());
+    }
+    status.clone_into(&mut condition.status);
+    reason.clone_into(&mut condition.reason);
+    message.clone_into(&mut condition.message);
+    condition.observed_generation = Some(generation);
+}
+
+fn with_troubles(mut message: String, troubles: &[String]) -> String {
+    for trouble in troubles.iter().take(TROUBLES) {
+        message.push_str("; ");
+        message.push_str(trouble);
+    }
+    if troubles.len() > TROUBLES {
+        message.push_str(&format!("; and {} more", troubles.len() - TROUBLES));
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(progressing: &[u32], updated: &[u32], current: usize, partition: u32) -> Progress {
+        let (progressing, updated) = (progressing.to_vec(), updated.to_vec());
+        Progress { progressing, updated, current, partition, troubles: Vec::new() }
+    }
+
+    fn texts(conditions: &[Condition]) -> Vec<String> {
+        let text = |c: &Condition| {
+            let time = c.last_transition_time.clone().unwrap_or_default();
+            format!("{}={} {} | {} | {}", c.type_, c.status, c.reason, c.message, &time[17..19])
+        };
+        conditions.iter().map(text).collect()
+    }
+
+    /// S1.
+    #[test]
+    fn from_nothing() {
+        let check = |progress: Progress, expect: &str| {
+            assert_eq!(texts(&update(&[], &progress, 1, Timestamp(7))), [expect]);
+        };
+        check(progress(&[], &[], 2, 0), "Available=True AllGroupsReady | All Serving groups are ready | 07");
+        check(
+            progress(&[3], &[2, 3], 2, 0),
+            "UpdateInProgress=True GroupsUpdating | Some groups is progressing: [3], Updated Groups are: [2 3] | 07",
+        );
+        check(
+            progress(&[2], &[2], 2, 2),
+            "Progressing=True GroupProgressing | Some groups is progressing: [2] | 07",
+        );
+    }
+
+    /// Upstream leaves reason, message and time of the superseded condition stale, freezes the message while a condition is
+    /// True, and never sets observedGeneration.
+    #[test]
+    fn one_after_the_other() {
+        let first = update(&[], &progress(&[0, 1], &[], 0, 0), 1, Timestamp(1));
+        let second = update(&first, &progress(&[1], &[], 0, 0), 2, Timestamp(2));
+        assert_eq!(
+            texts(&second),
+            ["Progressing=True GroupProgressing | Some groups is progressing: [1] | 01"],
+            "the message is refreshed, the time is that of the transition"
+        );
+        let third = update(&second, &progress(&[], &[], 0, 0), 2, Timestamp(3));
+        assert_eq!(
+            texts(&third),
+            [
+                "Progressing=False AllGroupsReady | All Serving groups are ready | 03",
+                "Available=True AllGroupsReady | All Serving groups are ready | 03",
+            ]
+        );
+        assert!(third.iter().all(|condition| condition.observed_generation == Some(2)));
+        assert_eq!(update(&third, &progress(&[], &[], 0, 0), 2, Timestamp(9)), third, "nothing to write");
+    }
+
+    #[test]
+    fn troubles_are_told_but_not_endlessly() {
+        let mut progress = progress(&[0], &[], 0, 0);
+        progress.troubles = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
+        let conditions = update(&[], &progress, 1, Timestamp(0));
+        assert_eq!(conditions[0].message, "Some groups is progressing: [0]; a; b; c; and 2 more");
+    }
+}

@@ -1,0 +1,69 @@
+//! The selector of the scale subresource: exactly one pod of each ServingGroup, so that an autoscaler's average per pod is an
+//! average per group.
+//!
+//! As upstream's it names the entry pod of replica 0 of the first role. Where scaling a role down has taken that replica
+//! from some group, it would find nothing there; then one entry pod of each group is labelled as its representative, and
+//! the selector asks for that label.
+
+use super::assess::{Assessed, Context};
+use super::change::{Change, Kind};
+use super::groups::Member;
+use super::names;
+use super::plan::Plan;
+use super::status::leading_role;
+use crate::api::keys;
+use std::collections::BTreeMap;
+
+/// The selector; labels representatives where it takes some.
+pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> String {
+    let name = context.name();
+    let Some(role) = leading_role(context) else {
+        return format!("{}={name}", keys::MODEL_SERVING_NAME);
+    };
+    let by_ordinal = format!(
+        "{}=true,{}={name},{}={},{}={}",
+        keys::MODEL_SERVING_ENTRY,
+        keys::MODEL_SERVING_NAME,
+        keys::MODEL_SERVING_ROLE_ID,
+        names::role_id(&role.name, 0),
+        keys::MODEL_SERVING_ROLE,
+        role.name,
+    );
+    let groups = || groups.iter().filter_map(|assessed| assessed.group.filter(|_| !assessed.deleting));
+    let recovery = context.settings.recovery;
+    let gap = groups().any(|group| {
+        // While a replica 0 is being recreated the ordinal still tells; with others and without it, it does not.
+        let mut replicas = group.of_role(&role.name).filter(|replica| !replica.pods.is_empty()).peekable();
+        replicas.peek().is_some_and(|first| first.ordinal > 0)
+            && !is_created(context, plan, group.ordinal, &role.name)
+    });
+    if !gap {
+        return by_ordinal;
+    }
+    for group in groups() {
+        let entry = |member: &&Member<'_>| member.key.index == 0;
+        let lowest =
+            group.of_role(&role.name).find(|replica| !replica.is_deleting(recovery) && replica.live > 0);
+        let chosen = lowest.and_then(|replica| replica.live_pods().find(entry)).map(|member| member.key);
+        for member in group.live_pods() {
+            let wanted = Some(member.key) == chosen;
+            if wanted != member.pod.representative {
+                let value = wanted.then(|| "true".to_owned());
+                plan.patches.push(Change::Patch {
+                    kind: Kind::Pod,
+                    name: member.pod.object.name.clone(),
+                    uid: member.pod.object.uid.clone(),
+                    labels: BTreeMap::from([(keys::MODEL_SERVING_REPRESENTATIVE.to_owned(), value)]),
+                    annotations: BTreeMap::new(),
+                });
+            }
+        }
+    }
+    format!("{}={name},{}=true", keys::MODEL_SERVING_NAME, keys::MODEL_SERVING_REPRESENTATIVE)
+}
+
+/// Is replica 0 of the role being created in this group?
+fn is_created(context: &Context<'_>, plan: &Plan, group: u32, role: &str) -> bool {
+    let entry = names::pod(context.name(), group, role, 0, 0);
+    plan.pods.iter().any(|change| change.name() == entry)
+}

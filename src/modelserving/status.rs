@@ -1,0 +1,105 @@
+//! The status: what was observed, counted. It does not depend on what the changes will do, so it is true even if they fail.
+
+use super::assess::{Assessed, Context};
+use super::conditions::{self, Progress};
+use super::plan::Plan;
+use super::settings::{Strategy, role_replicas};
+use super::{names, selector};
+use crate::api::model_serving::ModelServingStatus;
+use std::collections::BTreeMap;
+
+/// The status now. `groups` are those that exist or are going, `planned` those that are being created.
+pub(crate) fn status(
+    context: &Context<'_>,
+    groups: &[Assessed<'_>],
+    planned: &[Assessed<'_>],
+    plan: &mut Plan,
+) -> ModelServingStatus {
+    let count = |test: &dyn Fn(&&Assessed<'_>) -> bool| groups.iter().filter(test).count() as i32;
+    let replicas = groups.len() as i32;
+    let available = count(&|group| group.available);
+    let updated = count(&|group| !group.deleting && !group.outdated);
+    let outdated = count(&|group| !group.deleting && group.outdated);
+    let wanted = context.settings.replicas as i32;
+    let settled =
+        context.settings.partition == 0 && updated == replicas && available == replicas && replicas == wanted;
+
+    let mut progressing: Vec<u32> =
+        groups.iter().filter(|group| !group.available).chain(planned).map(|group| group.ordinal).collect();
+    progressing.sort_unstable();
+    let ordinals =
+        groups.iter().filter(|group| !group.deleting && !group.outdated).map(|group| group.ordinal);
+    let progress = Progress {
+        progressing,
+        updated: ordinals.collect(),
+        current: outdated as usize,
+        partition: context.settings.partition,
+        troubles: troubles(context, groups, plan),
+    };
+    let old = &context.object.status;
+    let generation = context.object.metadata.generation;
+    ModelServingStatus {
+        observed_generation: generation,
+        replicas,
+        current_replicas: if settled { updated } else { outdated },
+        updated_replicas: updated,
+        available_replicas: available,
+        current_revision: current_revision(context, groups, planned, plan),
+        update_revision: context.revisions.update.clone(),
+        label_selector: selector::selector(context, groups, plan),
+        conditions: conditions::update(&old.conditions, &progress, generation, context.now),
+    }
+}
+
+/// The revision that outdated groups run: the one on record while any of them does, else the most common.
+fn current_revision(
+    context: &Context<'_>,
+    groups: &[Assessed<'_>],
+    planned: &[Assessed<'_>],
+    plan: &Plan,
+) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for group in groups.iter().chain(planned).filter(|group| group.outdated) {
+        *counts.entry(&group.revision).or_default() += 1;
+    }
+    if context.settings.strategy == Strategy::Role {
+        // A role replica below its partition may be all that is left of a revision, and be on its way back.
+        for label in plan.revisions_used.iter().filter(|label| !context.revisions.is_update(label)) {
+            counts.entry(label).or_default();
+        }
+    }
+    let current = context.object.status.current_revision.as_str();
+    if counts.contains_key(current) {
+        return current.to_owned();
+    }
+    let most = counts.into_iter().max_by_key(|&(label, count)| (count, std::cmp::Reverse(label)));
+    most.map_or_else(|| context.revisions.update.clone(), |(label, _)| label.to_owned())
+}
+
+/// What stands in the way of the groups that are not available.
+fn troubles(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> Vec<String> {
+    for assessed in groups.iter().filter(|group| !group.available && !group.deleting) {
+        let Some(group) = assessed.group else { continue };
+        let name = names::group(context.name(), assessed.ordinal);
+        if let Some(message) = group.live_pod_group().and_then(|pod_group| pod_group.unschedulable.as_deref())
+        {
+            plan.trouble("FailedScheduling", format!("{name}: {message}"));
+        }
+        for member in group.live_pods() {
+            if let Some(reason) = &member.pod.waiting {
+                plan.trouble("PodNotStarting", format!("{}: {reason}", member.pod.object.name));
+            }
+        }
+    }
+    if groups.iter().any(|group| !group.available) || !plan.troubles.is_empty() {
+        plan.troubles.iter().map(|(_, message)| message.clone()).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// The role whose pods the scale selector counts: the first that has any.
+pub(crate) fn leading_role<'a>(context: &Context<'a>) -> Option<&'a crate::api::model_serving::Role> {
+    let roles = context.settings.roles;
+    roles.iter().find(|role| role_replicas(role) > 0).or(roles.first())
+}

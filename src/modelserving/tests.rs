@@ -1,0 +1,4 @@
+//! Tests of the whole: a small world that applies changes, and what upstream's tables say of it.
+
+mod walkthrough;
+mod world;

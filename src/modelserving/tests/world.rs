@@ -1,0 +1,203 @@
+//! A namespace in memory: applies changes as an API server would, and plays scheduler, kubelet and garbage collector on
+//! demand. Keeps what `reconcile` reads; pods are never whole objects here.
+
+use crate::api::keys;
+use crate::api::model_serving::ModelServing;
+use crate::api::time::Timestamp;
+use crate::modelserving::*;
+use serde_json::Value;
+
+pub(super) struct World {
+    pub(super) object: ModelServing,
+    pub(super) pods: Vec<ObservedPod>,
+    pub(super) pod_groups: Vec<ObservedPodGroup>,
+    pub(super) services: Vec<ObservedService>,
+    pub(super) revisions: Vec<ObservedRevision>,
+    pub(super) gangs: bool,
+    pub(super) memory: Option<Memory>,
+    pub(super) now: Timestamp,
+    pub(super) events: Vec<Event>,
+    uids: u32,
+}
+
+impl World {
+    /// A world with nothing but this ModelServing.
+    pub(super) fn new(mut object: ModelServing) -> Self {
+        object.metadata.uid = "uid-ms".to_owned();
+        object.metadata.generation = 1;
+        if object.metadata.namespace.is_empty() {
+            object.metadata.namespace = "default".to_owned();
+        }
+        World {
+            object,
+            pods: Vec::new(),
+            pod_groups: Vec::new(),
+            services: Vec::new(),
+            revisions: Vec::new(),
+            gangs: true,
+            memory: Some(Memory::default()),
+            now: Timestamp(1_000_000),
+            events: Vec::new(),
+            uids: 0,
+        }
+    }
+
+    pub(super) fn reconcile(&self) -> Outcome {
+        let observed = Observed {
+            pods: &self.pods,
+            pod_groups: &self.pod_groups,
+            services: &self.services,
+            revisions: &self.revisions,
+            capabilities: Capabilities { pod_groups: self.gangs, ..Capabilities::default() },
+            memory: self.memory.as_ref(),
+        };
+        reconcile(&self.object, &observed, self.now)
+    }
+
+    /// Applies one change.
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::CreatePodGroup(pod_group) => {
+                let mut pod_group = ObservedPodGroup::from(&**pod_group);
+                if !self.pod_groups.iter().any(|other| other.object.name == pod_group.object.name) {
+                    pod_group.object.uid = self.uid();
+                    self.pod_groups.push(pod_group);
+                }
+            }
+            Change::Create(created) => self.create(created),
+            Change::UpdatePodGroup { uid, spec, .. } => {
+                for pod_group in self.pod_groups.iter_mut().filter(|pod_group| pod_group.object.uid == *uid) {
+                    pod_group.spec = (**spec).clone();
+                }
+            }
+            Change::Patch { kind: Kind::Pod, uid, labels, .. } => {
+                for pod in self.pods.iter_mut().filter(|pod| pod.object.uid == *uid) {
+                    pod.representative = labels[keys::MODEL_SERVING_REPRESENTATIVE].is_some();
+                }
+            }
+            Change::Patch { uid, annotations, .. } => {
+                let counts = annotations[keys::MODEL_SERVING_ROLE_REPLICAS].as_deref().unwrap_or("{}");
+                let counts: Value = serde_json::from_str(counts).unwrap();
+                for revision in self.revisions.iter_mut().filter(|revision| revision.object.uid == *uid) {
+                    for role in revision.roles.iter_mut().flatten() {
+                        role.replicas = counts[&role.name].as_i64().map(|count| count as i32);
+                    }
+                }
+            }
+            Change::Delete { kind, uid, .. } => self.delete(*kind, uid),
+        }
+    }
+
+    fn create(&mut self, created: &Created) {
+        let metadata = &created.object["metadata"];
+        let text = |at: &str, key: &str| metadata[at][key].as_str().unwrap_or_default().to_owned();
+        let owner = metadata["ownerReferences"][0]["uid"].as_str().unwrap_or_default().to_owned();
+        let object = ObjectRef { name: created.name.clone(), uid: self.uid(), owner, deleting: false };
+        let same = |other: &ObjectRef| other.name == created.name;
+        match created.kind {
+            Kind::Pod if !self.pods.iter().any(|pod| same(&pod.object)) => self.pods.push(ObservedPod {
+                object,
+                revision: text("labels", keys::MODEL_SERVING_REVISION),
+                role_hash: text("labels", keys::MODEL_SERVING_ROLE_TEMPLATE_HASH),
+                in_gang: !text("annotations", keys::GROUP_NAME).is_empty(),
+                ..ObservedPod::default()
+            }),
+            Kind::Service if !self.services.iter().any(|service| same(&service.object)) => {
+                self.services.push(ObservedService { object });
+            }
+            Kind::ControllerRevision if !self.revisions.iter().any(|revision| same(&revision.object)) => {
+                self.revisions
+                    .push(ObservedRevision { object, ..ObservedRevision::from_json(&created.object) });
+            }
+            _ => {} // AlreadyExists
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, uid: &str) {
+        match kind {
+            Kind::Pod => {
+                for pod in self.pods.iter_mut().filter(|pod| pod.object.uid == uid) {
+                    pod.object.deleting = true;
+                }
+            }
+            Kind::PodGroup => self.pod_groups.retain(|pod_group| pod_group.object.uid != uid),
+            Kind::Service => self.services.retain(|service| service.object.uid != uid),
+            Kind::ControllerRevision => self.revisions.retain(|revision| revision.object.uid != uid),
+        }
+    }
+
+    /// One reconcile, all of it applied.
+    pub(super) fn step(&mut self) -> Outcome {
+        let outcome = self.reconcile();
+        for change in &outcome.changes {
+            self.apply(change);
+        }
+        self.report(&outcome);
+        outcome
+    }
+
+    /// Status, events and memory of an outcome.
+    pub(super) fn report(&mut self, outcome: &Outcome) {
+        if let Some(status) = &outcome.status {
+            self.object.status = status.clone();
+        }
+        self.events.extend(outcome.events.iter().cloned());
+        self.memory = Some(outcome.memory.clone());
+    }
+
+    /// Reconciles until there is nothing to do; the number of rounds that had something.
+    pub(super) fn settle(&mut self) -> usize {
+        for round in 0..100 {
+            let outcome = self.step();
+            if outcome.changes.is_empty() && outcome.status.is_none() {
+                return round;
+            }
+        }
+        panic!("does not settle: {:#?}", self.reconcile().changes);
+    }
+
+    /// Plays everybody else once: pods that go are gone, others become ready.
+    pub(super) fn run_pods(&mut self) {
+        self.pods.retain(|pod| !pod.object.deleting);
+        for pod in &mut self.pods {
+            (pod.ready, pod.started, pod.failing_since) = (true, true, None);
+        }
+    }
+
+    /// Everybody, until nothing changes.
+    pub(super) fn run(&mut self) {
+        for _ in 0..200 {
+            self.settle();
+            let before = self.pods.clone();
+            self.run_pods();
+            self.now = self.now.plus(1);
+            if self.pods == before && self.settle() == 0 {
+                return;
+            }
+        }
+        panic!("does not come to rest");
+    }
+
+    /// Edits the spec.
+    pub(super) fn edit(&mut self, edit: impl FnOnce(&mut ModelServing)) {
+        edit(&mut self.object);
+        self.object.metadata.generation += 1;
+    }
+
+    pub(super) fn pod(&mut self, name: &str) -> &mut ObservedPod {
+        self.pods.iter_mut().find(|pod| pod.object.name == name).unwrap_or_else(|| panic!("no pod {name}"))
+    }
+
+    /// Names of pods that stay, sorted.
+    pub(super) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> =
+            self.pods.iter().filter(|pod| !pod.object.deleting).map(|pod| pod.object.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    pub(super) fn uid(&mut self) -> String {
+        self.uids += 1;
+        format!("uid-{}", self.uids)
+    }
+}
