@@ -5,9 +5,9 @@
 //! and preserved unknown fields. `format` additionally knows `duration`, `duration-range`, `date-time` and `quantity`.
 
 use super::locate::join;
-use super::problem::nearest;
 use super::reader::kind_of;
 use super::time;
+use crate::api::nearest::nearest;
 use crate::api::quantity::Quantity;
 use serde_json::{Map, Value};
 

@@ -220,6 +220,14 @@ impl Store {
         Ok(())
     }
 
+    /// Changes an object in place; nothing happens if it is not there or stays the same.
+    pub(crate) fn update(&mut self, key: &Key, by: Actor, change: impl FnOnce(&mut Value)) {
+        let Some(object) = self.objects.get(key) else { return };
+        let mut next = object.value.clone();
+        change(&mut next);
+        self.write(key, next, by);
+    }
+
     /// Gives a pod its node, as the binding subresource does: a pod that has one, or another uid, is refused.
     pub fn bind(&mut self, key: &Key, uid: &str, node: &str) -> Result<(), Refusal> {
         let pod = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;

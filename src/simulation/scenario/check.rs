@@ -1,7 +1,8 @@
 //! What the schema cannot say of a scenario.
 
 use super::Scenario;
-use crate::simulation::problem::{Problem, nearest};
+use crate::api::nearest::nearest;
+use crate::simulation::problem::Problem;
 use crate::simulation::reader::Document;
 use crate::simulation::store::{Key, Kind};
 use serde_json::Value;

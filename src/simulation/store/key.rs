@@ -85,6 +85,11 @@ impl Kind {
         KNOWN.iter().find(|(_, name, ..)| *name == kind).map(|(_, _, version, _)| *version)
     }
 
+    /// The name of a known kind; `Other` for the rest.
+    pub(crate) fn name(&self) -> &'static str {
+        KNOWN.iter().find(|(kind, ..)| kind == self).map_or("Other", |(_, name, ..)| name)
+    }
+
     /// Do objects of this kind live in a namespace?
     pub fn is_namespaced(&self) -> bool {
         match self {

@@ -1,0 +1,247 @@
+//! The run: virtual time, and in it the production scheduler and controller, with doubles for everything around them.
+//!
+//! At each instant the tasks that are due are done, and then everything settles: changes of the store reach the
+//! controller, the kubelets and the scheduler, whose answers change the store again, until nothing changes any more.
+//! Then time jumps to the next task. One thread, one order: the same input gives the same bytes.
+//!
+//! ```text
+//! agenda --(task)--> store --(log)--> controller, kubelets, scheduler --(changes, plans, decisions)--> store, agenda
+//! ```
+
+mod carry;
+mod controller;
+mod crowd;
+mod kubelet;
+mod nodes;
+mod route;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use crowd::Crowd;
+
+use super::agenda::{Agenda, Task};
+use super::history::{Happened, History};
+use super::random::Random;
+use super::scenario::Scenario;
+use super::store::{Actor, Key, Kind, Store};
+use super::time::{Millis, parse_timestamp, print_timestamp};
+use super::world::World;
+use crate::cluster::Settings;
+use crate::placement::PlacementRules;
+use crate::scheduler::Scheduler;
+use serde_json::Value;
+
+/// Rounds of settling at one instant after which a run is given up: something answers its own answers.
+const MOST_ROUNDS: usize = 10_000;
+
+/// How the scheduler is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// Scheduler names and domain labels.
+    pub settings: Settings,
+    /// The solver's settings.
+    pub rules: PlacementRules,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing would change any more.
+    #[default]
+    Quiet,
+    /// The scenario's `until` was reached, and something would still happen.
+    Until,
+    /// The parts kept answering each other at one instant.
+    Restless,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Virtual time.
+    pub now: Millis,
+    /// Tasks done.
+    pub tasks: u64,
+    /// Pods that were given a node so far.
+    pub placed: u64,
+}
+
+/// A run.
+#[derive(Debug)]
+pub struct Simulation {
+    pub(super) scenario: Scenario,
+    pub(super) store: Store,
+    pub(super) scheduler: Scheduler,
+    pub(super) crowd: Crowd,
+    pub(super) history: History,
+    pub(super) ending: Ending,
+    pub(super) now: Millis,
+    /// Pods that were given a node.
+    pub(super) placed: u64,
+    /// Seconds since 1970 at the start.
+    start: i64,
+    agenda: Agenda,
+    kubelet: kubelet::Kubelet,
+    nodes: nodes::Lifecycle,
+    controller: controller::Controller,
+    delays: Random,
+    ours: Vec<String>,
+}
+
+impl Simulation {
+    /// Loads a world.
+    pub fn new(world: World, setup: Setup) -> Simulation {
+        let World { objects, scenario, .. } = world;
+        // An import must not come from the future: the clock starts when its youngest object was made.
+        let created =
+            |value: &Value| value.pointer("/metadata/creationTimestamp")?.as_str().and_then(parse_timestamp);
+        let start = objects.iter().filter_map(created).max().unwrap_or(scenario.start).max(scenario.start);
+        let mut store = Store::default();
+        store.set_now(start);
+        objects.iter().for_each(|object| store.reserve(object));
+        for object in objects {
+            // Admission has checked what could be refused here.
+            let _ = store.apply(object, Actor::User);
+        }
+        let queue = Key::new(Kind::Queue, "", "default");
+        if store.get(&queue).is_none() {
+            let version = Kind::version_of("Queue");
+            let object =
+                serde_json::json!({"apiVersion": version, "kind": "Queue", "metadata": {"name": "default"}});
+            let _ = store.create(object, Actor::System);
+        }
+        let mut agenda = Agenda::default();
+        for (index, step) in scenario.timeline.iter().enumerate() {
+            agenda.plan(step.at, Task::Step(index));
+        }
+        let crowd = Crowd::new(&scenario, start);
+        for (source, at) in crowd.first_arrivals() {
+            agenda.plan(at, Task::Arrive(source));
+        }
+        let delays = Random::new(scenario.seed, "delays");
+        Simulation {
+            ours: setup.settings.scheduler_names.clone(),
+            scheduler: Scheduler::new(setup.settings, setup.rules),
+            scenario,
+            store,
+            crowd,
+            history: History::default(),
+            ending: Ending::default(),
+            now: 0,
+            placed: 0,
+            start,
+            agenda,
+            kubelet: kubelet::Kubelet::default(),
+            nodes: nodes::Lifecycle::default(),
+            controller: controller::Controller::default(),
+            delays,
+        }
+    }
+
+    /// Runs until nothing changes any more, or the scenario's `until`.
+    pub fn run(&mut self, mut progress: impl FnMut(Progress)) {
+        let mut tasks = 0;
+        loop {
+            if !self.settle() {
+                self.ending = Ending::Restless;
+                return;
+            }
+            progress(Progress { now: self.now, tasks, placed: self.placed });
+            let Some(next) = self.agenda.next_at() else { return };
+            if let Some(until) = self.scenario.until.filter(|&until| next > until) {
+                self.set_now(until);
+                self.ending = Ending::Until;
+                return;
+            }
+            self.set_now(next);
+            while let Some(task) = self.agenda.pop_due(next) {
+                self.perform(task);
+                tasks += 1;
+            }
+        }
+    }
+
+    /// Lets everything answer until nothing changes. False if that does not end.
+    fn settle(&mut self) -> bool {
+        for _ in 0..MOST_ROUNDS {
+            self.route();
+            if self.reconcile() {
+                continue;
+            }
+            if !self.scheduler.has_work() {
+                return true;
+            }
+            let cycle = self.scheduler.cycle(&self.timestamp());
+            for decision in cycle.decisions {
+                self.carry_out(decision);
+            }
+        }
+        false
+    }
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::Step(index) => self.step(index),
+            Task::Arrive(source) => self.arrive(source),
+            Task::Depart(gang) => self.depart(gang),
+            Task::Start(uid) => self.start_pod(&uid),
+            Task::Ready(uid) => self.ready_pod(&uid),
+            Task::Gates(uid) => self.open_gates(&uid),
+            Task::Restart(uid) => self.restart_pod(&uid),
+            Task::Complete(uid) => self.complete_pod(&uid),
+            Task::Stopped(uid) => self.stopped_pod(&uid),
+            Task::Evict(node, uid) => self.evict_pod(&node, &uid),
+            Task::Lost(node) => self.lose_node(&node),
+            Task::Wake(key) => self.controller.wake(key),
+        }
+    }
+
+    fn set_now(&mut self, now: Millis) {
+        self.now = now;
+        self.store.set_now(self.seconds());
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn seconds(&self) -> i64 {
+        self.start + (self.now / 1000) as i64
+    }
+
+    fn timestamp(&self) -> String {
+        print_timestamp(self.seconds())
+    }
+
+    fn plan_in(&mut self, delay: Millis, task: Task) {
+        self.agenda.plan(self.now + delay, task);
+    }
+
+    fn note(&mut self, by: &'static str, key: &Key, type_: &'static str, reason: &str, message: String) {
+        let happened = self.happened(by, key, type_, reason, message);
+        self.history.note(happened);
+    }
+
+    fn happened(
+        &self,
+        by: &'static str,
+        key: &Key,
+        type_: &'static str,
+        reason: &str,
+        message: String,
+    ) -> Happened {
+        Happened {
+            at_milliseconds: self.now,
+            by,
+            kind: key.kind.name(),
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            type_,
+            reason: reason.to_owned(),
+            message,
+        }
+    }
+
+    /// Does the pod name one of our schedulers?
+    pub(super) fn is_ours(&self, scheduler_name: &str) -> bool {
+        self.ours.iter().any(|ours| ours == scheduler_name)
+    }
+}

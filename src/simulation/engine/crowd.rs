@@ -1,0 +1,293 @@
+//! Gangs that the scenario makes by the thousand. They go through the production scheduler like all others, but are
+//! kept as a few numbers each instead of as JSON, and their pods run the moment they are bound.
+
+use super::Simulation;
+use crate::api::core::{Container, Pod, PodPhase, PodSpec, PodStatus, ResourceRequirements};
+use crate::api::keys;
+use crate::api::meta::ObjectMeta;
+use crate::api::pod_group::{PodGroup, PodGroupSpec, PodGroupStatus, SubGroupPolicy};
+use crate::cluster::Event;
+use crate::scheduler::GangPlacement;
+use crate::simulation::agenda::Task;
+use crate::simulation::generate::padded;
+use crate::simulation::random::Random;
+use crate::simulation::scenario::{GangSource, Range, Scenario};
+use crate::simulation::store::{Key, Kind};
+use crate::simulation::time::{Millis, print_timestamp};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Label of the made pods: the part of the gang that a pod belongs to.
+const PART: &str = "volcano.sh/partition-id";
+
+/// The made gangs.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd {
+    sources: Vec<Source>,
+    /// Gangs that have come, in the order in which they came.
+    pub(crate) gangs: Vec<Made>,
+    /// `namespace/name` of those that have not ended.
+    by_name: FxHashMap<Box<str>, usize>,
+    nodes: FxHashMap<Box<str>, Arc<str>>,
+}
+
+/// A kind of gangs, with its pod and its PodGroup as templates.
+#[derive(Debug)]
+struct Source {
+    rules: GangSource,
+    pod: Pod,
+    group: PodGroup,
+    random: Random,
+    /// Gangs that have come.
+    come: u32,
+}
+
+/// One gang.
+#[derive(Debug)]
+pub(crate) struct Made {
+    source: u32,
+    number: u32,
+    /// The node of each pod; `None` for pods that wait.
+    pub(crate) nodes: Vec<Option<Arc<str>>>,
+    /// When it came.
+    pub(crate) came: Millis,
+    /// When its minimum was placed.
+    pub(crate) placed: Option<Millis>,
+    /// When it ended.
+    pub(crate) ended: Option<Millis>,
+    /// What the scheduler last said of it.
+    pub(crate) status: PodGroupStatus,
+}
+
+impl Crowd {
+    pub(super) fn new(scenario: &Scenario, start: i64) -> Crowd {
+        let sources = scenario.gangs.iter().map(|rules| Source::new(rules, scenario.seed, start));
+        Crowd { sources: sources.collect(), ..Crowd::default() }
+    }
+
+    /// When the first gang of each source comes.
+    pub(super) fn first_arrivals(&self) -> Vec<(usize, Millis)> {
+        let sources = self.sources.iter().enumerate().filter(|(_, source)| source.rules.count > 0);
+        sources.map(|(index, source)| (index, source.rules.arrival.first)).collect()
+    }
+
+    /// The namespace and the name of a gang.
+    pub(crate) fn name(&self, gang: &Made) -> (&str, String) {
+        let source = &self.sources[gang.source as usize];
+        (&source.rules.namespace, source.gang_name(gang.number))
+    }
+
+    /// Pods that must run together.
+    pub(crate) fn minimum(&self, gang: &Made) -> u32 {
+        self.sources[gang.source as usize].minimum(gang.nodes.len())
+    }
+
+    /// The gang's pods as objects, and its PodGroup.
+    pub(crate) fn objects(&self, gang: &Made) -> (PodGroup, Vec<Pod>) {
+        let source = &self.sources[gang.source as usize];
+        let mut group = source.group.clone();
+        source.shape_group(&mut group, gang.number, gang.nodes.len());
+        group.status = gang.status.clone();
+        let pods = gang.nodes.iter().enumerate().map(|(index, node)| {
+            let mut pod = source.pod.clone();
+            source.shape_pod(&mut pod, gang.number, index, gang.nodes.len());
+            if let Some(node) = node {
+                run_on(&mut pod, node);
+            }
+            pod
+        });
+        (group, pods.collect())
+    }
+
+    /// Is there a gang of this name that has not ended?
+    pub(crate) fn is_made(&self, namespace: &str, name: &str) -> bool {
+        !self.by_name.is_empty() && self.by_name.contains_key(format!("{namespace}/{name}").as_str())
+    }
+
+    fn node(&mut self, name: &str) -> Arc<str> {
+        match self.nodes.get(name) {
+            Some(node) => node.clone(),
+            None => {
+                let node: Arc<str> = name.into();
+                self.nodes.insert(name.into(), node.clone());
+                node
+            }
+        }
+    }
+}
+
+impl Source {
+    fn new(rules: &GangSource, seed: u64, start: i64) -> Source {
+        let created = Some(print_timestamp(start));
+        let metadata = || ObjectMeta {
+            namespace: rules.namespace.clone(),
+            generation: 1,
+            creation_timestamp: created.clone(),
+            ..ObjectMeta::default()
+        };
+        let resources = ResourceRequirements { requests: rules.requests.clone(), ..Default::default() };
+        let pod = Pod {
+            metadata: metadata(),
+            spec: PodSpec {
+                containers: vec![Container { name: "main".into(), resources, ..Container::default() }],
+                node_selector: rules.node_selector.clone(),
+                tolerations: rules.tolerations.clone(),
+                scheduler_name: Some(rules.scheduler_name.clone()),
+                priority_class_name: rules.priority_class_name.clone(),
+                ..PodSpec::default()
+            },
+            status: PodStatus { phase: Some(PodPhase::Pending), ..PodStatus::default() },
+        };
+        let parts = rules.sub_group.as_ref().map(|part| SubGroupPolicy {
+            name: "part".into(),
+            sub_group_size: Some(part.size as i32),
+            match_label_keys: vec![PART.to_owned()],
+            network_topology: part.topology.clone(),
+            ..SubGroupPolicy::default()
+        });
+        let spec = PodGroupSpec {
+            queue: rules.queue.clone(),
+            priority_class_name: rules.priority_class_name.clone(),
+            network_topology: rules.topology.clone(),
+            sub_group_policy: parts.into_iter().collect(),
+            ..PodGroupSpec::default()
+        };
+        let group = PodGroup { metadata: metadata(), spec, status: PodGroupStatus::default() };
+        let random = Random::new(seed, &format!("gangs/{}/{}", rules.namespace, rules.name));
+        Source { rules: rules.clone(), pod, group, random, come: 0 }
+    }
+
+    fn gang_name(&self, number: u32) -> String {
+        format!("{}-{}", self.rules.name, padded(number as usize, self.rules.count as usize))
+    }
+
+    fn minimum(&self, size: usize) -> u32 {
+        self.rules.min_member.unwrap_or(size as u32).min(size as u32)
+    }
+
+    fn shape_group(&self, group: &mut PodGroup, number: u32, size: usize) {
+        group.metadata.name = self.gang_name(number);
+        group.metadata.uid = format!("made-group-{}-{number}", self.rules.name);
+        let minimum = self.minimum(size);
+        group.spec.min_member = Some(minimum as i32);
+        if let (Some(policy), Some(part)) = (group.spec.sub_group_policy.first_mut(), &self.rules.sub_group) {
+            policy.min_sub_groups = Some((minimum / part.size.max(1)) as i32);
+        }
+    }
+
+    fn shape_pod(&self, pod: &mut Pod, number: u32, index: usize, size: usize) {
+        let gang = self.gang_name(number);
+        pod.metadata.name = format!("{gang}-{}", padded(index, size));
+        // The index is read back from here when the pod is bound.
+        pod.metadata.uid = format!("made-pod-{gang}.{index}");
+        if let Some(part) = &self.rules.sub_group {
+            pod.metadata.labels.insert(PART.to_owned(), (index as u32 / part.size.max(1)).to_string());
+        }
+        pod.metadata.annotations.insert(keys::GROUP_NAME.to_owned(), gang);
+    }
+}
+
+fn run_on(pod: &mut Pod, node: &str) {
+    pod.spec.node_name = Some(node.to_owned());
+    pod.status.phase = Some(PodPhase::Running);
+}
+
+impl Simulation {
+    /// The next gang of a source comes.
+    pub(super) fn arrive(&mut self, source_index: usize) {
+        let source = &mut self.crowd.sources[source_index];
+        let number = source.come;
+        source.come += 1;
+        let size = match source.rules.size {
+            Some(size) => size,
+            None => source.rules.sizes[source.random.below(source.rules.sizes.len() as u64) as usize],
+        } as usize;
+        let next = (source.come < source.rules.count).then(|| {
+            let Range(low, high) = source.rules.arrival.every;
+            source.random.within(Range(low, high))
+        });
+        source.group.metadata.creation_timestamp = None;
+        let mut group = source.group.clone();
+        source.shape_group(&mut group, number, size);
+        let mut pod = source.pod.clone();
+        self.scheduler.apply(Event::PodGroup(&group));
+        for index in 0..size {
+            self.crowd.sources[source_index].shape_pod(&mut pod, number, index, size);
+            self.scheduler.apply(Event::Pod(&pod));
+        }
+        let made = Made {
+            source: source_index as u32,
+            number,
+            nodes: vec![None; size],
+            came: self.now,
+            placed: None,
+            ended: None,
+            status: PodGroupStatus::default(),
+        };
+        let name = format!("{}/{}", group.metadata.namespace, group.metadata.name);
+        self.crowd.by_name.insert(name.into(), self.crowd.gangs.len());
+        self.crowd.gangs.push(made);
+        if let Some(delay) = next {
+            self.plan_in(delay, Task::Arrive(source_index));
+        }
+    }
+
+    /// Binds pods of a made gang. False if the gang is none of them.
+    pub(super) fn place_crowd(&mut self, placement: &GangPlacement) -> bool {
+        let Some(&index) = self.crowd.by_name.get(placement.gang.as_str()) else { return false };
+        let source = self.crowd.gangs[index].source as usize;
+        let number = self.crowd.gangs[index].number;
+        let size = self.crowd.gangs[index].nodes.len();
+        let mut pod = self.crowd.sources[source].pod.clone();
+        for bind in &placement.pods {
+            let Some((_, pod_index)) = bind.pod.uid.rsplit_once('.') else { continue };
+            let Ok(pod_index) = pod_index.parse::<usize>() else { continue };
+            self.crowd.sources[source].shape_pod(&mut pod, number, pod_index, size);
+            run_on(&mut pod, &bind.node);
+            self.scheduler.apply(Event::Pod(&pod));
+            let node = self.crowd.node(&bind.node);
+            self.crowd.gangs[index].nodes[pod_index] = Some(node);
+        }
+        if self.crowd.gangs[index].placed.is_none() {
+            self.crowd.gangs[index].placed = Some(self.now);
+            let source = &mut self.crowd.sources[source];
+            if let Some(range) = source.rules.duration {
+                let duration = source.random.within(range);
+                self.plan_in(duration, Task::Depart(index));
+            }
+        }
+        true
+    }
+
+    /// A made gang ends and gives its nodes back.
+    pub(super) fn depart(&mut self, index: usize) {
+        let gang = &mut self.crowd.gangs[index];
+        gang.ended = Some(self.now);
+        let (number, size) = (gang.number, gang.nodes.len());
+        let source = &self.crowd.sources[gang.source as usize];
+        let (namespace, name) = (source.rules.namespace.clone(), source.gang_name(number));
+        for pod in 0..size {
+            let pod = format!("{name}-{}", padded(pod, size));
+            self.scheduler.apply(Event::PodGone { namespace: &namespace, name: &pod });
+        }
+        self.scheduler.apply(Event::PodGroupGone { namespace: &namespace, name: &name });
+        self.crowd.by_name.remove(format!("{namespace}/{name}").as_str());
+        let key = Key::new(Kind::PodGroup, &namespace, &name);
+        self.note("kubelet", &key, "Normal", "Ended", format!("{size} pods have run their time"));
+    }
+
+    /// Keeps the status of a made gang. False if the gang is none of them.
+    pub(super) fn crowd_status(&mut self, namespace: &str, name: &str, status: &PodGroupStatus) -> bool {
+        let Some(&index) = self.crowd.by_name.get(format!("{namespace}/{name}").as_str()) else {
+            return false;
+        };
+        let gang = &mut self.crowd.gangs[index];
+        gang.status = status.clone();
+        let source = &self.crowd.sources[gang.source as usize];
+        let mut group = source.group.clone();
+        source.shape_group(&mut group, gang.number, gang.nodes.len());
+        group.status = status.clone();
+        self.scheduler.apply(Event::PodGroup(&group));
+        true
+    }
+}

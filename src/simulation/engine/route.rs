@@ -1,0 +1,105 @@
+//! From the store's log to those who watch: the scheduler, the kubelets, the node controller, the ModelServing
+//! controller.
+
+use super::Simulation;
+use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::hyper_node::HyperNode;
+use crate::api::pod_group::PodGroup;
+use crate::api::queue::Queue;
+use crate::cluster::Event;
+use crate::simulation::store::{Happening, Key, Kind};
+use crate::simulation::world::decode;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+
+impl Simulation {
+    /// Tells everybody what changed. An object that was written several times is told once, as it is now.
+    pub(super) fn route(&mut self) {
+        while self.store.has_log() {
+            let mut told = BTreeSet::new();
+            for (key, happening) in self.store.take_log() {
+                match happening {
+                    Happening::Written if !told.insert(key.clone()) => {}
+                    Happening::Written => self.tell(&key),
+                    Happening::Gone => {
+                        told.remove(&key);
+                        self.tell_gone(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, key: &Key) {
+        match &key.kind {
+            Kind::Node => {
+                if let Some(node) = self.typed::<Node>(key) {
+                    self.scheduler.apply(Event::Node(&node));
+                }
+                self.watch_node(key);
+            }
+            Kind::Pod => {
+                if let Some(pod) = self.typed::<Pod>(key) {
+                    self.scheduler.apply(Event::Pod(&pod));
+                }
+                self.watch_pod(key);
+            }
+            Kind::PodGroup => {
+                if let Some(group) = self.typed::<PodGroup>(key) {
+                    self.scheduler.apply(Event::PodGroup(&group));
+                }
+            }
+            Kind::HyperNode => {
+                if let Some(hyper_node) = self.typed::<HyperNode>(key) {
+                    self.scheduler.apply(Event::HyperNode(&hyper_node));
+                }
+            }
+            Kind::Queue => {
+                if let Some(queue) = self.typed::<Queue>(key) {
+                    self.scheduler.apply(Event::Queue(&queue));
+                }
+            }
+            Kind::PriorityClass => {
+                if let Some(class) = self.typed::<PriorityClass>(key) {
+                    self.scheduler.apply(Event::PriorityClass(&class));
+                }
+            }
+            Kind::ModelServing | Kind::Service | Kind::ControllerRevision | Kind::Other(_) => {}
+        }
+        self.controller.mark(key, &self.store);
+    }
+
+    fn tell_gone(&mut self, key: &Key) {
+        match &key.kind {
+            Kind::Node => {
+                self.scheduler.apply(Event::NodeGone(&key.name));
+                self.forget_node(&key.name);
+            }
+            Kind::Pod => {
+                self.scheduler.apply(Event::PodGone { namespace: &key.namespace, name: &key.name });
+                self.forget_pod(key);
+            }
+            Kind::PodGroup => {
+                self.scheduler.apply(Event::PodGroupGone { namespace: &key.namespace, name: &key.name });
+            }
+            Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(&key.name)),
+            Kind::Queue => self.scheduler.apply(Event::QueueGone(&key.name)),
+            Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(&key.name)),
+            Kind::ModelServing | Kind::Service | Kind::ControllerRevision | Kind::Other(_) => {}
+        }
+        self.controller.mark_gone(key);
+    }
+
+    /// An object as its type. What does not decode (a patch of the timeline can do that) is noted and kept from those
+    /// who watch, as a live watch would.
+    pub(super) fn typed<T: DeserializeOwned>(&mut self, key: &Key) -> Option<T> {
+        match decode::<T>(&self.store.get(key)?.value) {
+            Ok(object) => Some(object),
+            Err((path, message)) => {
+                let message = format!("{path}: {message}; the change is ignored");
+                self.note("user", key, "Warning", "Malformed", message);
+                None
+            }
+        }
+    }
+}

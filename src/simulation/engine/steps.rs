@@ -1,0 +1,92 @@
+//! The timeline: what the user does when.
+
+use super::Simulation;
+use crate::simulation::scenario::{Action, NodeTarget, PodTarget};
+use crate::simulation::store::{Actor, Key, Kind, Refusal};
+use serde_json::{Value, json};
+
+impl Simulation {
+    pub(super) fn step(&mut self, index: usize) {
+        let Some(step) = self.scenario.timeline.get(index) else { return };
+        match step.action.clone() {
+            Action::Apply(Value::Array(objects)) => objects.into_iter().for_each(|object| self.apply(object)),
+            Action::Apply(object) => self.apply(object),
+            Action::Patch { object, merge } => {
+                let Some(key) = object.key() else { return };
+                let answer = self.store.patch(&key, &merge, Actor::User);
+                self.answer(&key, "Patched", merge.to_string(), answer);
+            }
+            Action::Scale { namespace, name, role, replicas } => {
+                self.scale(&Key::new(Kind::ModelServing, &namespace, &name), role.as_deref(), replicas);
+            }
+            Action::Delete { object, grace_period_seconds } => {
+                let Some(key) = object.key() else { return };
+                let answer = self.store.delete(&key, grace_period_seconds, Actor::User);
+                self.answer(&key, "Deleted", String::new(), answer);
+            }
+            Action::Crash(pod) => self.on_pod(&pod, "Crashed", Simulation::crash_pod),
+            Action::Fail(pod) => {
+                self.on_pod(&pod, "Failed", |run, key| run.end_pod(key, "Failed", 137, "Error"))
+            }
+            Action::Succeed(pod) => {
+                self.on_pod(&pod, "Ended", |run, key| run.end_pod(key, "Succeeded", 0, "Completed"));
+            }
+            Action::Unready(pod) => self.on_pod(&pod, "MadeUnready", |run, key| run.set_unready(key, true)),
+            Action::Ready(pod) => self.on_pod(&pod, "MadeReady", |run, key| run.set_unready(key, false)),
+            Action::Kill(nodes) => self.on_nodes(&nodes, "Killed", Simulation::kill_node),
+            Action::Restore(nodes) => self.on_nodes(&nodes, "Restored", Simulation::restore_node),
+            Action::Remove(nodes) => self.on_nodes(&nodes, "Removed", Simulation::remove_node),
+            Action::Cordon(nodes) => self.on_nodes(&nodes, "Cordoned", |run, node| run.cordon(node, true)),
+            Action::Uncordon(nodes) => {
+                self.on_nodes(&nodes, "Uncordoned", |run, node| run.cordon(node, false))
+            }
+            Action::Drain(nodes) => self.on_nodes(&nodes, "Drained", Simulation::drain),
+        }
+    }
+
+    fn apply(&mut self, object: Value) {
+        let Ok(key) = Key::of(&object) else { return };
+        let answer = self.store.apply(object, Actor::User).map(drop);
+        self.answer(&key, "Applied", String::new(), answer);
+    }
+
+    fn scale(&mut self, key: &Key, role: Option<&str>, replicas: i32) {
+        let Some(role) = role else {
+            let answer = self.store.patch(key, &json!({"spec": {"replicas": replicas}}), Actor::User);
+            return self.answer(key, "Scaled", format!("to {replicas} ServingGroups"), answer);
+        };
+        let mut found = false;
+        self.store.update(key, Actor::User, |object| {
+            let roles = object.pointer_mut("/spec/template/roles").and_then(Value::as_array_mut);
+            for entry in roles.into_iter().flatten().filter(|entry| entry["name"] == role) {
+                entry["replicas"] = replicas.into();
+                found = true;
+            }
+        });
+        let answer = if found { Ok(()) } else { Err(Refusal::NotFound(key.clone())) };
+        self.answer(key, "Scaled", format!("role {role} to {replicas} replicas"), answer);
+    }
+
+    fn on_pod(&mut self, pod: &PodTarget, reason: &'static str, act: impl Fn(&mut Simulation, &Key)) {
+        let key = pod.key();
+        if self.store.get(&key).is_none() {
+            return self.answer(&key, reason, String::new(), Err(Refusal::NotFound(key.clone())));
+        }
+        self.answer(&key, reason, String::new(), Ok(()));
+        act(self, &key);
+    }
+
+    fn on_nodes(&mut self, target: &NodeTarget, reason: &'static str, act: impl Fn(&mut Simulation, &str)) {
+        for node in self.targets(target) {
+            self.note("user", &Key::new(Kind::Node, "", &node), "Normal", reason, String::new());
+            act(self, &node);
+        }
+    }
+
+    fn answer(&mut self, key: &Key, reason: &'static str, message: String, answer: Result<(), Refusal>) {
+        match answer {
+            Ok(()) => self.note("user", key, "Normal", reason, message),
+            Err(refusal) => self.note("user", key, "Warning", "Refused", refusal.to_string()),
+        }
+    }
+}
