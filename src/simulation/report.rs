@@ -1,0 +1,182 @@
+//! What a run came to, as rows: the source of the table, of JSON and YAML, and of the HTML page.
+
+mod columns;
+mod objects;
+mod rows;
+mod status;
+pub mod table;
+pub mod tree;
+
+pub use objects::objects;
+
+use super::engine::{Ending, Simulation};
+use super::history::Happened;
+use super::scenario::API_VERSION;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The report. Its JSON form is stable: fields may be added, none is renamed or removed within a version.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// `simulation.phalanx.dev/v1alpha1`.
+    pub api_version: &'static str,
+    /// `Report`.
+    pub kind: &'static str,
+    /// Every pod, by namespace and name.
+    pub pods: Vec<PodRow>,
+    /// Every PodGroup, by namespace and name.
+    pub pod_groups: Vec<PodGroupRow>,
+    /// Every ModelServing, by namespace and name.
+    pub model_servings: Vec<ModelServingRow>,
+    /// Totals.
+    pub summary: Summary,
+    /// What happened when; only on request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Vec<Happened>>,
+}
+
+/// A pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodRow {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its node; null while it has none.
+    pub node: Option<String>,
+    /// The PodGroup it names; null for a pod on its own.
+    pub pod_group: Option<String>,
+    /// Pending, Running, Succeeded, Failed or Unknown.
+    pub phase: String,
+    /// Containers that are ready, and containers.
+    pub ready: String,
+    /// The status as kubectl shows it.
+    pub status: String,
+    /// The innermost HyperNode around its node.
+    pub domain: Option<String>,
+    /// Does it name one of our schedulers?
+    pub ours: bool,
+    /// Why it has no node; for pods of a PodGroup see there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same as a sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+impl PodRow {
+    /// Is it ours, and does it still want something: a node, or its containers to run?
+    pub fn waits(&self) -> bool {
+        self.ours && self.phase == "Pending"
+    }
+}
+
+/// A PodGroup.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodGroupRow {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Pending, Inqueue, Running, Unknown or Completed.
+    pub phase: String,
+    /// Pods that have a node, those that ended included.
+    pub scheduled: u32,
+    /// Pods that must run together.
+    pub min_member: u32,
+    /// Pods that exist.
+    pub pods: u32,
+    /// The innermost HyperNode around its pods; null if it has none, or if none holds them all.
+    pub domain: Option<String>,
+    /// The tier of that HyperNode.
+    pub tier: Option<u32>,
+    /// Why pods of it wait; null if none does.
+    pub reason: Option<String>,
+    /// The same as a sentence; empty if none waits.
+    pub message: String,
+}
+
+/// A ModelServing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // the fields are those of its status
+pub struct ModelServingRow {
+    pub namespace: String,
+    pub name: String,
+    pub replicas: i64,
+    pub available_replicas: i64,
+    pub updated_replicas: i64,
+}
+
+/// Totals.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// `quiet`, `until` or `restless`: see [`Ending`].
+    pub ended: &'static str,
+    /// Virtual time that passed.
+    pub simulated_milliseconds: u64,
+    /// Nodes.
+    pub nodes: u32,
+    /// Nodes that are ready.
+    pub ready_nodes: u32,
+    /// Pods of ours, by phase.
+    pub pods: BTreeMap<String, u32>,
+    /// Pods of ours that are pending.
+    pub waiting_pods: u32,
+    /// PodGroups.
+    pub pod_groups: u32,
+    /// PodGroups with less than their minimum scheduled.
+    pub waiting_pod_groups: u32,
+    /// Made gangs that have run their time.
+    pub ended_gangs: u32,
+    /// Pods that were given a node during the run.
+    pub placements: u64,
+    /// What the nodes have and what pods of all schedulers request of it.
+    pub resources: BTreeMap<String, ResourceRow>,
+}
+
+/// A resource, over all nodes, as quantities.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)]
+pub struct ResourceRow {
+    pub allocatable: String,
+    pub requested: String,
+}
+
+impl Report {
+    /// Reports on a run. `events`: with what happened when?
+    pub fn of(run: &Simulation, events: bool) -> Report {
+        let pods = rows::pods(run);
+        let pod_groups = rows::pod_groups(run);
+        let summary = rows::summary(run, &pods, &pod_groups);
+        Report {
+            api_version: API_VERSION,
+            kind: "Report",
+            model_servings: rows::model_servings(run),
+            pods,
+            pod_groups,
+            summary,
+            events: events.then(|| run.history.entries.clone()),
+        }
+    }
+
+    /// Does anything of ours still wait: a pod, or a PodGroup for its minimum?
+    pub fn anything_waits(&self) -> bool {
+        self.summary.waiting_pods > 0 || self.summary.waiting_pod_groups > 0
+    }
+}
+
+impl Ending {
+    /// The word in the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Ending::Quiet => "quiet",
+            Ending::Until => "until",
+            Ending::Restless => "restless",
+        }
+    }
+}

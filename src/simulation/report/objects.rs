@@ -1,0 +1,26 @@
+//! The objects that the controller and the scheduler have made or changed, as `kubectl get -o yaml` would show them.
+
+use crate::simulation::engine::Simulation;
+use crate::simulation::store::Kind;
+use serde_json::{Value, to_value};
+
+/// The objects, by kind, namespace and name; made gangs last.
+pub fn objects(run: &Simulation) -> Vec<Value> {
+    let mut objects: Vec<Value> =
+        run.store.iter().filter(|(_, object)| object.ours).map(|(_, object)| object.value.clone()).collect();
+    for gang in run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
+        let (group, pods) = run.crowd.objects(gang);
+        objects.extend(object("PodGroup", to_value(group)));
+        for pod in pods {
+            objects.extend(object("Pod", to_value(pod)));
+        }
+    }
+    objects
+}
+
+fn object(kind: &str, value: serde_json::Result<Value>) -> Option<Value> {
+    let mut value = value.ok()?;
+    value["apiVersion"] = Kind::version_of(kind)?.into();
+    value["kind"] = kind.into();
+    Some(value)
+}

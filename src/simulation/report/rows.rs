@@ -1,0 +1,217 @@
+//! From a run to rows.
+
+use super::{ModelServingRow, PodGroupRow, PodRow, ResourceRow, Summary, status};
+use crate::api::core::PodPhase;
+use crate::api::keys;
+use crate::api::quantity::Quantity;
+use crate::cluster::capacity::FIXED_RESOURCES;
+use crate::cluster::gangs::GangKind;
+use crate::cluster::ids::ResourceId;
+use crate::cluster::natural;
+use crate::cluster::topology::Topology;
+use crate::scheduler::GangReport;
+use crate::simulation::engine::Simulation;
+use crate::simulation::store::{Key, Kind, Object};
+use std::collections::BTreeMap;
+
+/// The innermost HyperNode around a node.
+pub(super) fn domain_of<'a>(run: &'a Simulation, node: &str) -> Option<&'a str> {
+    let cluster = run.scheduler.cluster();
+    let topology = cluster.view().topology;
+    let domain = topology.leaf(topology.position(cluster.nodes().id(node)?)?);
+    (domain != Topology::ROOT).then(|| topology.name(domain))
+}
+
+pub(super) fn pods(run: &Simulation) -> Vec<PodRow> {
+    let alone: BTreeMap<(String, String), GangReport> = run
+        .scheduler
+        .reports()
+        .into_iter()
+        .filter(|gang| gang.kind == GangKind::Pod && gang.reason.is_some())
+        .map(|gang| ((gang.namespace.clone(), gang.name.clone()), gang))
+        .collect();
+    let mut rows: Vec<PodRow> = run
+        .store
+        .of_kind(&Kind::Pod)
+        .map(|(key, pod)| {
+            let mut row = pod_row(run, key, pod);
+            if let Some(gang) = alone.get(&(row.namespace.clone(), row.name.clone())) {
+                row.reason = gang.reason.map(|reason| reason.to_string());
+                row.message.clone_from(&gang.message);
+            }
+            row
+        })
+        .collect();
+    made_pods(run, &mut rows);
+    rows.sort_by(|a, b| {
+        a.namespace
+            .cmp(&b.namespace)
+            .then_with(|| natural::compare(&a.name, &b.name))
+            .then_with(|| a.name.cmp(&b.name))
+    });
+    rows
+}
+
+fn pod_row(run: &Simulation, key: &Key, pod: &Object) -> PodRow {
+    let node = Some(pod.text("/spec/nodeName")).filter(|node| !node.is_empty());
+    let annotations = pod.value.pointer("/metadata/annotations");
+    let group = annotations.and_then(|annotations| annotations.get(keys::GROUP_NAME)?.as_str());
+    PodRow {
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        domain: node.and_then(|node| domain_of(run, node)).map(str::to_owned),
+        node: node.map(str::to_owned),
+        pod_group: group.filter(|group| !group.is_empty()).map(str::to_owned),
+        phase: pod.text("/status/phase").to_owned(),
+        ready: status::ready(&pod.value),
+        status: status::status(&pod.value),
+        ours: run.is_ours(pod.text("/spec/schedulerName")),
+        reason: None,
+        message: String::new(),
+    }
+}
+
+fn made_pods(run: &Simulation, rows: &mut Vec<PodRow>) {
+    for gang in run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
+        let (group, pods) = run.crowd.objects(gang);
+        for pod in pods {
+            let node = pod.spec.node_name;
+            let phase = pod.status.phase.unwrap_or(PodPhase::Pending);
+            rows.push(PodRow {
+                namespace: pod.metadata.namespace,
+                name: pod.metadata.name,
+                domain: node.as_deref().and_then(|node| domain_of(run, node)).map(str::to_owned),
+                ready: if node.is_some() { "1/1".into() } else { "0/1".into() },
+                node,
+                pod_group: Some(group.metadata.name.clone()),
+                status: phase.to_string(),
+                phase: phase.to_string(),
+                ours: run.is_ours(pod.spec.scheduler_name.as_deref().unwrap_or("")),
+                reason: None,
+                message: String::new(),
+            });
+        }
+    }
+}
+
+pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
+    let reports = run.scheduler.reports();
+    let mut rows: Vec<PodGroupRow> = Vec::new();
+    let phases: BTreeMap<(String, String), String> = run
+        .crowd
+        .gangs
+        .iter()
+        .filter(|gang| gang.ended.is_none())
+        .map(|gang| {
+            let (namespace, name) = run.crowd.name(gang);
+            let phase = gang.status.phase.as_ref().map_or("Pending", |phase| phase.as_str());
+            ((namespace.to_owned(), name), phase.to_owned())
+        })
+        .collect();
+    for gang in reports.into_iter().filter(|gang| gang.kind == GangKind::PodGroup) {
+        let key = Key::new(Kind::PodGroup, &gang.namespace, &gang.name);
+        let phase = match run.store.get(&key) {
+            Some(group) => group.text("/status/phase").to_owned(),
+            None => phases.get(&(gang.namespace.clone(), gang.name.clone())).cloned().unwrap_or_default(),
+        };
+        let counts = gang.counts;
+        let pods = counts.scheduled() + counts.assumed + counts.pending + counts.releasing;
+        rows.push(PodGroupRow {
+            namespace: gang.namespace,
+            name: gang.name,
+            phase: if phase.is_empty() { "Pending".into() } else { phase },
+            scheduled: counts.scheduled(),
+            min_member: gang.minimum,
+            pods,
+            domain: gang.domain,
+            tier: gang.tier,
+            reason: gang.reason.map(|reason| reason.to_string()),
+            message: gang.message,
+        });
+    }
+    rows.sort_by(|a, b| {
+        a.namespace
+            .cmp(&b.namespace)
+            .then_with(|| natural::compare(&a.name, &b.name))
+            .then_with(|| a.name.cmp(&b.name))
+    });
+    rows
+}
+
+pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
+    let count = |object: &Object, field: &str| {
+        object.value.pointer(&format!("/status/{field}")).and_then(serde_json::Value::as_i64).unwrap_or(0)
+    };
+    run.store
+        .of_kind(&Kind::ModelServing)
+        .map(|(key, object)| ModelServingRow {
+            namespace: key.namespace.to_string(),
+            name: key.name.to_string(),
+            replicas: count(object, "replicas"),
+            available_replicas: count(object, "availableReplicas"),
+            updated_replicas: count(object, "updatedReplicas"),
+        })
+        .collect()
+}
+
+pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupRow]) -> Summary {
+    let mut phases: BTreeMap<String, u32> = BTreeMap::new();
+    for pod in pods.iter().filter(|pod| pod.ours) {
+        *phases.entry(pod.phase.clone()).or_default() += 1;
+    }
+    let ready = |node: &Object| {
+        let conditions = node.value.pointer("/status/conditions").and_then(serde_json::Value::as_array);
+        conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+    };
+    Summary {
+        ended: run.ending.as_str(),
+        simulated_milliseconds: run.now,
+        nodes: run.store.of_kind(&Kind::Node).count() as u32,
+        ready_nodes: run.store.of_kind(&Kind::Node).filter(|(_, node)| ready(node)).count() as u32,
+        waiting_pods: pods.iter().filter(|pod| pod.waits()).count() as u32,
+        pods: phases,
+        pod_groups: pod_groups.len() as u32,
+        waiting_pod_groups: pod_groups.iter().filter(|group| waits(group)).count() as u32,
+        ended_gangs: run.crowd.gangs.iter().filter(|gang| gang.ended.is_some()).count() as u32,
+        placements: run.placed,
+        resources: resources(run),
+    }
+}
+
+/// Has the gang less than its minimum?
+pub(super) fn waits(group: &PodGroupRow) -> bool {
+    group.scheduled < group.min_member
+}
+
+fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {
+    let cluster = run.scheduler.cluster();
+    let capacity = cluster.view().capacity;
+    let mut rows = BTreeMap::new();
+    for index in 0..capacity.resources() {
+        let resource = ResourceId(index as u32);
+        let (mut allocatable, mut free) = (0, 0);
+        for (node, _, _) in cluster.nodes().present() {
+            allocatable += capacity.allocatable(node, resource);
+            free += capacity.free(node, resource);
+        }
+        if allocatable > 0 {
+            let name = cluster.resources().name(resource);
+            let text = |amount: i64| amount_text(name, amount);
+            let row = ResourceRow { allocatable: text(allocatable), requested: text(allocatable - free) };
+            rows.insert(name.to_owned(), row);
+        }
+    }
+    rows
+}
+
+/// An amount in the unit that the cluster counts the resource in, as a quantity.
+pub(super) fn amount_text(resource: &str, amount: i64) -> String {
+    let [cpu, memory, storage, _] = FIXED_RESOURCES;
+    match resource {
+        name if name == cpu => Quantity::from_milli(amount).0,
+        name if name == memory || name == storage || name.starts_with("hugepages-") => {
+            Quantity::from_bytes(amount).0
+        }
+        _ => Quantity::from_value(amount).0,
+    }
+}
