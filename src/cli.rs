@@ -1,6 +1,59 @@
-//! cli
+//! The command line: reads files, prints, and turns answers into exit codes. One file a subcommand.
+//!
+//! Exit codes: 0 done; 1 not all is well (`--require-all`, or a run that does not settle); 2 bad input or usage. A
+//! reader that goes away (`| head`) is success.
+
+mod crds;
+mod input;
+mod output;
+mod progress;
+mod simulate;
+mod version;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// A Kubernetes scheduler whose unit is the gang.
+#[derive(Debug, Parser)]
+#[command(name = "phalanx", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Simulate(simulate::Simulate),
+    Crds(crds::Crds),
+    Version(version::Version),
+}
+
+/// Not all is well.
+const NOT_WELL: u8 = 1;
+/// Bad input.
+const BAD_INPUT: u8 = 2;
+
 /// Runs the command line.
-pub fn run(_arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
-    ExitCode::SUCCESS
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(BAD_INPUT));
+        }
+    };
+    let answer = match arguments.command {
+        Command::Simulate(command) => command.run(),
+        Command::Crds(command) => command.run(),
+        Command::Version(command) => command.run(),
+    };
+    match answer {
+        Ok(code) => code,
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("phalanx: {error:#}"));
+            ExitCode::from(BAD_INPUT)
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub mod store;
 pub mod time;
 pub mod world;
 
-pub use engine::{Ending, Progress, Setup, Simulation};
+pub use engine::{Ending, Progress, Simulation};
 pub use problem::Problem;
 pub use reader::Reader;
 pub use report::Report;

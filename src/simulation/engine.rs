@@ -27,22 +27,12 @@ use super::scenario::Scenario;
 use super::store::{Actor, Key, Kind, Store};
 use super::time::{Millis, parse_timestamp, print_timestamp};
 use super::world::World;
-use crate::cluster::Settings;
-use crate::placement::PlacementRules;
 use crate::scheduler::Scheduler;
+use crate::scheduler::config::SchedulerConfig;
 use serde_json::Value;
 
 /// Rounds of settling at one instant after which a run is given up: something answers its own answers.
 const MOST_ROUNDS: usize = 10_000;
-
-/// How the scheduler is set up.
-#[derive(Clone, Debug, Default)]
-pub struct Setup {
-    /// Scheduler names and domain labels.
-    pub settings: Settings,
-    /// The solver's settings.
-    pub rules: PlacementRules,
-}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,8 +80,8 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// Loads a world.
-    pub fn new(world: World, setup: Setup) -> Simulation {
+    /// Loads a world, for a scheduler with this configuration.
+    pub fn new(world: World, config: SchedulerConfig) -> Simulation {
         let World { objects, scenario, .. } = world;
         // An import must not come from the future: the clock starts when its youngest object was made.
         let created =
@@ -121,8 +111,8 @@ impl Simulation {
         }
         let delays = Random::new(scenario.seed, "delays");
         Simulation {
-            ours: setup.settings.scheduler_names.clone(),
-            scheduler: Scheduler::new(setup.settings, setup.rules),
+            ours: config.cluster.scheduler_names.clone(),
+            scheduler: Scheduler::new(config.cluster, config.placement),
             scenario,
             store,
             crowd,

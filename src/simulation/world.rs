@@ -93,6 +93,14 @@ impl World {
     }
 }
 
+impl World {
+    /// Is there so much of it that a run takes a while?
+    pub fn is_big(&self) -> bool {
+        let gangs: u64 = self.scenario.gangs.iter().map(|gangs| u64::from(gangs.count)).sum();
+        self.objects.len() > 2_000 || gangs > 1_000
+    }
+}
+
 /// Objects that the timeline applies, with their paths.
 fn applied(scenario: &Scenario) -> impl Iterator<Item = (String, &Value)> {
     scenario.timeline.iter().enumerate().flat_map(|(index, step)| {

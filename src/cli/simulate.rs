@@ -1,0 +1,184 @@
+//! `phalanx simulate`: manifests in, what the user would see out.
+
+use super::{BAD_INPUT, NOT_WELL, input, output, progress};
+use crate::scheduler::config::{self, SchedulerConfig};
+use crate::simulation::report::{self, table, tree};
+use crate::simulation::time::print_duration;
+use crate::simulation::{Ending, Problem, Reader, Report, Simulation, World};
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Place manifests offline: run the scheduler and the ModelServing controller on them in virtual time, and show what
+/// would come of it.
+///
+/// Reads what a cluster would be given (Node, HyperNode, Queue, PriorityClass, PodGroup, Pod, ModelServing) as YAML or
+/// JSON, what kubectl get -o yaml prints, and at most one document of kind Simulation, which adds made nodes, gangs
+/// and a timeline. A later document is applied over an earlier one of the same name, so that a dump of a cluster and
+/// a change to it make a what-if.
+///
+/// Exit codes: 0 done; 1 something waits and --require-all was given; 2 bad input.
+#[derive(Debug, Args)]
+pub(super) struct Simulate {
+    /// Manifests: files, folders, or - for standard input.
+    #[arg(required_unless_present = "schema", value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What to print.
+    #[arg(short, long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    /// Print the topology with who sits where.
+    #[arg(long, conflicts_with = "objects")]
+    tree: bool,
+    /// Print the objects that the controller and the scheduler made or changed, as YAML that kubectl reads.
+    #[arg(long, conflicts_with = "output")]
+    objects: bool,
+    /// Print what happened when.
+    #[arg(long)]
+    timeline: bool,
+    /// List every pod, those of other schedulers too, however many there are.
+    #[arg(long)]
+    all: bool,
+    /// The scheduler's configuration: Phalanx's own format or Volcano's.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Exit with 1 if a pod or a PodGroup of ours is left waiting.
+    #[arg(long)]
+    require_all: bool,
+    /// Name the kinds that were read and not used.
+    #[arg(long)]
+    ignored: bool,
+    /// Print the schema of the Simulation document, with every field explained, and exit.
+    #[arg(long)]
+    schema: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// For programs and people.
+    Yaml,
+}
+
+/// Inputs above so many bytes, or nodes, are worth a progress line.
+const BIG: usize = 2_000_000;
+
+impl Simulate {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.schema {
+            output::print(crate::simulation::scenario::SCHEMA)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let (config, world) = match (self.read_config(), self.read_world()) {
+            (Ok(config), Ok(world)) => (config, world),
+            (config, world) => {
+                for problem in config.err().into_iter().chain(world.err()).flatten() {
+                    output::complain(&problem);
+                }
+                return Ok(ExitCode::from(BAD_INPUT));
+            }
+        };
+        for note in &world.notes {
+            output::complain(&format!("note: {note}"));
+        }
+        if self.ignored {
+            for (kind, count) in &world.ignored {
+                output::complain(&format!("note: {count} {kind} read and not used"));
+            }
+        }
+        let mut line = progress::Line::new(world.is_big());
+        let mut run = Simulation::new(world, config);
+        run.run(|progress| {
+            line.tick(500, || {
+                format!("{} simulated, {} pods placed", print_duration(progress.now), progress.placed)
+            });
+        });
+        let report = Report::of(&run, self.timeline);
+        drop(line);
+        self.print(&run, &report)?;
+        let restless = report.summary.ended == Ending::Restless.as_str();
+        if restless || (self.require_all && report.anything_waits()) {
+            return Ok(ExitCode::from(NOT_WELL));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn read_config(&self) -> Result<SchedulerConfig, Vec<String>> {
+        let Some(path) = &self.config else { return Ok(SchedulerConfig::default()) };
+        let text = input::read(path).map_err(|error| vec![error])?;
+        match config::load(&text) {
+            Ok((config, warnings)) => {
+                for warning in warnings {
+                    output::complain(&format!("note: {}: {warning}", path.display()));
+                }
+                Ok(config)
+            }
+            Err(errors) => Err(errors.0.iter().map(|error| format!("{}: {error}", path.display())).collect()),
+        }
+    }
+
+    fn read_world(&self) -> Result<World, Vec<String>> {
+        let mut reader = Reader::default();
+        let mut unreadable = Vec::new();
+        for path in &self.files {
+            let files = match input::files(path) {
+                Ok(files) => files,
+                Err(error) => {
+                    unreadable.push(error);
+                    continue;
+                }
+            };
+            for file in files {
+                match input::read(&file) {
+                    Ok(text) => {
+                        let mut line = progress::Line::new(text.len() > BIG);
+                        line.show(&format!("reading {} ({} MB)", file.display(), text.len() / 1_000_000));
+                        reader.read(&file.display().to_string(), &text);
+                    }
+                    Err(error) => unreadable.push(error),
+                }
+            }
+        }
+        let print = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+        if unreadable.is_empty() {
+            World::admit(reader).map_err(print)
+        } else {
+            // What could be read is judged as well, so that all problems are known at once.
+            unreadable.extend(World::admit(reader).err().map(print).into_iter().flatten());
+            Err(unreadable)
+        }
+    }
+
+    fn print(&self, run: &Simulation, report: &Report) -> anyhow::Result<()> {
+        if self.objects {
+            return output::write(|out| {
+                for object in report::objects(run) {
+                    let yaml = serde_saphyr::to_string(&object).context("an object has no YAML form")?;
+                    write!(out, "---\n{yaml}")?;
+                }
+                Ok(())
+            });
+        }
+        match self.output {
+            Format::Table => {
+                let mut text = String::new();
+                if self.tree {
+                    text.push_str(&tree::tree(run, report));
+                    text.push('\n');
+                }
+                text.push_str(&table::table(report, table::View { all: self.all }));
+                output::print(&text)
+            }
+            Format::Json => output::write(|out| {
+                serde_json::to_writer_pretty(&mut *out, report)?;
+                Ok(writeln!(out)?)
+            }),
+            Format::Yaml => {
+                output::print(&serde_saphyr::to_string(report).context("the report has no YAML form")?)
+            }
+        }
+    }
+}
