@@ -137,6 +137,10 @@ impl Pods {
             .filter_map(|(index, slot)| slot.as_ref().map(|record| (PodId(index as u32), record)))
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PodRecord> {
+        self.slots.iter_mut().flatten()
+    }
+
     /// Pods known.
     pub fn len(&self) -> usize {
         self.by_key.len()

@@ -3,28 +3,30 @@
 //! Parts may arrive in any order: a pod before its PodGroup or its node, a HyperNode before its members. A node name
 //! gets its id when it is first mentioned; what pods hold there counts from that moment, even before the node exists.
 
+mod admin;
+mod intake;
+#[cfg(test)]
+mod tests;
+
+use intake::Holder;
+
 use super::capacity::Capacity;
-use super::class::{Class, Classes};
+use super::class::Classes;
 use super::coupling::Coupling;
 use super::eligibility::Eligibility;
 use super::event::{Event, Marks};
-use super::gangs::{Gangs, Group};
-use super::ids::{ClassId, GangId, NodeId, PodId};
+use super::gangs::Gangs;
+use super::ids::{NodeId, PodId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
-use super::pods::{PodRecord, PodState, Pods};
-use super::refusal::refusal;
+use super::pods::{PodState, Pods};
 use super::requests::Resources;
 use super::text::Texts;
 use super::topology::{Branch, Topology};
 use super::{View, requests};
-use crate::api::core::{Node, Pod, PodPhase, PriorityClass};
+use crate::api::core::Node;
 use crate::api::hyper_node::HyperNodeSpec;
-use crate::api::keys;
-use crate::api::pod_group::PodGroup;
-use crate::api::queue::{Queue, QueueState};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What the cluster must be told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +73,8 @@ pub struct Cluster {
     priorities: BTreeMap<String, i32>,
     default_priority: Option<(String, i32)>,
     marks: Marks,
+    /// [`Coupling::version`] that the classes of waiting pods were made for.
+    coupling_version: u64,
     /// Scratch for keys, so that a look-up allocates nothing.
     key: String,
 }
@@ -97,6 +101,7 @@ impl Cluster {
             priorities: BTreeMap::new(),
             default_priority: None,
             marks: Marks::default(),
+            coupling_version: 0,
             key: String::new(),
         }
     }
@@ -132,12 +137,26 @@ impl Cluster {
     /// Brings what is derived up to date: the topology, if HyperNodes or nodes have changed. Call before reading a
     /// [`Cluster::view`] after events.
     pub fn refresh(&mut self) {
+        self.refresh_classes();
         if !self.topology_stale {
             return;
         }
         self.topology_stale = false;
         self.topology =
             Topology::from_tree(self.nodes.present().map(|(id, _, _)| Branch::Node(id)).collect());
+    }
+
+    /// A new kind of rule may tell pods apart that were the same so far.
+    fn refresh_classes(&mut self) {
+        if self.coupling_version == self.coupling.version() {
+            return;
+        }
+        self.coupling_version = self.coupling.version();
+        for pod in self.pods.iter_mut().filter(|pod| pod.state == PodState::Pending) {
+            let mut class = self.classes.get(pod.class).clone();
+            class.coupling = self.coupling.rematch(class.coupling, pod.namespace(), pod.labels, &self.labels);
+            pod.class = self.classes.intern(class);
+        }
     }
 
     /// What placement reads.
@@ -220,8 +239,8 @@ impl Cluster {
         }
         record.state = PodState::Assumed;
         record.node = Some(node);
-        let (class, labels) = (record.class, record.labels);
-        self.capacity.take(node, &self.classes.get(class).requests);
+        let holder = Holder::of(record);
+        self.enter(&holder);
     }
 
     /// Takes a promise back.
@@ -230,11 +249,10 @@ impl Cluster {
         if record.state != PodState::Assumed {
             return;
         }
+        let (holder, gang) = (Holder::of(record), record.gang);
         record.state = PodState::Pending;
-        let (class, labels, gang) = (record.class, record.labels, record.gang);
-        if let Some(node) = record.node.take() {
-            self.release(class, labels, node);
-        }
+        record.node = None;
+        self.leave(&holder);
         self.mark_gang(gang);
     }
 
@@ -300,6 +318,7 @@ impl Cluster {
         }
         if self.eligibility.set_node(id, node) {
             self.capacity.touch(id);
+            self.coupling.set_node(id, &self.eligibility);
             gained = true;
         }
         if gained {
@@ -314,6 +333,7 @@ impl Cluster {
         }
         self.capacity.remove_node(id);
         self.eligibility.remove_node(id);
+        self.coupling.set_node(id, &self.eligibility);
         self.stale();
     }
 
@@ -321,256 +341,4 @@ impl Cluster {
         self.topology_stale = true;
         self.marks.everything = true;
     }
-
-    // --- pods ---
-
-    fn apply_pod(&mut self, pod: &Pod) {
-        let known = self.pod_id(&pod.metadata.namespace, &pod.metadata.name);
-        match known {
-            Some(id) if self.pods.get(id).is_some_and(|known| &*known.uid == pod.metadata.uid) => {
-                self.update_pod(id, pod);
-            }
-            Some(id) => {
-                self.drop_pod(id);
-                self.insert_pod(pod);
-            }
-            None => self.insert_pod(pod),
-        }
-    }
-
-    fn insert_pod(&mut self, pod: &Pod) {
-        let key: Arc<str> = self.key.as_str().into();
-        let ours = pod
-            .spec
-            .scheduler_name
-            .as_ref()
-            .is_some_and(|name| self.settings.scheduler_names.iter().any(|ours| ours == name));
-        let labels = self.labels.intern(&pod.metadata.labels);
-        let (class, refusal) = self.class_of(pod, labels);
-        let annotation = |key: &str| pod.metadata.annotations.get(key);
-        let role = annotation(keys::TASK_SPEC).or_else(|| pod.metadata.labels.get(keys::TASK_SPEC));
-        let role = self.texts.intern(role.map_or("", String::as_str));
-        let gang = ours.then(|| match annotation(keys::GROUP_NAME) {
-            Some(group) if !group.is_empty() => {
-                let key: Arc<str> = format!("{}/{group}", pod.metadata.namespace).into();
-                self.gangs.intern(&key)
-            }
-            _ => self.gangs.plain(&key),
-        });
-        let record = PodRecord {
-            key,
-            uid: pod.metadata.uid.as_str().into(),
-            class,
-            node: pod
-                .spec
-                .node_name
-                .as_deref()
-                .filter(|name| !name.is_empty())
-                .map(|name| self.node_slot(name)),
-            state: state_of(pod),
-            deleting: pod.metadata.deletion_timestamp.is_some(),
-            gated: !pod.spec.scheduling_gates.is_empty(),
-            gang,
-            priority: self.pod_priority(pod),
-            labels,
-            role,
-            task_index: annotation(keys::TASK_INDEX).and_then(|index| index.parse().ok()),
-            refusal: refusal.map(String::into_boxed_str),
-        };
-        if let Some(node) = record.holds() {
-            self.capacity.take(node, &self.classes.get(class).requests);
-        }
-        let id = self.pods.insert(record);
-        if let Some(gang) = gang {
-            self.gangs.add_pod(gang, id);
-        }
-        self.mark_gang(gang);
-    }
-
-    fn update_pod(&mut self, id: PodId, pod: &Pod) {
-        let labels = self.labels.intern(&pod.metadata.labels);
-        let (class, refusal) = self.class_of(pod, labels);
-        let node =
-            pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).map(|name| self.node_slot(name));
-        let priority = self.pod_priority(pod);
-        let Some(record) = self.pods.get_mut(id) else { return };
-        let before =
-            (record.holds(), record.class, record.labels, record.state, record.deleting, record.gated);
-        let mut state = state_of(pod);
-        if record.state == PodState::Assumed && state == PodState::Pending {
-            // the watch lags behind our promise
-            state = PodState::Assumed;
-        } else {
-            record.node = node;
-        }
-        record.state = state;
-        record.class = class;
-        record.labels = labels;
-        record.priority = priority;
-        record.refusal = refusal.map(String::into_boxed_str);
-        record.deleting = pod.metadata.deletion_timestamp.is_some();
-        record.gated = !pod.spec.scheduling_gates.is_empty();
-        let after =
-            (record.holds(), record.class, record.labels, record.state, record.deleting, record.gated);
-        let gang = record.gang;
-        if (before.0, before.1, before.2) != (after.0, after.1, after.2) {
-            if let Some(node) = before.0 {
-                self.release(before.1, before.2, node);
-            }
-            if let Some(node) = after.0 {
-                self.capacity.take(node, &self.classes.get(after.1).requests);
-            }
-        }
-        if before != after {
-            self.mark_gang(gang);
-        }
-    }
-
-    fn remove_pod(&mut self, namespace: &str, name: &str) {
-        if let Some(id) = self.pod_id(namespace, name) {
-            self.drop_pod(id);
-        }
-    }
-
-    fn drop_pod(&mut self, id: PodId) {
-        let Some(record) = self.pods.remove(id) else { return };
-        if let Some(node) = record.holds() {
-            self.release(record.class, record.labels, node);
-        }
-        if let Some(gang) = record.gang {
-            self.mark_gang(Some(gang));
-            self.gangs.remove_pod(gang, id);
-        }
-    }
-
-    fn release(&mut self, class: ClassId, labels: super::labels::LabelSetId, node: NodeId) {
-        self.capacity.give(node, &self.classes.get(class).requests);
-        self.marks.gained.insert(node);
-    }
-
-    fn class_of(&mut self, pod: &Pod, labels: super::labels::LabelSetId) -> (ClassId, Option<String>) {
-        let _ = labels;
-        let (requests, refusal) = match requests::pod_requests(&pod.spec, &mut self.resources) {
-            Ok(requests) => (requests, refusal(&pod.spec)),
-            Err(error) => (Box::default(), Some(error.to_string())),
-        };
-        let constraint = self.eligibility.intern(&pod.spec);
-        let coupling = super::ids::CouplingId(0);
-        (self.classes.intern(Class { requests, constraint, coupling }), refusal)
-    }
-
-    fn node_slot(&mut self, name: &str) -> NodeId {
-        let node = self.nodes.intern(name);
-        self.capacity.add_slot(node);
-        node
-    }
-
-    fn pod_priority(&self, pod: &Pod) -> Option<i32> {
-        pod.spec.priority.or_else(|| match pod.spec.priority_class_name.as_str() {
-            "" => None,
-            class => self.priority(class),
-        })
-    }
-
-    fn pod_id(&mut self, namespace: &str, name: &str) -> Option<PodId> {
-        self.set_key(namespace, name);
-        self.pods.id(&self.key)
-    }
-
-    fn set_key(&mut self, namespace: &str, name: &str) {
-        self.key.clear();
-        self.key.push_str(namespace);
-        self.key.push('/');
-        self.key.push_str(name);
-    }
-
-    fn mark_gang(&mut self, gang: Option<GangId>) {
-        if let Some(gang) = gang {
-            self.marks.gangs.insert(gang);
-        }
-    }
-
-    // --- PodGroups, queues, priority classes ---
-
-    fn apply_group(&mut self, group: &PodGroup) {
-        self.set_key(&group.metadata.namespace, &group.metadata.name);
-        let key: Arc<str> = self.key.as_str().into();
-        let gang = self.gangs.intern(&key);
-        let new = Group {
-            uid: group.metadata.uid.as_str().into(),
-            created: group.metadata.creation_timestamp.as_deref().unwrap_or_default().into(),
-            spec: group.spec.clone(),
-            status: group.status.clone(),
-            deleting: group.metadata.deletion_timestamp.is_some(),
-        };
-        let Some(record) = self.gangs.get_mut(gang) else { return };
-        match &record.group {
-            Some(known) if **known == new => return,
-            Some(known)
-                if known.spec == new.spec && known.uid == new.uid && known.deleting == new.deleting =>
-            {
-                self.marks.statuses.insert(gang);
-            }
-            _ => {
-                self.marks.gangs.insert(gang);
-            }
-        }
-        record.group = Some(Box::new(new));
-    }
-
-    fn remove_group(&mut self, namespace: &str, name: &str) {
-        self.set_key(namespace, name);
-        if let Some(gang) = self.gangs.id(&self.key) {
-            if let Some(record) = self.gangs.get_mut(gang) {
-                record.group = None;
-            }
-            self.marks.gangs.insert(gang);
-            self.gangs.drop_if_empty(gang);
-        }
-    }
-
-    fn apply_queue(&mut self, queue: &Queue) {
-        let open = !matches!(
-            queue.status.state,
-            Some(QueueState::Closed | QueueState::Closing | QueueState::Unknown)
-        );
-        let record = QueueRecord { open, priority: queue.spec.priority.unwrap_or(0) };
-        if self.queues.get(&queue.metadata.name) != Some(&record) {
-            self.queues.insert(queue.metadata.name.clone(), record);
-            self.marks.everything = true;
-        }
-    }
-
-    fn apply_priority_class(&mut self, class: &PriorityClass) {
-        let name = &class.metadata.name;
-        self.priorities.insert(name.clone(), class.value);
-        if class.global_default {
-            self.default_priority = Some((name.clone(), class.value));
-        } else if self.default_priority.as_ref().is_some_and(|(default, _)| default == name) {
-            self.default_priority = None;
-        }
-        self.marks.everything = true;
-    }
-
-    fn remove_priority_class(&mut self, name: &str) {
-        self.priorities.remove(name);
-        if self.default_priority.as_ref().is_some_and(|(default, _)| default == name) {
-            self.default_priority = None;
-        }
-        self.marks.everything = true;
-    }
 }
-
-fn state_of(pod: &Pod) -> PodState {
-    let has_node = pod.spec.node_name.as_deref().is_some_and(|name| !name.is_empty());
-    match pod.status.phase {
-        Some(PodPhase::Succeeded) => PodState::Succeeded,
-        Some(PodPhase::Failed) => PodState::Failed,
-        Some(PodPhase::Running) if has_node => PodState::Running,
-        _ if has_node => PodState::Bound,
-        _ => PodState::Pending,
-    }
-}
-
-#[cfg(test)]
-mod tests;

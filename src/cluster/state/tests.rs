@@ -1,6 +1,12 @@
 //! Whatever the order of events, the cluster ends where a fresh one would that is told the end.
 
 use super::*;
+use crate::api::core::{Node, Pod};
+use crate::api::keys;
+use crate::api::pod_group::PodGroup;
+use crate::cluster::gangs::GangKind;
+use crate::cluster::pods::PodState;
+use std::collections::BTreeMap;
 use crate::api::core::{Container, PodPhase, SchedulingGate};
 use crate::api::quantity::Quantity;
 use proptest::prelude::*;
@@ -201,4 +207,16 @@ fn a_change_that_decides_nothing_marks_nothing() {
     p.spec.scheduling_gates.clear();
     cluster.apply(Event::Pod(&p));
     assert!(cluster.has_marks(), "a lifted gate lets the gang be tried");
+}
+
+#[test]
+fn a_group_annotation_that_comes_late_moves_the_pod() {
+    let mut cluster = Cluster::new(Settings::default());
+    let mut p = pod("p", "u", None, 1);
+    cluster.apply(Event::Pod(&p));
+    cluster.apply(Event::PodGroup(&group("g", 1)));
+    p.metadata.annotations.insert(keys::GROUP_NAME.into(), "g".into());
+    cluster.apply(Event::Pod(&p));
+    let gangs: Vec<_> = cluster.gangs().iter().map(|(_, gang)| (gang.kind, gang.pods.len())).collect();
+    assert_eq!(gangs, [(GangKind::PodGroup, 1)]);
 }

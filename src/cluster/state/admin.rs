@@ -1,0 +1,78 @@
+//! PodGroups, queues and priority classes on their way into the cluster.
+
+use super::{Cluster, QueueRecord};
+use crate::api::core::PriorityClass;
+use crate::api::pod_group::PodGroup;
+use crate::api::queue::{Queue, QueueState};
+use crate::cluster::gangs::Group;
+use std::sync::Arc;
+
+impl Cluster {
+    pub(super) fn apply_group(&mut self, group: &PodGroup) {
+        self.set_key(&group.metadata.namespace, &group.metadata.name);
+        let key: Arc<str> = self.key.as_str().into();
+        let gang = self.gangs.intern(&key);
+        let new = Group {
+            uid: group.metadata.uid.as_str().into(),
+            created: group.metadata.creation_timestamp.as_deref().unwrap_or_default().into(),
+            spec: group.spec.clone(),
+            status: group.status.clone(),
+            deleting: group.metadata.deletion_timestamp.is_some(),
+        };
+        let Some(record) = self.gangs.get_mut(gang) else { return };
+        match &record.group {
+            Some(known) if **known == new => return,
+            Some(known)
+                if known.spec == new.spec && known.uid == new.uid && known.deleting == new.deleting =>
+            {
+                self.marks.statuses.insert(gang);
+            }
+            _ => {
+                self.marks.gangs.insert(gang);
+            }
+        }
+        record.group = Some(Box::new(new));
+    }
+
+    pub(super) fn remove_group(&mut self, namespace: &str, name: &str) {
+        self.set_key(namespace, name);
+        if let Some(gang) = self.gangs.id(&self.key) {
+            if let Some(record) = self.gangs.get_mut(gang) {
+                record.group = None;
+            }
+            self.marks.gangs.insert(gang);
+            self.gangs.drop_if_empty(gang);
+        }
+    }
+
+    pub(super) fn apply_queue(&mut self, queue: &Queue) {
+        let open = !matches!(
+            queue.status.state,
+            Some(QueueState::Closed | QueueState::Closing | QueueState::Unknown)
+        );
+        let record = QueueRecord { open, priority: queue.spec.priority.unwrap_or(0) };
+        if self.queues.get(&queue.metadata.name) != Some(&record) {
+            self.queues.insert(queue.metadata.name.clone(), record);
+            self.marks.everything = true;
+        }
+    }
+
+    pub(super) fn apply_priority_class(&mut self, class: &PriorityClass) {
+        let name = &class.metadata.name;
+        self.priorities.insert(name.clone(), class.value);
+        if class.global_default {
+            self.default_priority = Some((name.clone(), class.value));
+        } else if self.default_priority.as_ref().is_some_and(|(default, _)| default == name) {
+            self.default_priority = None;
+        }
+        self.marks.everything = true;
+    }
+
+    pub(super) fn remove_priority_class(&mut self, name: &str) {
+        self.priorities.remove(name);
+        if self.default_priority.as_ref().is_some_and(|(default, _)| default == name) {
+            self.default_priority = None;
+        }
+        self.marks.everything = true;
+    }
+}

@@ -1,0 +1,243 @@
+//! Pods on their way into the cluster: which class, which gang, what they hold.
+
+use super::Cluster;
+use crate::api::core::{Pod, PodPhase};
+use crate::api::keys;
+use crate::cluster::class::Class;
+use crate::cluster::coupling::{Applicant, Resident};
+use crate::cluster::gangs::GangKind;
+use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId, PodId};
+use crate::cluster::labels::LabelSetId;
+use crate::cluster::pods::{PodRecord, PodState};
+use crate::cluster::refusal::refusal;
+use crate::cluster::requests;
+use std::sync::Arc;
+
+impl Cluster {
+    pub(super) fn apply_pod(&mut self, pod: &Pod) {
+        let known = self.pod_id(&pod.metadata.namespace, &pod.metadata.name);
+        match known {
+            Some(id) if self.is_same(id, pod) => self.update_pod(id, pod),
+            Some(id) => {
+                self.drop_pod(id);
+                self.insert_pod(pod);
+            }
+            None => self.insert_pod(pod),
+        }
+    }
+
+    /// Is it the pod that we know, in the gang that we know it in? Controllers may add the group annotation late.
+    fn is_same(&self, id: PodId, pod: &Pod) -> bool {
+        let Some(known) = self.pods.get(id) else { return false };
+        let group = known
+            .gang
+            .and_then(|gang| self.gangs.get(gang))
+            .filter(|gang| gang.kind == GangKind::PodGroup)
+            .map(|gang| gang.name());
+        &*known.uid == pod.metadata.uid
+            && known.gang.is_some() == self.is_ours(pod)
+            && (known.gang.is_none() || group == group_name(pod) || known.state == PodState::Assumed)
+    }
+
+    fn is_ours(&self, pod: &Pod) -> bool {
+        let name = pod.spec.scheduler_name.as_deref();
+        name.is_some_and(|name| self.settings.scheduler_names.iter().any(|ours| ours == name))
+    }
+
+    fn insert_pod(&mut self, pod: &Pod) {
+        let key: Arc<str> = self.key.as_str().into();
+        let labels = self.labels.intern(&pod.metadata.labels);
+        let (class, refusal) = self.class_of(pod, labels);
+        let annotation = |key: &str| pod.metadata.annotations.get(key);
+        let role = annotation(keys::TASK_SPEC).or_else(|| pod.metadata.labels.get(keys::TASK_SPEC));
+        let role = self.texts.intern(role.map_or("", String::as_str));
+        let gang = self.is_ours(pod).then(|| match group_name(pod) {
+            Some(group) => {
+                let key: Arc<str> = format!("{}/{group}", pod.metadata.namespace).into();
+                self.gangs.intern(&key)
+            }
+            None => self.gangs.plain(&key),
+        });
+        let record = PodRecord {
+            key,
+            uid: pod.metadata.uid.as_str().into(),
+            class,
+            node: pod
+                .spec
+                .node_name
+                .as_deref()
+                .filter(|name| !name.is_empty())
+                .map(|name| self.node_slot(name)),
+            state: state_of(pod),
+            deleting: pod.metadata.deletion_timestamp.is_some(),
+            gated: !pod.spec.scheduling_gates.is_empty(),
+            gang,
+            priority: self.pod_priority(pod),
+            labels,
+            role,
+            task_index: annotation(keys::TASK_INDEX).and_then(|index| index.parse().ok()),
+            refusal: refusal.map(String::into_boxed_str),
+        };
+        let holder = Holder::of(&record);
+        self.enter(&holder);
+        let id = self.pods.insert(record);
+        if let Some(gang) = gang {
+            self.gangs.add_pod(gang, id);
+        }
+        self.mark_gang(gang);
+    }
+
+    fn update_pod(&mut self, id: PodId, pod: &Pod) {
+        let labels = self.labels.intern(&pod.metadata.labels);
+        let (class, refusal) = self.class_of(pod, labels);
+        let node =
+            pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).map(|name| self.node_slot(name));
+        let priority = self.pod_priority(pod);
+        let Some(record) = self.pods.get_mut(id) else { return };
+        let before = (Holder::of(record), record.state, record.gated);
+        let mut state = state_of(pod);
+        if record.state == PodState::Assumed && state == PodState::Pending {
+            // the watch lags behind our promise
+            state = PodState::Assumed;
+        } else {
+            record.node = node;
+        }
+        record.state = state;
+        record.class = class;
+        record.labels = labels;
+        record.priority = priority;
+        record.refusal = refusal.map(String::into_boxed_str);
+        record.deleting = pod.metadata.deletion_timestamp.is_some();
+        record.gated = !pod.spec.scheduling_gates.is_empty();
+        let after = (Holder::of(record), record.state, record.gated);
+        let gang = record.gang;
+        if before.0 != after.0 {
+            self.leave(&before.0);
+            self.enter(&after.0);
+        }
+        if before != after {
+            self.mark_gang(gang);
+        }
+    }
+
+    pub(super) fn remove_pod(&mut self, namespace: &str, name: &str) {
+        if let Some(id) = self.pod_id(namespace, name) {
+            self.drop_pod(id);
+        }
+    }
+
+    fn drop_pod(&mut self, id: PodId) {
+        let Some(record) = self.pods.remove(id) else { return };
+        self.leave(&Holder::of(&record));
+        if let Some(gang) = record.gang {
+            self.mark_gang(Some(gang));
+            self.gangs.remove_pod(gang, id);
+        }
+    }
+
+    /// The pod takes what it holds, if it holds a node.
+    pub(super) fn enter(&mut self, holder: &Holder) {
+        let Some(node) = holder.node else { return };
+        let class = self.classes.get(holder.class);
+        self.capacity.take(node, &class.requests);
+        self.coupling.add_pod(holder.resident(class.coupling), node, &self.labels);
+    }
+
+    /// The pod gives back what it holds.
+    pub(super) fn leave(&mut self, holder: &Holder) {
+        let Some(node) = holder.node else { return };
+        let class = self.classes.get(holder.class);
+        self.capacity.give(node, &class.requests);
+        self.coupling.remove_pod(holder.resident(class.coupling), node, &self.labels);
+        self.marks.gained.insert(node);
+    }
+
+    fn class_of(&mut self, pod: &Pod, labels: LabelSetId) -> (ClassId, Option<String>) {
+        let (requests, refusal) = match requests::pod_requests(&pod.spec, &mut self.resources) {
+            Ok(requests) => (requests, refusal(&pod.spec)),
+            Err(error) => (Box::default(), Some(error.to_string())),
+        };
+        let constraint = self.eligibility.intern(&pod.spec);
+        let applicant = Applicant { namespace: &pod.metadata.namespace, labels, spec: &pod.spec, constraint };
+        let coupling = if state_of(pod) == PodState::Pending {
+            self.coupling.intern(applicant, &self.labels, &mut self.eligibility)
+        } else {
+            self.coupling.intern_placed(applicant, &self.labels, &mut self.eligibility)
+        };
+        (self.classes.intern(Class { requests, constraint, coupling }), refusal)
+    }
+
+    fn node_slot(&mut self, name: &str) -> NodeId {
+        let node = self.nodes.intern(name);
+        self.capacity.add_slot(node);
+        node
+    }
+
+    fn pod_priority(&self, pod: &Pod) -> Option<i32> {
+        pod.spec.priority.or_else(|| match pod.spec.priority_class_name.as_str() {
+            "" => None,
+            class => self.priority(class),
+        })
+    }
+
+    fn pod_id(&mut self, namespace: &str, name: &str) -> Option<PodId> {
+        self.set_key(namespace, name);
+        self.pods.id(&self.key)
+    }
+
+    pub(super) fn set_key(&mut self, namespace: &str, name: &str) {
+        self.key.clear();
+        self.key.push_str(namespace);
+        self.key.push('/');
+        self.key.push_str(name);
+    }
+
+    pub(super) fn mark_gang(&mut self, gang: Option<GangId>) {
+        if let Some(gang) = gang {
+            self.marks.gangs.insert(gang);
+        }
+    }
+}
+
+/// What decides what a pod takes, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Holder {
+    key: Arc<str>,
+    node: Option<NodeId>,
+    class: ClassId,
+    labels: LabelSetId,
+    deleting: bool,
+}
+
+impl Holder {
+    pub(super) fn of(pod: &PodRecord) -> Self {
+        Holder {
+            key: Arc::clone(&pod.key),
+            node: pod.holds(),
+            class: pod.class,
+            labels: pod.labels,
+            deleting: pod.deleting,
+        }
+    }
+
+    fn resident(&self, coupling: CouplingId) -> Resident<'_> {
+        let namespace = self.key.split_once('/').map_or("", |(namespace, _)| namespace);
+        Resident { namespace, labels: self.labels, coupling, deleting: self.deleting }
+    }
+}
+
+/// The PodGroup that a pod names.
+fn group_name(pod: &Pod) -> Option<&str> {
+    pod.metadata.annotations.get(keys::GROUP_NAME).map(String::as_str).filter(|name| !name.is_empty())
+}
+
+fn state_of(pod: &Pod) -> PodState {
+    let has_node = pod.spec.node_name.as_deref().is_some_and(|name| !name.is_empty());
+    match pod.status.phase {
+        Some(PodPhase::Succeeded) => PodState::Succeeded,
+        Some(PodPhase::Failed) => PodState::Failed,
+        Some(PodPhase::Running) if has_node => PodState::Running,
+        _ if has_node => PodState::Bound,
+        _ => PodState::Pending,
+    }
+}
