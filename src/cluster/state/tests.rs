@@ -1,15 +1,15 @@
 //! Whatever the order of events, the cluster ends where a fresh one would that is told the end.
 
 use super::*;
+use crate::api::core::{Container, PodPhase, SchedulingGate};
 use crate::api::core::{Node, Pod};
 use crate::api::keys;
 use crate::api::pod_group::PodGroup;
+use crate::api::quantity::Quantity;
 use crate::cluster::gangs::GangKind;
 use crate::cluster::pods::PodState;
-use std::collections::BTreeMap;
-use crate::api::core::{Container, PodPhase, SchedulingGate};
-use crate::api::quantity::Quantity;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const GPU: &str = "nvidia.com/gpu";
 
