@@ -6,10 +6,36 @@
 
 use super::locate::join;
 use super::reader::kind_of;
+use super::store::Kind;
 use super::time;
+use crate::api::crd;
 use crate::api::nearest::nearest;
 use crate::api::quantity::Quantity;
 use serde_json::{Map, Value};
+
+/// The schemas of our CRDs.
+#[derive(Clone, Debug)]
+pub(crate) struct Schemas(Vec<(Kind, Value)>);
+
+impl Default for Schemas {
+    fn default() -> Self {
+        let schemas = crd::crds().into_iter().filter_map(|mut crd| {
+            let spec = &mut crd["spec"];
+            let version = spec["versions"][0].take();
+            let api_version = format!("{}/{}", spec["group"].as_str()?, version["name"].as_str()?);
+            let kind = Kind::of(&api_version, spec["names"]["kind"].as_str()?);
+            Some((kind, version["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()))
+        });
+        Schemas(schemas.collect())
+    }
+}
+
+impl Schemas {
+    /// The schema of a kind's `spec`, if the kind is one of ours.
+    pub(crate) fn spec_of(&self, kind: &Kind) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| known == kind).map(|(_, schema)| schema)
+    }
+}
 
 /// One violation.
 #[derive(Clone, Debug, PartialEq, Eq)]

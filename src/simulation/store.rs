@@ -11,6 +11,7 @@ mod tests;
 pub use key::{Key, Kind};
 pub(crate) use patch::merge;
 
+use super::schema::Schemas;
 use super::time::print_timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,6 +93,7 @@ pub struct Store {
     /// Seconds since 1970.
     now: i64,
     log: Vec<(Key, Happening)>,
+    schemas: Schemas,
 }
 
 impl Store {
@@ -120,6 +122,20 @@ impl Store {
         let kind = kind.clone();
         let start = Key { kind: kind.clone(), namespace: "".into(), name: "".into() };
         self.objects.range(start..).take_while(move |(key, _)| key.kind == kind)
+    }
+
+    /// Objects of a kind and a namespace whose name starts with a text, by name.
+    pub fn named<'a>(
+        &'a self,
+        kind: &Kind,
+        namespace: &str,
+        start: &str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Object)> + use<'a> {
+        let from = Key { kind: kind.clone(), namespace: namespace.into(), name: start.into() };
+        let stays = from.clone();
+        self.objects.range(from..).take_while(move |(key, _)| {
+            key.kind == stays.kind && key.namespace == stays.namespace && key.name.starts_with(&*stays.name)
+        })
     }
 
     /// All objects, by kind, namespace and name.
@@ -203,6 +219,16 @@ impl Store {
         let existing = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
         let mut next = existing.value.clone();
         merge(&mut next, patch);
+        defaults::fill(&key.kind, &mut next, self);
+        self.write(key, next, by);
+        Ok(())
+    }
+
+    /// Replaces an object's spec.
+    pub fn set_spec(&mut self, key: &Key, spec: Value, by: Actor) -> Result<(), Refusal> {
+        let existing = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+        let mut next = existing.value.clone();
+        next["spec"] = spec;
         defaults::fill(&key.kind, &mut next, self);
         self.write(key, next, by);
         Ok(())

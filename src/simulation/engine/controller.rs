@@ -1,36 +1,145 @@
-//! The ModelServing controller: which objects it must look at, and its changes carried out.
+//! The ModelServing controller's shell: what each ModelServing could own, kept as the records that `reconcile` reads,
+//! and its changes carried out.
+
+mod changes;
+mod family;
 
 use super::Simulation;
-use crate::simulation::store::{Key, Kind, Store};
-use std::collections::BTreeSet;
+use crate::api::core::Pod;
+use crate::api::keys;
+use crate::api::meta::ObjectMeta;
+use crate::api::model_serving::ModelServing;
+use crate::api::pod_group::PodGroup;
+use crate::api::time::Timestamp;
+use crate::modelserving::{self, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService};
+use crate::simulation::agenda::Task;
+use crate::simulation::store::{Key, Kind};
+use family::Family;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// ModelServings to look at.
+/// What could belong to each ModelServing, and which of them to look at.
 #[derive(Debug, Default)]
 pub(super) struct Controller {
+    families: BTreeMap<Key, Family>,
+    /// ModelServings to look at.
     dirty: BTreeSet<Key>,
 }
 
 impl Controller {
-    /// A ModelServing asked for it.
+    /// A ModelServing asked to be looked at.
     pub(super) fn wake(&mut self, key: Key) {
-        self.dirty.insert(key);
+        if let Some(family) = self.families.get_mut(&key) {
+            family.wakes_at = None;
+            self.dirty.insert(key);
+        }
     }
 
-    /// An object is new or changed.
-    pub(super) fn mark(&mut self, key: &Key, _store: &Store) {
-        if key.kind == Kind::ModelServing {
-            self.dirty.insert(key.clone());
+    /// A pod is new or changed.
+    pub(super) fn pod(&mut self, key: &Key, pod: &Pod) {
+        for owner in self.candidates(key, &pod.metadata) {
+            self.family(owner, |family| family.pods.put(ObservedPod::from(pod)));
+        }
+    }
+
+    /// A PodGroup is new or changed.
+    pub(super) fn pod_group(&mut self, key: &Key, group: &PodGroup) {
+        for owner in self.candidates(key, &group.metadata) {
+            self.family(owner, |family| family.pod_groups.put(ObservedPodGroup::from(group)));
+        }
+    }
+
+    /// A Service is new or changed.
+    pub(super) fn service(&mut self, key: &Key, metadata: &ObjectMeta) {
+        for owner in self.candidates(key, metadata) {
+            self.family(owner, |family| family.services.put(ObservedService::from(metadata)));
+        }
+    }
+
+    /// A ControllerRevision is new or changed.
+    pub(super) fn revision(&mut self, key: &Key, object: &Value) {
+        let metadata = object.get("metadata").cloned().and_then(|value| serde_json::from_value(value).ok());
+        for owner in self.candidates(key, &metadata.unwrap_or_default()) {
+            self.family(owner, |family| family.revisions.put(ObservedRevision::from_json(object)));
         }
     }
 
     /// An object is gone.
-    pub(super) fn mark_gone(&mut self, _key: &Key) {}
+    pub(super) fn gone(&mut self, key: &Key) {
+        if key.kind == Kind::ModelServing {
+            self.families.remove(key);
+            self.dirty.remove(key);
+            return;
+        }
+        for (owner, family) in &mut self.families {
+            if owner.namespace == key.namespace && family.drop(&key.kind, &key.name) {
+                self.dirty.insert(owner.clone());
+            }
+        }
+    }
+
+    fn family(&mut self, owner: Key, change: impl FnOnce(&mut Family) -> bool) {
+        if self.families.get_mut(&owner).is_some_and(change) {
+            self.dirty.insert(owner);
+        }
+    }
+
+    /// The ModelServings that an object could belong to: by label, by owner, or because its name begins with theirs.
+    fn candidates(&self, key: &Key, metadata: &ObjectMeta) -> BTreeSet<Key> {
+        if self.families.is_empty() {
+            return BTreeSet::new();
+        }
+        let label = metadata.labels.get(keys::MODEL_SERVING_NAME).map(String::as_str);
+        let owners = metadata.owner_references.iter().filter(|owner| owner.kind == "ModelServing");
+        let starts = key.name.match_indices('-').map(|(at, _)| &key.name[..at]);
+        let names = label.into_iter().chain(owners.map(|owner| owner.name.as_str())).chain(starts);
+        names
+            .map(|name| Key::new(Kind::ModelServing, &key.namespace, name))
+            .filter(|key| self.families.contains_key(key))
+            .collect()
+    }
 }
 
 impl Simulation {
-    /// Looks at what changed. True if something was written.
+    /// A ModelServing is new or changed. What exists under its name already is looked for once.
+    pub(super) fn watch_model_serving(&mut self, key: &Key) {
+        self.controller.dirty.insert(key.clone());
+        if self.controller.families.contains_key(key) {
+            return;
+        }
+        self.controller.families.insert(key.clone(), Family::default());
+        let uid = self.store.get(key).map(|object| object.uid().to_owned()).unwrap_or_default();
+        let start = format!("{}-", key.name);
+        let mut found: BTreeSet<Key> = self.store.owned_by(&uid).map(|(key, _)| key.clone()).collect();
+        for kind in [Kind::Pod, Kind::PodGroup, Kind::Service, Kind::ControllerRevision] {
+            found.extend(self.store.named(&kind, &key.namespace, &start).map(|(key, _)| key.clone()));
+        }
+        for key in found {
+            self.introduce(&key);
+        }
+    }
+
+    /// Looks at the ModelServings that something changed for. True if something was written.
     pub(super) fn reconcile(&mut self) -> bool {
-        self.controller.dirty.clear();
-        false
+        while let Some(key) = self.controller.dirty.pop_first() {
+            let Some(object) = self.typed::<ModelServing>(&key) else { continue };
+            let now = Timestamp(self.seconds());
+            let Some(family) = self.controller.families.get_mut(&key) else { continue };
+            let outcome = modelserving::reconcile(&object, &family.observed(), now);
+            family.memory = Some(outcome.memory);
+            let wake =
+                outcome.wake_at.map(|at| at.0.max(now.0 + 1)).filter(|&at| family.wakes_at != Some(at));
+            if let Some(at) = wake {
+                family.wakes_at = Some(at);
+                self.agenda.plan(((at - self.start) * 1000) as u64, Task::Wake(key.clone()));
+            }
+            for event in outcome.events {
+                let type_ = if event.warning { "Warning" } else { "Normal" };
+                let happened = self.happened("controller", &key, type_, event.reason, event.message);
+                self.history.say(happened);
+            }
+            self.write_changes(&key, outcome.changes, outcome.status);
+        }
+        self.store.has_log()
     }
 }

@@ -4,6 +4,7 @@
 use super::Simulation;
 use crate::api::core::{Node, Pod, PriorityClass};
 use crate::api::hyper_node::HyperNode;
+use crate::api::meta::ObjectMeta;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
 use crate::cluster::Event;
@@ -11,6 +12,13 @@ use crate::simulation::store::{Happening, Key, Kind};
 use crate::simulation::world::decode;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
+
+/// What is read of a Service.
+#[derive(serde::Deserialize)]
+struct Service {
+    #[serde(default)]
+    metadata: ObjectMeta,
+}
 
 impl Simulation {
     /// Tells everybody what changed. An object that was written several times is told once, as it is now.
@@ -41,12 +49,14 @@ impl Simulation {
             Kind::Pod => {
                 if let Some(pod) = self.typed::<Pod>(key) {
                     self.scheduler.apply(Event::Pod(&pod));
+                    self.controller.pod(key, &pod);
                 }
                 self.watch_pod(key);
             }
             Kind::PodGroup => {
                 if let Some(group) = self.typed::<PodGroup>(key) {
                     self.scheduler.apply(Event::PodGroup(&group));
+                    self.controller.pod_group(key, &group);
                 }
             }
             Kind::HyperNode => {
@@ -64,9 +74,19 @@ impl Simulation {
                     self.scheduler.apply(Event::PriorityClass(&class));
                 }
             }
-            Kind::ModelServing | Kind::Service | Kind::ControllerRevision | Kind::Other(_) => {}
+            Kind::Service => {
+                if let Some(service) = self.typed::<Service>(key) {
+                    self.controller.service(key, &service.metadata);
+                }
+            }
+            Kind::ControllerRevision => {
+                if let Some(revision) = self.store.get(key) {
+                    self.controller.revision(key, &revision.value);
+                }
+            }
+            Kind::ModelServing => self.watch_model_serving(key),
+            Kind::Other(_) => {}
         }
-        self.controller.mark(key, &self.store);
     }
 
     fn tell_gone(&mut self, key: &Key) {
@@ -87,7 +107,7 @@ impl Simulation {
             Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(&key.name)),
             Kind::ModelServing | Kind::Service | Kind::ControllerRevision | Kind::Other(_) => {}
         }
-        self.controller.mark_gone(key);
+        self.controller.gone(key);
     }
 
     /// An object as its type. What does not decode (a patch of the timeline can do that) is noted and kept from those

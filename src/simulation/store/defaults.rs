@@ -4,15 +4,20 @@
 
 use super::{Kind, Store};
 use crate::api::quantity::Quantity;
+use crate::simulation::schema;
 use serde_json::{Value, json};
 
 /// Fills in what the object's author left out.
 pub(super) fn fill(kind: &Kind, value: &mut Value, store: &Store) {
+    if let Some(schema) = store.schemas.spec_of(kind) {
+        set(value, "/spec", json!({}));
+        schema::fill_defaults(schema, &mut value["spec"]);
+    }
     match kind {
         Kind::Pod => pod(value, store),
         Kind::Node => node(value),
+        // What Volcano's webhook and its queue controller write.
         Kind::Queue => {
-            set(value, "/spec/weight", json!(1));
             set(value, "/spec/reclaimable", json!(true));
             set(value, "/status/state", json!("Open"));
         }

@@ -2,7 +2,6 @@
 
 use super::{Document, Key, Kind, Problem, Scenario, applied};
 use crate::api::core::{Node, Pod, PriorityClass};
-use crate::api::crd;
 use crate::api::hyper_node::HyperNode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
@@ -10,7 +9,7 @@ use crate::api::quantity::Quantity;
 use crate::api::queue::Queue;
 use crate::simulation::locate::join;
 use crate::simulation::reader::kind_of;
-use crate::simulation::schema::{self, Fault};
+use crate::simulation::schema::{self, Fault, Schemas};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -20,22 +19,9 @@ const QUOTE: &str = "put it in quotes";
 const QUOTE_WORD: &str = "put it in quotes (YAML reads y, n, yes, no, on and off as booleans)";
 
 /// The checks, with the schemas they need.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Admission {
-    schemas: Vec<(Kind, Value)>,
-}
-
-impl Default for Admission {
-    fn default() -> Self {
-        let schemas = crd::crds().into_iter().filter_map(|crd| {
-            let spec = &crd["spec"];
-            let version = &spec["versions"][0];
-            let api_version = format!("{}/{}", spec["group"].as_str()?, version["name"].as_str()?);
-            let kind = Kind::of(&api_version, spec["names"]["kind"].as_str()?);
-            Some((kind, version["schema"]["openAPIV3Schema"].clone()))
-        });
-        Admission { schemas: schemas.collect() }
-    }
+    schemas: Schemas,
 }
 
 impl Admission {
@@ -113,10 +99,10 @@ impl Admission {
         if let Some(what) = bad_name(&key.name) {
             faults.push(fault("metadata.name", what, "use lower case letters, digits, - and .", false));
         }
-        if let Some((_, schema)) = self.schemas.iter().find(|(kind, _)| *kind == key.kind) {
+        if let Some(schema) = self.schemas.spec_of(&key.kind) {
             let spec = object.get("spec").filter(|spec| !spec.is_null());
             match spec {
-                Some(spec) => schema::check(&schema["properties"]["spec"], spec, "spec", &mut faults),
+                Some(spec) => schema::check(schema, spec, "spec", &mut faults),
                 None => faults.push(fault("spec", "is missing".into(), "add it", false)),
             }
         }
