@@ -116,10 +116,11 @@ fn parse_yaml(text: &str, lines_above: u32, problems: &mut Problems) -> Option<N
         Err(error) => {
             let error = error.without_snippet();
             let line = error.location().map_or(0, |location| as_line(location.line()) + lines_above);
-            let message = error.to_string();
-            let message = message.split_once(": ").map_or(message.as_str(), |(place, rest)| {
-                if place.contains("line") { rest } else { message.as_str() }
-            });
+            let mut message = error.to_string();
+            // The place is ours to say, and the parser's own options are nobody's business here.
+            for tail in [" at line ", ", set DuplicateKeyPolicy", "; use from_str"] {
+                message.truncate(message.find(tail).unwrap_or(message.len()));
+            }
             problems.error_at(line, "", format!("not valid YAML: {message}"), "");
             None
         }
