@@ -1,7 +1,7 @@
 //! Wire types: what objects look like as the API server stores them, and every key that Phalanx reads or writes.
 //!
 //! Nothing outside this room knows a JSON field name. The types are open: an unknown field is ignored, an unknown
-//! enum value is kept as it is ([`open_enum`]), so that one new value can never stop a watch. Custom resources
+//! enum value is kept as it is ([`open_enum`](crate::open_enum)), so that one new value can never stop a watch. Custom resources
 //! (PodGroup, Queue, HyperNode, ModelServing) carry every field; core objects (Pod, Node) only what scheduling reads.
 
 pub mod core;
