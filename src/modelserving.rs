@@ -22,6 +22,7 @@ mod assess;
 mod change;
 mod conditions;
 mod events;
+pub mod family;
 mod groups;
 mod history;
 pub mod names;

@@ -2,7 +2,6 @@
 //! and its changes carried out.
 
 mod changes;
-mod family;
 
 use super::Simulation;
 use crate::api::core::Pod;
@@ -11,10 +10,12 @@ use crate::api::meta::ObjectMeta;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::time::Timestamp;
-use crate::modelserving::{self, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService};
+use crate::modelserving::{
+    self, Capabilities, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService,
+};
 use crate::simulation::agenda::Task;
 use crate::simulation::store::{Key, Kind};
-use family::Family;
+use modelserving::family::Family;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,8 +72,9 @@ impl Controller {
             self.dirty.remove(key);
             return;
         }
+        let Some(kind) = owned(&key.kind) else { return };
         for (owner, family) in &mut self.families {
-            if owner.namespace == key.namespace && family.drop(&key.kind, &key.name) {
+            if owner.namespace == key.namespace && family.remove(kind, &key.name) {
                 self.dirty.insert(owner.clone());
             }
         }
@@ -125,7 +127,7 @@ impl Simulation {
             let Some(object) = self.typed::<ModelServing>(&key) else { continue };
             let now = Timestamp(self.seconds());
             let Some(family) = self.controller.families.get_mut(&key) else { continue };
-            let outcome = modelserving::reconcile(&object, &family.observed(), now);
+            let outcome = modelserving::reconcile(&object, &family.observed(Capabilities::default()), now);
             family.memory = Some(outcome.memory);
             let wake =
                 outcome.wake_at.map(|at| at.0.max(now.0 + 1)).filter(|&at| family.wakes_at != Some(at));
@@ -141,5 +143,16 @@ impl Simulation {
             self.write_changes(&key, outcome.changes, outcome.status);
         }
         self.store.has_log()
+    }
+}
+
+/// The kinds that a ModelServing may own.
+fn owned(kind: &Kind) -> Option<Owned> {
+    match kind {
+        Kind::Pod => Some(Owned::Pod),
+        Kind::PodGroup => Some(Owned::PodGroup),
+        Kind::Service => Some(Owned::Service),
+        Kind::ControllerRevision => Some(Owned::ControllerRevision),
+        _ => None,
     }
 }

@@ -1,50 +1,55 @@
-//! What could belong to one ModelServing, as the records that `reconcile` reads.
+//! What could belong to one ModelServing, as the records that `reconcile` reads: the cache that every shell keeps.
 
-use crate::modelserving::{
-    Memory, ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService,
+use super::{
+    Capabilities, Kind, Memory, ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedRevision,
+    ObservedService,
 };
-use crate::simulation::store::Kind;
 use rustc_hash::FxHashMap;
 
 /// The records of one ModelServing.
 #[derive(Debug, Default)]
-pub(super) struct Family {
-    pub(super) pods: Records<ObservedPod>,
-    pub(super) pod_groups: Records<ObservedPodGroup>,
-    pub(super) services: Records<ObservedService>,
-    pub(super) revisions: Records<ObservedRevision>,
-    pub(super) memory: Option<Memory>,
+pub struct Family {
+    /// Pods.
+    pub pods: Records<ObservedPod>,
+    /// PodGroups.
+    pub pod_groups: Records<ObservedPodGroup>,
+    /// Services.
+    pub services: Records<ObservedService>,
+    /// ControllerRevisions.
+    pub revisions: Records<ObservedRevision>,
+    /// What the last call returned.
+    pub memory: Option<Memory>,
     /// The wake-up that is planned, in seconds since 1970.
-    pub(super) wakes_at: Option<i64>,
+    pub wakes_at: Option<i64>,
 }
 
 impl Family {
-    pub(super) fn observed(&self) -> Observed<'_> {
+    /// What `reconcile` is to see.
+    pub fn observed<'a>(&'a self, capabilities: Capabilities<'a>) -> Observed<'a> {
         Observed {
             pods: &self.pods.list,
             pod_groups: &self.pod_groups.list,
             services: &self.services.list,
             revisions: &self.revisions.list,
             memory: self.memory.as_ref(),
-            ..Observed::default()
+            capabilities,
         }
     }
 
     /// Drops the record of an object. True if there was one.
-    pub(super) fn drop(&mut self, kind: &Kind, name: &str) -> bool {
+    pub fn remove(&mut self, kind: Kind, name: &str) -> bool {
         match kind {
-            Kind::Pod => self.pods.drop(name),
-            Kind::PodGroup => self.pod_groups.drop(name),
-            Kind::Service => self.services.drop(name),
-            Kind::ControllerRevision => self.revisions.drop(name),
-            _ => false,
+            Kind::Pod => self.pods.remove(name),
+            Kind::PodGroup => self.pod_groups.remove(name),
+            Kind::Service => self.services.remove(name),
+            Kind::ControllerRevision => self.revisions.remove(name),
         }
     }
 }
 
 /// Records in one list, found by name.
 #[derive(Debug)]
-pub(super) struct Records<T> {
+pub struct Records<T> {
     list: Vec<T>,
     at: FxHashMap<Box<str>, usize>,
 }
@@ -57,7 +62,7 @@ impl<T> Default for Records<T> {
 
 impl<T: Record> Records<T> {
     /// Adds a record, or replaces the one of that name. True if that changes anything.
-    pub(super) fn put(&mut self, record: T) -> bool {
+    pub fn put(&mut self, record: T) -> bool {
         match self.at.get(record.name()) {
             Some(&index) if self.list[index] == record => false,
             Some(&index) => {
@@ -72,7 +77,7 @@ impl<T: Record> Records<T> {
         }
     }
 
-    fn drop(&mut self, name: &str) -> bool {
+    fn remove(&mut self, name: &str) -> bool {
         let Some(index) = self.at.remove(name) else { return false };
         self.list.swap_remove(index);
         if let Some(moved) = self.list.get(index) {
@@ -83,7 +88,8 @@ impl<T: Record> Records<T> {
 }
 
 /// Something with a name.
-pub(super) trait Record: PartialEq {
+pub trait Record: PartialEq {
+    /// Its name.
     fn name(&self) -> &str;
 }
 
