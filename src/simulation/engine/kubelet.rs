@@ -3,11 +3,14 @@
 //! Owns the life of each pod that has a node. Nothing happens to pods on a node that does not answer; when it answers
 //! again, its kubelet looks at all its pods anew.
 
+mod status;
+
 use super::Simulation;
 use crate::simulation::agenda::Task;
 use crate::simulation::store::{Actor, Key, set_condition};
-use crate::simulation::time::{Millis, parse_duration, print_timestamp};
+use crate::simulation::time::{parse_duration, print_timestamp};
 use serde_json::{Value, json};
+use status::{closed_gates, containers, is_true, matches, not_ready, probe_delay};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pod annotation: how long its containers run before they end well.
@@ -166,8 +169,7 @@ impl Simulation {
             self.note("kubelet", &key, "Warning", "Failed", format!("cannot pull image {image:?}"));
             return;
         }
-        self.run_containers(uid, &key, 0);
-        self.note("kubelet", &key, "Normal", "Started", format!("runs on {}", life.node));
+        self.run_containers(uid, &key, 0, format!("runs on {}", life.node));
         let duration = self.store.get(&key).and_then(|pod| {
             pod.value.pointer("/metadata/annotations")?.get(DURATION)?.as_str().and_then(parse_duration)
         });
@@ -176,8 +178,9 @@ impl Simulation {
         }
     }
 
-    fn run_containers(&mut self, uid: &str, key: &Key, restarts: i64) {
+    fn run_containers(&mut self, uid: &str, key: &Key, restarts: i64, message: String) {
         self.set_stage(uid, Stage::Running);
+        self.note("kubelet", key, "Normal", "Started", message);
         let now = self.seconds();
         self.update(key, |pod| {
             containers(pod, |status| {
@@ -201,7 +204,8 @@ impl Simulation {
             self.present(uid).filter(|life| life.stage == Stage::Running && !life.unready && !life.leaving);
         let Some(life) = life else { return };
         let now = self.seconds();
-        let gated = self.store.get(&life.key).is_some_and(|pod| !closed_gates(&pod.value).is_empty());
+        let Some(pod) = self.store.get(&life.key) else { return };
+        let (gated, already) = (!closed_gates(&pod.value).is_empty(), is_true(&pod.value, "Ready"));
         self.update(&life.key, |pod| {
             containers(pod, |status| status["ready"] = true.into());
             set_condition(pod, "ContainersReady", "True", "", "", now);
@@ -215,7 +219,7 @@ impl Simulation {
         if gated {
             let delay = self.delays.within(self.scenario.kubelet.readiness_gates);
             self.plan_in(delay, Task::Gates(uid.to_owned()));
-        } else {
+        } else if !already {
             self.note("kubelet", &life.key, "Normal", "Ready", String::new());
         }
     }
@@ -268,8 +272,7 @@ impl Simulation {
     pub(super) fn restart_pod(&mut self, uid: &str) {
         let life = self.present(uid).filter(|life| life.stage == Stage::Crashed && !life.leaving);
         if let Some(life) = life {
-            self.run_containers(uid, &life.key, 1);
-            self.note("kubelet", &life.key, "Normal", "Started", "containers started again".into());
+            self.run_containers(uid, &life.key, 1, "containers started again".into());
         }
     }
 
@@ -395,64 +398,5 @@ impl Simulation {
         self.kubelet.addresses += 1;
         let n = self.kubelet.addresses;
         format!("10.{}.{}.{}", 64 + (n >> 16) % 64, (n >> 8) & 255, n & 255)
-    }
-}
-
-/// Changes the status of each container, in the order of the spec.
-fn containers(pod: &mut Value, change: impl Fn(&mut Value)) {
-    let specs = pod.pointer("/spec/containers").and_then(Value::as_array).cloned().unwrap_or_default();
-    let known =
-        pod.pointer("/status/containerStatuses").and_then(Value::as_array).cloned().unwrap_or_default();
-    let statuses = specs.iter().map(|container| {
-        let name = &container["name"];
-        let mut status = known.iter().find(|status| status["name"] == *name).cloned().unwrap_or_else(|| {
-            json!({"name": name, "image": container["image"], "imageID": "", "ready": false, "restartCount": 0})
-        });
-        change(&mut status);
-        status
-    });
-    pod["status"]["containerStatuses"] = statuses.collect();
-}
-
-fn not_ready(pod: &mut Value, now: i64) {
-    let names: Vec<String> = pod
-        .pointer("/spec/containers")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(|container| container["name"].as_str().map(str::to_owned))
-        .collect();
-    let message = format!("containers with unready status: [{}]", names.join(" "));
-    for condition in ["ContainersReady", "Ready"] {
-        set_condition(pod, condition, "False", "ContainersNotReady", &message, now);
-    }
-}
-
-/// Readiness gates whose condition is not true.
-fn closed_gates(pod: &Value) -> Vec<String> {
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    let is_true =
-        |type_: &str| conditions.into_iter().flatten().any(|c| c["type"] == type_ && c["status"] == "True");
-    let gates = pod.pointer("/spec/readinessGates").and_then(Value::as_array);
-    let gates = gates.into_iter().flatten().filter_map(|gate| gate.get("conditionType")?.as_str());
-    gates.filter(|gate| !is_true(gate)).map(str::to_owned).collect()
-}
-
-/// The longest initial delay of the containers' readiness probes.
-fn probe_delay(pod: &Value) -> Millis {
-    let containers = pod.pointer("/spec/containers").and_then(Value::as_array);
-    let delays = containers.into_iter().flatten().filter_map(|container| {
-        container.pointer("/readinessProbe/initialDelaySeconds").and_then(Value::as_u64)
-    });
-    delays.max().unwrap_or(0) * 1000
-}
-
-/// Does the text match a pattern in which * stands for any text?
-fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
-            (0..=rest.len()).filter(|&at| rest.is_char_boundary(at)).any(|at| matches(tail, &rest[at..]))
-        }),
     }
 }

@@ -1,1 +1,239 @@
+use super::*;
+use crate::simulation::reader::Reader;
+use crate::simulation::scenario::API_VERSION;
+use crate::simulation::time::print_duration;
 
+const NODE: &str = "
+---
+apiVersion: v1
+kind: Node
+metadata: {name: n1}
+status: {capacity: {cpu: 8}}
+";
+
+/// A pod that has its node already.
+fn pod(name: &str, spec: &str) -> String {
+    format!(
+        "\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{nodeName: n1, containers: [{{name: c, image: i}}]{spec}}}\n"
+    )
+}
+
+fn simulation(spec: &str) -> String {
+    format!("---\napiVersion: {API_VERSION}\nkind: Simulation\nspec:\n{spec}\n")
+}
+
+fn run(text: &str) -> Simulation {
+    let mut reader = Reader::default();
+    reader.read("t.yaml", text);
+    let world = World::admit(reader).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let mut run = Simulation::new(world, SchedulerConfig::default());
+    run.run(|_| ());
+    run
+}
+
+/// What happened, one line each: `at by reason name: message`.
+fn story(run: &Simulation) -> Vec<String> {
+    let line = |h: &Happened| {
+        let message = if h.message.is_empty() { String::new() } else { format!(": {}", h.message) };
+        format!("{} {} {} {}{message}", print_duration(h.at_milliseconds), h.by, h.reason, h.name)
+    };
+    run.history.entries.iter().map(line).collect()
+}
+
+fn check(text: &str, expect: &[&str]) -> Simulation {
+    let run = run(text);
+    assert_eq!(story(&run), expect);
+    assert_eq!(run.ending, Ending::Quiet);
+    run
+}
+
+fn object<'a>(run: &'a Simulation, kind: Kind, name: &str) -> &'a Value {
+    &run.store.get(&Key::new(kind, "", name)).unwrap_or_else(|| panic!("no {name}")).value
+}
+
+fn condition(object: &Value, type_: &str) -> String {
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    conditions.iter().find(|c| c["type"] == type_).unwrap()["status"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_pod_starts_and_becomes_ready_after_its_probes_delay() {
+    let probe = ", readinessProbe: {initialDelaySeconds: 15}";
+    let text = pod("a", "").replace("image: i", &format!("image: i{probe}"));
+    let run = check(&format!("{NODE}{text}"), &["2s kubelet Started a: runs on n1", "17s kubelet Ready a"]);
+    let pod = object(&run, Kind::Pod, "a");
+    assert_eq!((&pod["status"]["phase"], condition(pod, "Ready")), (&"Running".into(), "True".into()));
+    assert_eq!(pod["status"]["startTime"], "2026-01-01T00:00:00Z");
+    let state = &pod["status"]["containerStatuses"][0];
+    assert_eq!((&state["ready"], &state["restartCount"]), (&true.into(), &0.into()));
+}
+
+#[test]
+fn readiness_gates_hold_a_pod_until_their_condition_is_true() {
+    let run = check(
+        &format!("{NODE}{}", pod("a", ", readinessGates: [{conditionType: x/balancer}]")),
+        &["2s kubelet Started a: runs on n1", "3s kubelet Ready a"],
+    );
+    assert_eq!(condition(object(&run, Kind::Pod, "a"), "x/balancer"), "True");
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_holds_a_pod_until_it_is_changed() {
+    let rules = simulation(
+        "  kubelet: {unpullable: [\"i*\"]}\n  timeline:\n  - at: 1m\n    patch: {kind: pod, name: a, merge: {spec: {containers: [{name: c, image: good}]}}}",
+    );
+    let run = check(
+        &format!("{NODE}{}{rules}", pod("a", "")),
+        &[
+            "2s kubelet Failed a: cannot pull image \"i\"",
+            "1m user Patched a: {\"spec\":{\"containers\":[{\"image\":\"good\",\"name\":\"c\"}]}}",
+            "1m2s kubelet Started a: runs on n1",
+            "1m2s kubelet Ready a",
+        ],
+    );
+    assert_eq!(object(&run, Kind::Pod, "a")["status"]["phase"], "Running");
+    let stuck =
+        self::run(&format!("{NODE}{}{}", pod("a", ""), simulation("  kubelet: {unpullable: [\"*\"]}")));
+    let state = &object(&stuck, Kind::Pod, "a")["status"]["containerStatuses"][0]["state"];
+    assert_eq!(state["waiting"]["reason"], "ImagePullBackOff");
+}
+
+#[test]
+fn a_crash_is_followed_by_a_restart() {
+    let rules = simulation("  timeline:\n  - {at: 1m, crash: {name: a}}\n  - {at: 2m, crash: {name: b}}");
+    let pods = [pod("a", ""), pod("b", ", restartPolicy: Never")].concat();
+    let run = check(
+        &format!("{NODE}{pods}{rules}"),
+        &[
+            "2s kubelet Started a: runs on n1",
+            "2s kubelet Ready a",
+            "2s kubelet Started b: runs on n1",
+            "2s kubelet Ready b",
+            "1m user Crashed a",
+            "1m kubelet BackOff a: containers ended with exit code 1",
+            "1m10s kubelet Started a: containers started again",
+            "1m10s kubelet Ready a",
+            "2m user Crashed b",
+            "2m kubelet Failed b: exit code 1",
+        ],
+    );
+    let status = &object(&run, Kind::Pod, "a")["status"]["containerStatuses"][0];
+    assert_eq!(status["restartCount"], 1);
+    assert_eq!(status["lastState"]["terminated"]["finishedAt"], "2026-01-01T00:01:00Z");
+    assert_eq!(object(&run, Kind::Pod, "b")["status"]["phase"], "Failed");
+}
+
+#[test]
+fn readiness_goes_and_comes() {
+    let rules = simulation("  timeline:\n  - {at: 1m, unready: {name: a}}\n  - {at: 2m, ready: {name: a}}");
+    check(
+        &format!("{NODE}{}{rules}", pod("a", "")),
+        &[
+            "2s kubelet Started a: runs on n1",
+            "2s kubelet Ready a",
+            "1m user MadeUnready a",
+            "1m kubelet Unhealthy a: readiness probe failed",
+            "2m user MadeReady a",
+            "2m kubelet Ready a",
+        ],
+    );
+}
+
+#[test]
+fn a_deleted_pod_is_stopped_within_its_grace() {
+    let rules =
+        simulation("  kubelet: {shutdown: 40s}\n  timeline:\n  - {at: 10s, delete: {kind: Pod, name: a}}");
+    let run = check(
+        &format!("{NODE}{}{rules}", pod("a", "")),
+        &[
+            "2s kubelet Started a: runs on n1",
+            "2s kubelet Ready a",
+            "10s user Deleted a",
+            "10s kubelet Killing a: containers are stopped",
+            "40s kubelet Deleted a",
+        ],
+    );
+    assert_eq!(run.store.of_kind(&Kind::Pod).count(), 0);
+}
+
+#[test]
+fn a_pod_can_run_its_time() {
+    let text =
+        pod("a", "").replace("name: a}", "name: a, annotations: {simulation.phalanx.dev/duration: 5m}}");
+    let run = check(
+        &format!("{NODE}{text}"),
+        &["2s kubelet Started a: runs on n1", "2s kubelet Ready a", "5m2s kubelet Succeeded a: exit code 0"],
+    );
+    assert_eq!(condition(object(&run, Kind::Pod, "a"), "Ready"), "False");
+}
+
+#[test]
+fn a_dead_node_is_noticed_evicted_from_and_welcomed_back() {
+    let rules = simulation(
+        "  timeline:\n  - {at: 1m, kill: {node: n1}}\n  - {at: 10m, restore: {node: n1}}\n  - {at: 11m, kill: {node: n1}}\n  - {at: 11m20s, restore: {node: n1}}",
+    );
+    let run = check(
+        &format!("{NODE}{}{}{rules}", pod("a", ""), pod("b", ", tolerations: [{operator: Exists}]")),
+        &[
+            "2s kubelet Started a: runs on n1",
+            "2s kubelet Ready a",
+            "2s kubelet Started b: runs on n1",
+            "2s kubelet Ready b",
+            "1m user Killed n1",
+            "1m40s node NodeNotReady n1: the kubelet does not answer",
+            "6m40s node TaintManagerEviction a: a taint of node n1 evicts it",
+            "10m user Restored n1",
+            "10m node NodeReady n1: the kubelet answers again",
+            "10m kubelet Killing a: containers are stopped",
+            "10m kubelet Ready b",
+            "10m1s kubelet Deleted a",
+            "11m user Killed n1",
+            "11m20s user Restored n1",
+            "11m20s node NodeReady n1: the kubelet answers again",
+        ],
+    );
+    let node = object(&run, Kind::Node, "n1");
+    assert_eq!((condition(node, "Ready"), &node["spec"]["taints"]), ("True".into(), &serde_json::json!([])));
+}
+
+#[test]
+fn a_removed_node_takes_its_pods_along() {
+    let rules = simulation("  timeline:\n  - {at: 1m, remove: {node: n1}}\n  - {at: 2m, cordon: {node: n1}}");
+    let run = check(
+        &format!("{NODE}{}{rules}", pod("a", "")),
+        &[
+            "2s kubelet Started a: runs on n1",
+            "2s kubelet Ready a",
+            "1m user Removed n1",
+            "1m node Deleted a: its node n1 is gone",
+            "2m user NotFound n1: there is no such node",
+        ],
+    );
+    assert_eq!(run.store.of_kind(&Kind::Pod).count(), 0);
+}
+
+#[test]
+fn the_run_stops_where_it_is_told_to() {
+    let run = run(&format!("{NODE}{}{}", pod("a", ""), simulation("  until: 1s")));
+    assert_eq!((run.ending, run.now), (Ending::Until, 1_000));
+    assert_eq!(object(&run, Kind::Pod, "a")["status"]["phase"], "Pending");
+}
+
+#[test]
+fn an_import_does_not_come_from_the_future() {
+    let text = NODE.replace("name: n1", "name: n1, creationTimestamp: \"2030-05-01T00:00:00Z\"");
+    assert_eq!(run(&text).timestamp(), "2030-05-01T00:00:00Z");
+}
+
+#[test]
+fn what_the_timeline_breaks_is_noted_and_nothing_else_breaks() {
+    let rules = simulation(
+        "  timeline:\n  - {at: 5s, patch: {kind: Pod, name: a, merge: {metadata: {labels: 5}}}}\n  - {at: 6s, scale: {name: x, replicas: 2}}",
+    );
+    let story = story(&run(&format!("{NODE}{}{rules}", pod("a", ""))));
+    assert!(
+        story.iter().any(|line| line.starts_with("5s user Malformed a: metadata.labels: invalid type")),
+        "{story:?}"
+    );
+    assert_eq!(story.last().unwrap(), "6s user Refused x: ModelServing default/x does not exist");
+}

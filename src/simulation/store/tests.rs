@@ -139,7 +139,8 @@ fn apply_keeps_the_status_and_what_others_labelled() {
     assert_eq!(object.value["metadata"]["labels"], json!({"a": "1", "b": "2"}));
     assert_eq!(object.value["metadata"]["generation"], 2);
     assert_eq!(object.value["spec"]["replicas"], 3);
-    assert_eq!(object.value["spec"].get("recoveryPolicy"), None);
+    // No longer written: back to the default.
+    assert_eq!(object.value["spec"]["recoveryPolicy"], "RoleRecreate");
     assert_eq!(object.value["status"], json!({"replicas": 1}));
 }
 
