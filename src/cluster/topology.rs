@@ -7,13 +7,26 @@
 //! after the domains inside it.
 
 mod ancestry;
+mod buckets;
+mod build;
+mod finding;
+mod forest;
 mod freeze;
+mod labels;
+mod members;
+mod natural;
+mod patterns;
+mod selectors;
 mod tree;
+mod validate;
 
+pub use build::{HyperNodeInput, LabelLevels, NodeInput};
+pub use finding::{Finding, LevelFault, MemberFault, MemberKind, Sample, Severity};
 pub use tree::Branch;
 
 use super::ids::{DomainId, NodeId};
 use ancestry::Ancestry;
+use fixedbitset::FixedBitSet;
 
 /// Network distance: tier 1 is the closest in most clusters; 0 is allowed.
 pub type Tier = u32;
@@ -36,6 +49,7 @@ pub struct Topology {
     leaf: Vec<DomainId>,
     by_tier: Vec<(Tier, Vec<DomainId>)>,
     tier_names: Vec<(Box<str>, Tier)>,
+    quarantined: FixedBitSet,
 }
 
 impl Topology {
@@ -159,11 +173,11 @@ impl Topology {
         found
     }
 
-    /// May gangs with a hard rule not use this domain, because its HyperNodes are broken?
-    ///
-    /// Always `false`: broken HyperNodes are left out of the tree, so that no reader can mistake one for sound.
-    pub fn is_quarantined(&self, _domain: DomainId) -> bool {
-        false
+    /// Is the node listed by a HyperNode that is quarantined, directly or further up? Broken HyperNodes are no domains at
+    /// all, so such a node hangs higher in the tree than it otherwise would: gangs without a hard rule can use it as
+    /// before, a gang with one may miss it.
+    pub fn is_in_quarantine(&self, node: NodeId) -> bool {
+        self.quarantined.contains(node.index())
     }
 }
 

@@ -1,8 +1,10 @@
 //! From a loose forest to the frozen arrays: one depth-first walk, without recursion.
 
 use super::ancestry::Ancestry;
+use super::buckets::Buckets;
 use super::{Tier, Topology};
 use crate::cluster::ids::{DomainId, NodeId};
+use fixedbitset::FixedBitSet;
 use std::collections::BTreeMap;
 
 /// A forest before it is frozen. Siblings appear in the order that they are to have.
@@ -29,15 +31,20 @@ pub(super) struct DraftNode {
     pub(super) id: NodeId,
     /// Index into [`Draft::domains`]; `None` is the root.
     pub(super) domain: Option<u32>,
+    /// See [`Topology::is_in_quarantine`].
+    pub(super) quarantined: bool,
 }
 
 impl Draft {
     /// Numbers the domains depth first and lays out the nodes. Domains of a cycle are unreachable and left out with
     /// their nodes; whoever makes a draft has broken the cycles.
     pub(super) fn freeze(self) -> Topology {
-        let domains = self.domains.len();
-        let inner = Buckets::new(domains, self.domains.iter().map(|domain| domain.parent));
-        let own = Buckets::new(domains, self.nodes.iter().map(|node| node.domain));
+        let domains = self.domains.len() as u32;
+        let bucket = |parent: Option<u32>| parent.unwrap_or(domains);
+        let inner = self.domains.iter().map(|domain| bucket(domain.parent)).zip(0..);
+        let inner = Buckets::new(domains as usize + 1, inner);
+        let own = self.nodes.iter().map(|node| bucket(node.domain)).zip(0..);
+        let own = Buckets::new(domains as usize + 1, own);
 
         let mut walk = Walk {
             order: Vec::with_capacity(self.nodes.len()),
@@ -49,8 +56,8 @@ impl Draft {
         walk.enter(Topology::ROOT_NAME.into(), root_tier, Topology::ROOT, 0);
         // (draft bucket, frozen id, next child within the bucket)
         let mut stack = vec![(domains, Topology::ROOT, 0)];
-        let mut names: Vec<Box<str>> = Vec::with_capacity(domains);
-        let mut tiers = Vec::with_capacity(domains);
+        let mut names: Vec<Box<str>> = Vec::with_capacity(domains as usize);
+        let mut tiers = Vec::with_capacity(domains as usize);
         for domain in self.domains {
             names.push(domain.name);
             tiers.push(domain.tier);
@@ -62,7 +69,7 @@ impl Draft {
                     let name = std::mem::take(&mut names[child as usize]);
                     let depth = stack.len() as u32;
                     let child_id = walk.enter(name, tiers[child as usize], id, depth);
-                    stack.push((child as usize, child_id, 0));
+                    stack.push((child, child_id, 0));
                 }
                 None => {
                     let nodes = own.get(bucket).iter().map(|&node| self.nodes[node as usize].id);
@@ -70,38 +77,11 @@ impl Draft {
                 }
             }
         }
-        walk.finish(self.tier_names)
-    }
-}
-
-/// Children by parent, in one allocation; the last bucket is the root's.
-struct Buckets {
-    starts: Vec<u32>,
-    items: Vec<u32>,
-}
-
-impl Buckets {
-    fn new(parents: usize, items: impl Iterator<Item = Option<u32>> + Clone) -> Self {
-        let bucket = |parent: Option<u32>| parent.map_or(parents, |parent| parent as usize);
-        let mut starts = vec![0u32; parents + 2];
-        for parent in items.clone() {
-            starts[bucket(parent) + 1] += 1;
+        let mut quarantined = FixedBitSet::new();
+        for node in self.nodes.iter().filter(|node| node.quarantined) {
+            quarantined.grow_and_insert(node.id.index());
         }
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
-        let mut next = starts.clone();
-        let mut sorted = vec![0u32; starts[parents + 1] as usize];
-        for (item, parent) in items.enumerate() {
-            let slot = &mut next[bucket(parent)];
-            sorted[*slot as usize] = item as u32;
-            *slot += 1;
-        }
-        Buckets { starts, items: sorted }
-    }
-
-    fn get(&self, bucket: usize) -> &[u32] {
-        &self.items[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
+        walk.finish(self.tier_names, quarantined)
     }
 }
 
@@ -137,11 +117,11 @@ impl Walk {
         self.runs[id.index()].1 = self.order.len() as u32;
     }
 
-    fn finish(self, mut tier_names: Vec<(Box<str>, Tier)>) -> Topology {
+    fn finish(self, mut tier_names: Vec<(Box<str>, Tier)>, quarantined: FixedBitSet) -> Topology {
         let len = self.names.len();
-        let below_root = (1..len).map(|at| Some(self.parents[at].0));
-        let buckets = Buckets::new(len, below_root);
-        let children = buckets.items.iter().map(|&item| DomainId(item + 1)).collect();
+        let by_parent = (1..len).map(|at| (self.parents[at].0, at as u32));
+        let (child_starts, children) = Buckets::new(len, by_parent).into_parts();
+        let children = children.into_iter().map(DomainId).collect();
         let slots = self.order.iter().map(|node| node.index() + 1).max().unwrap_or(0);
         let mut positions = vec![u32::MAX; slots];
         for (position, node) in self.order.iter().enumerate() {
@@ -160,13 +140,14 @@ impl Walk {
             depths: self.depths,
             ancestry: Ancestry::new(self.parents),
             children,
-            child_starts: buckets.starts,
+            child_starts,
             runs: self.runs,
             order: self.order,
             positions,
             leaf: self.leaf,
             by_tier: by_tier.into_iter().collect(),
             tier_names,
+            quarantined,
         }
     }
 }

@@ -1,24 +1,115 @@
-//! The frozen tree against plain walks over parents.
+//! What the tests of the topology share: a small text form for HyperNodes and nodes, and for trees.
+//!
+//! ```text
+//! nodes a1 a2 b1 rack=r7      nodes and the labels of all of them
+//! r1 1: a1 /^b/ {rack=r7}     a HyperNode, its tier and its members: by name, pattern, label
+//! s1 2 row: @r1 @/^r/         a HyperNode with a tier name and HyperNodes as members
+//! ```
+//!
+//! A tree is written `s1:2(r1:1(a1 a2) b1) c1`: domains with their tiers and what is inside, and nodes.
+
+mod frozen;
+mod hyper_nodes;
+mod labels;
+mod random;
 
 use super::*;
-use proptest::prelude::*;
+use crate::api::hyper_node::{
+    ExactMatch, HyperNodeMember, HyperNodeSpec, MemberSelector, MemberType, RegexMatch,
+};
+use crate::api::meta::LabelSelector;
+use std::collections::BTreeMap;
 
-/// The lowest common domain the slow way.
-fn common_by_walking(topology: &Topology, a: DomainId, b: DomainId) -> DomainId {
-    let path = |mut at: DomainId| {
-        let mut path = vec![at];
-        while at != Topology::ROOT {
-            at = topology.parent(at);
-            path.push(at);
+/// Objects as the builder takes them.
+#[derive(Clone, Debug, Default)]
+struct Objects {
+    hyper_nodes: Vec<(String, HyperNodeSpec)>,
+    nodes: Vec<(String, BTreeMap<String, String>)>,
+}
+
+impl Objects {
+    fn parse(text: &str) -> Self {
+        let mut objects = Objects::default();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if let Some(rest) = line.strip_prefix("nodes ") {
+                let (labels, names): (Vec<&str>, Vec<&str>) =
+                    rest.split_whitespace().partition(|word| word.contains('='));
+                let labels: BTreeMap<String, String> = labels.iter().map(|label| pair(label)).collect();
+                objects.nodes.extend(names.iter().map(|&name| (name.to_owned(), labels.clone())));
+                continue;
+            }
+            let (head, members) = line.split_once(':').expect("a HyperNode line has a colon");
+            let mut head = head.split_whitespace();
+            let name = head.next().expect("a name").to_owned();
+            let spec = HyperNodeSpec {
+                tier: head.next().expect("a tier").parse().expect("a number"),
+                tier_name: head.next().unwrap_or_default().to_owned(),
+                members: members.split_whitespace().map(member).collect(),
+            };
+            objects.hyper_nodes.push((name, spec));
         }
-        path
+        objects
+    }
+
+    fn build_with(&self, levels: &[&str]) -> (Topology, Vec<Finding>) {
+        let hyper_nodes = self.hyper_nodes.iter().map(|(name, spec)| HyperNodeInput { name, spec });
+        let nodes = self.nodes.iter().zip(0..);
+        let nodes = nodes.map(|((name, labels), id)| NodeInput { id: NodeId(id), name, labels });
+        let levels = LabelLevels(levels.iter().map(|&level| level.to_owned()).collect());
+        let built = Topology::build(hyper_nodes, nodes, &levels);
+        assert_sound(&built.0);
+        assert_eq!(built.0.order().len(), self.nodes.len(), "every node is in the tree once");
+        built
+    }
+
+    /// The tree in text form.
+    fn render(&self, topology: &Topology) -> String {
+        fn inside(objects: &Objects, topology: &Topology, domain: DomainId, out: &mut Vec<String>) {
+            for &child in topology.children(domain) {
+                let mut parts = Vec::new();
+                inside(objects, topology, child, &mut parts);
+                out.push(format!("{}:{}({})", topology.name(child), topology.tier(child), parts.join(" ")));
+            }
+            let own = topology.run(domain).filter(|&position| topology.leaf(position) == domain);
+            out.extend(own.map(|position| objects.nodes[topology.order()[position].index()].0.clone()));
+        }
+        let mut parts = Vec::new();
+        inside(self, topology, Topology::ROOT, &mut parts);
+        parts.join(" ")
+    }
+
+    fn domain(&self, topology: &Topology, name: &str) -> DomainId {
+        (0..topology.len() as u32)
+            .map(DomainId)
+            .find(|&domain| topology.name(domain) == name)
+            .expect("a domain")
+    }
+}
+
+fn pair(label: &str) -> (String, String) {
+    let (key, value) = label.split_once('=').expect("key=value");
+    (key.to_owned(), value.to_owned())
+}
+
+fn member(text: &str) -> HyperNodeMember {
+    let (type_, text) = match text.strip_prefix('@') {
+        Some(text) => (MemberType::HyperNode, text),
+        None => (MemberType::Node, text),
     };
-    let around_b = path(b);
-    path(a).into_iter().find(|domain| around_b.contains(domain)).expect("the root contains both")
+    let mut selector = MemberSelector::default();
+    if let Some(pattern) = text.strip_prefix('/').and_then(|text| text.strip_suffix('/')) {
+        selector.regex_match = Some(RegexMatch { pattern: pattern.to_owned() });
+    } else if let Some(labels) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        let match_labels = labels.split(',').filter(|label| !label.is_empty()).map(pair).collect();
+        selector.label_match = Some(LabelSelector { match_labels, ..LabelSelector::default() });
+    } else {
+        selector.exact_match = Some(ExactMatch { name: text.to_owned() });
+    }
+    HyperNodeMember { type_, selector }
 }
 
 /// Everything that every frozen tree must hold.
-pub(super) fn assert_sound(topology: &Topology) {
+fn assert_sound(topology: &Topology) {
     let domains = (0..topology.len() as u32).map(DomainId);
     assert_eq!(topology.name(Topology::ROOT), Topology::ROOT_NAME);
     assert_eq!(topology.parent(Topology::ROOT), Topology::ROOT);
@@ -49,83 +140,4 @@ pub(super) fn assert_sound(topology: &Topology) {
         assert!(domains.is_sorted_by_key(|&domain| topology.run(domain).start));
     }
     assert!(topology.by_tier().is_sorted_by_key(|&(tier, _)| tier));
-}
-
-#[test]
-fn a_regular_tree_has_the_shape_asked_for() {
-    let topology = Topology::uniform(&[("block", 2), ("rack", 3)], 4);
-    assert_sound(&topology);
-    let block = topology.children(Topology::ROOT)[1];
-    let rack = topology.children(block)[2];
-    assert_eq!((topology.name(block), topology.name(rack)), ("block-1", "rack-1-2"));
-    assert_eq!(topology.nodes(rack), [NodeId(20), NodeId(21), NodeId(22), NodeId(23)]);
-    assert_eq!((topology.tier(rack), topology.tier(block), topology.tier(Topology::ROOT)), (1, 2, 3));
-    assert_eq!((topology.tier_named("rack"), topology.tier_named("row")), (Some(1), None));
-    assert_eq!(topology.tier_names().collect::<Vec<_>>(), [("rack", 1), ("block", 2)]);
-    assert_eq!(topology.outermost_within_tier(rack, 0), None);
-    assert_eq!(topology.outermost_within_tier(rack, 1), Some(rack));
-    assert_eq!(topology.outermost_within_tier(rack, 2), Some(block));
-    assert_eq!(topology.outermost_within_tier(rack, 9), Some(Topology::ROOT));
-}
-
-#[test]
-fn a_flat_cluster_is_its_root() {
-    let topology = Topology::uniform(&[], 3);
-    assert_sound(&topology);
-    assert_eq!((topology.len(), topology.tier(Topology::ROOT)), (1, 1));
-    assert_eq!(topology.leaf(2), Topology::ROOT);
-    assert_eq!(topology.position(NodeId(3)), None);
-    assert_sound(&Topology::from_tree(vec![]));
-}
-
-#[test]
-fn nodes_follow_the_domains_beside_them() {
-    let topology = Topology::from_tree(vec![
-        Branch::Node(NodeId(7)),
-        Branch::domain("b", 5, vec![Branch::Node(NodeId(2)), Branch::leaf("r", 0, [NodeId(9)])]),
-    ]);
-    assert_sound(&topology);
-    assert_eq!(topology.order(), [NodeId(9), NodeId(2), NodeId(7)]);
-    assert_eq!(topology.by_tier(), [(0, vec![DomainId(2)]), (5, vec![DomainId(1)])]);
-    assert_eq!(topology.tier(Topology::ROOT), 6);
-}
-
-#[test]
-fn a_chain_of_ten_thousand_does_not_overflow() {
-    let mut branch = Branch::Node(NodeId(0));
-    for tier in 0..10_000 {
-        branch = Branch::domain("link", tier, vec![branch]);
-    }
-    let topology = Topology::from_tree(vec![branch]);
-    assert_eq!(topology.depth(topology.leaf(0)), 10_000);
-    assert_eq!(topology.common(DomainId(9_999), DomainId(5)), DomainId(5));
-}
-
-proptest! {
-    /// `picks[i]` chooses the parent of domain `i` among the domains before it.
-    #[test]
-    fn look_ups_agree_with_walks(picks in prop::collection::vec((any::<prop::sample::Index>(), 0..3u32), 0..40)) {
-        let mut draft = freeze::Draft::default();
-        let mut node = 0;
-        for (at, (pick, nodes)) in picks.iter().enumerate() {
-            let parent = pick.index(at + 1).checked_sub(1).map(|parent| parent as u32);
-            let tier = parent.map_or(100, |parent| draft.domains[parent as usize].tier - 1);
-            draft.domains.push(freeze::DraftDomain { name: format!("d{at}").into(), tier, parent });
-            for _ in 0..*nodes {
-                draft.nodes.push(freeze::DraftNode { id: NodeId(node), domain: Some(at as u32) });
-                node += 1;
-            }
-        }
-        let topology = draft.freeze();
-        assert_sound(&topology);
-        prop_assert_eq!(topology.len(), picks.len() + 1);
-        prop_assert_eq!(topology.order().len(), node as usize);
-        for a in (0..topology.len() as u32).map(DomainId) {
-            for b in (0..topology.len() as u32).map(DomainId) {
-                let common = common_by_walking(&topology, a, b);
-                prop_assert_eq!(topology.common(a, b), common);
-                prop_assert_eq!(topology.is_within(a, b), common == b);
-            }
-        }
-    }
 }

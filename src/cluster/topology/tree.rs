@@ -57,7 +57,7 @@ impl Topology {
             branches.into_iter().rev().map(|branch| (branch, None)).collect();
         while let Some((branch, parent)) = stack.pop() {
             match branch {
-                Branch::Node(id) => draft.nodes.push(DraftNode { id, domain: parent }),
+                Branch::Node(id) => draft.nodes.push(DraftNode { id, domain: parent, quarantined: false }),
                 Branch::Domain { name, tier, inside } => {
                     let at = draft.domains.len() as u32;
                     draft.domains.push(DraftDomain { name: name.into(), tier, parent });
@@ -101,7 +101,7 @@ impl Topology {
         for (domain, _) in row {
             for _ in 0..nodes {
                 let id = NodeId(draft.nodes.len() as u32);
-                draft.nodes.push(DraftNode { id, domain });
+                draft.nodes.push(DraftNode { id, domain, quarantined: false });
             }
         }
         draft.freeze()
