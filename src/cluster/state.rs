@@ -22,7 +22,7 @@ use super::nodes::Nodes;
 use super::pods::{PodState, Pods};
 use super::requests::Resources;
 use super::text::Texts;
-use super::topology::{Branch, Topology};
+use super::topology::{Finding, HyperNodeInput, LabelLevels, NodeInput, Topology};
 use super::{View, requests};
 use crate::api::core::Node;
 use crate::api::hyper_node::HyperNodeSpec;
@@ -68,6 +68,7 @@ pub struct Cluster {
     coupling: Coupling,
     hyper_nodes: BTreeMap<String, HyperNodeSpec>,
     topology: Topology,
+    findings: Vec<Finding>,
     topology_stale: bool,
     queues: BTreeMap<String, QueueRecord>,
     priorities: BTreeMap<String, i32>,
@@ -96,6 +97,7 @@ impl Cluster {
             coupling: Coupling::default(),
             hyper_nodes: BTreeMap::new(),
             topology: Topology::from_tree(Vec::new()),
+            findings: Vec::new(),
             topology_stale: false,
             queues: BTreeMap::new(),
             priorities: BTreeMap::new(),
@@ -142,8 +144,18 @@ impl Cluster {
             return;
         }
         self.topology_stale = false;
-        self.topology =
-            Topology::from_tree(self.nodes.present().map(|(id, _, _)| Branch::Node(id)).collect());
+        let hyper_nodes = self.hyper_nodes.iter().map(|(name, spec)| HyperNodeInput { name, spec });
+        let nodes =
+            self.nodes.present().map(|(id, name, record)| NodeInput { id, name, labels: &record.labels });
+        let levels = LabelLevels(self.settings.domain_labels.clone());
+        let (topology, findings) = Topology::build(hyper_nodes, nodes, &levels);
+        self.topology = topology.with_version(self.topology.version() + 1);
+        self.findings = findings;
+    }
+
+    /// What is wrong with HyperNodes or domain labels, as of the last [`Cluster::refresh`].
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// A new kind of rule may tell pods apart that were the same so far.

@@ -14,7 +14,6 @@ mod forest;
 mod freeze;
 mod labels;
 mod members;
-mod natural;
 mod patterns;
 mod selectors;
 mod tree;

@@ -18,9 +18,10 @@ use super::finding::{Finding, MemberKind, Sample, Severity};
 use super::forest::Forest;
 use super::freeze::{Draft, DraftDomain, DraftNode};
 use super::validate::{self, Checked};
-use super::{Tier, Topology, labels, members, natural};
+use super::{Tier, Topology, labels, members};
 use crate::api::hyper_node::HyperNodeSpec;
 use crate::cluster::ids::NodeId;
+use crate::cluster::natural;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A HyperNode, as the builder needs it.
@@ -61,12 +62,12 @@ impl Topology {
         levels: &LabelLevels,
     ) -> (Topology, Vec<Finding>) {
         let mut nodes: Vec<NodeInput<'_>> = nodes.into_iter().collect();
-        natural::sort(&mut nodes, |node| node.name);
+        nodes.sort_by(|a, b| natural::compare(a.name, b.name));
         let mut hyper_nodes: Vec<HyperNodeInput<'_>> = hyper_nodes.into_iter().collect();
         if hyper_nodes.is_empty() {
             return labels::build(&nodes, levels);
         }
-        natural::sort(&mut hyper_nodes, |hyper_node| hyper_node.name);
+        hyper_nodes.sort_by(|a, b| natural::compare(a.name, b.name));
 
         let mut findings = Vec::new();
         let claims = members::resolve(&hyper_nodes, &nodes, &mut findings);

@@ -2,8 +2,9 @@
 
 use super::finding::{Finding, LevelFault, Sample};
 use super::freeze::{Draft, DraftDomain, DraftNode};
-use super::{LabelLevels, NodeInput, Tier, Topology, natural};
+use super::{LabelLevels, NodeInput, Tier, Topology};
 use crate::api::keys;
+use crate::cluster::natural;
 use rustc_hash::FxHashMap;
 
 /// Builds the tree; nodes are in natural order.
@@ -39,7 +40,7 @@ pub(super) fn build(nodes: &[NodeInput<'_>], levels: &LabelLevels) -> (Topology,
 
     let names = names(&domains);
     let mut order: Vec<u32> = (0..domains.len() as u32).collect();
-    natural::sort(&mut order, |&at| domains[at as usize].value);
+    order.sort_by(|&a, &b| natural::compare(domains[a as usize].value, domains[b as usize].value));
     let mut rank = vec![0; domains.len()];
     for (&at, place) in order.iter().zip(0..) {
         rank[at as usize] = place;
