@@ -6,6 +6,7 @@
 
 pub mod core;
 pub mod crd;
+pub mod decode;
 pub mod hyper_node;
 pub mod keys;
 pub mod meta;
@@ -15,6 +16,8 @@ pub mod pod_group;
 pub mod quantity;
 pub mod queue;
 pub mod time;
+
+pub use decode::{DecodeError, decode};
 
 /// Declares a string enum that keeps values it does not know, in `Other`.
 #[macro_export]

@@ -14,7 +14,7 @@ mod pod_group;
 mod queue;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! The definitions are structural, agree with the serde types field by field, and equal `deploy/crds/`.
 
-mod samples;
+pub(in crate::api) mod samples;
 
 use super::*;
 use crate::api::hyper_node::HyperNode;

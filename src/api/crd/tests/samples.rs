@@ -52,7 +52,7 @@ fn conditions() -> Vec<Condition> {
     }]
 }
 
-pub(super) fn pod_group() -> PodGroup {
+pub(in crate::api) fn pod_group() -> PodGroup {
     PodGroup {
         metadata: ObjectMeta { name: "gang".into(), ..ObjectMeta::default() },
         spec: PodGroupSpec {
@@ -88,7 +88,7 @@ pub(super) fn pod_group() -> PodGroup {
     }
 }
 
-pub(super) fn queue() -> Queue {
+pub(in crate::api) fn queue() -> Queue {
     let groups = || Some(NodeGroupAffinity { required: vec!["a".into()], preferred: vec!["b".into()] });
     Queue {
         metadata: ObjectMeta { name: "research".into(), ..ObjectMeta::default() },
@@ -125,7 +125,7 @@ pub(super) fn queue() -> Queue {
     }
 }
 
-pub(super) fn hyper_node() -> HyperNode {
+pub(in crate::api) fn hyper_node() -> HyperNode {
     HyperNode {
         metadata: ObjectMeta { name: "rack-1".into(), ..ObjectMeta::default() },
         spec: HyperNodeSpec {
@@ -144,7 +144,7 @@ pub(super) fn hyper_node() -> HyperNode {
     }
 }
 
-pub(super) fn model_serving() -> ModelServing {
+pub(in crate::api) fn model_serving() -> ModelServing {
     let named = json!([{"name": "a", "env": [{"name": "A", "value": "1"}], "image": "kept"}]);
     let template = || PodTemplate {
         metadata: Some(TemplateMeta { labels: text_map("l"), annotations: text_map("a") }),
