@@ -1,0 +1,124 @@
+//! A cluster to test against: `tests/cluster/cluster serve` as a child process, and kubectl on it. The cluster ends
+//! when this process does, however it ends, because the script watches its standard input.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// The script's exit code for "no binaries here".
+const NO_BINARIES: i32 = 77;
+
+/// A running cluster. Dropping it takes it down and waits for that.
+pub(crate) struct TestCluster {
+    script: Child,
+    /// Admin credentials and the address of the API server.
+    pub(crate) kubeconfig: PathBuf,
+    /// The directory of etcd, kube-apiserver, kubectl and the rest.
+    pub(crate) binaries: PathBuf,
+}
+
+impl TestCluster {
+    /// Brings up a cluster of one's own, in some seconds. `None`, loudly, if the binaries are not built.
+    pub(crate) fn start() -> Option<Self> {
+        let mut script = Command::new(scripts().join("cluster"))
+            .args(["serve", "--no-build"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tests/cluster/cluster runs");
+        let mut kubeconfig = PathBuf::new();
+        let mut binaries = PathBuf::new();
+        for line in BufReader::new(script.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            match line.split_once('=') {
+                Some(("kubeconfig", value)) => kubeconfig = value.into(),
+                Some(("binaries", value)) => binaries = value.into(),
+                _ if line == "ready" => {
+                    return Some(Self { script, kubeconfig, binaries });
+                }
+                _ => {}
+            }
+        }
+        let status = script.wait().unwrap();
+        assert_eq!(status.code(), Some(NO_BINARIES), "the cluster did not come up: see standard error");
+        // Past the capture of the test harness: a skipped test must be seen.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: a test that needs a live cluster");
+        None
+    }
+
+    /// The cluster that the tests of one process share. Each test keeps to a namespace and to node names of its own.
+    pub(crate) fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<TestCluster>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
+    }
+
+    /// A kubectl command on this cluster, as its administrator.
+    pub(crate) fn kubectl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(self.binaries.join("kubectl"));
+        command.env("KUBECONFIG", &self.kubeconfig).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// What kubectl prints; its complaint is the test's failure.
+    pub(crate) fn get<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+        succeed(self.kubectl(arguments).output().unwrap())
+    }
+
+    /// Creates what the YAML describes.
+    pub(crate) fn create(&self, yaml: &str) {
+        let mut kubectl = self
+            .kubectl(["create", "-f", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        kubectl.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
+        succeed(kubectl.wait_with_output().unwrap());
+    }
+
+    /// Creates nodes, and HyperNodes unless told otherwise, and waits until they are Ready; see `tests/cluster/fleet`.
+    pub(crate) fn fleet(&self, arguments: &[&str]) {
+        let path = std::env::join_paths(
+            std::iter::once(self.binaries.clone()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        );
+        let output = Command::new(scripts().join("fleet"))
+            .args(arguments)
+            .arg("--create")
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("PATH", path.unwrap())
+            .output();
+        succeed(output.unwrap());
+    }
+
+    /// Waits until what kubectl prints is what is expected; shows the last of it if that takes more than 30 s.
+    pub(crate) fn wait_for<S: AsRef<OsStr> + Clone>(&self, arguments: &[S], expect: &str) {
+        let mut last = String::new();
+        for _ in 0..150 {
+            last = self.get(arguments.iter().cloned());
+            if last == expect {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        assert_eq!(last, expect);
+    }
+}
+
+impl Drop for TestCluster {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        let _ = self.script.wait();
+    }
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster")
+}
+
+fn succeed(output: Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
