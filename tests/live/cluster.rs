@@ -43,8 +43,7 @@ impl TestCluster {
         }
         let status = script.wait().unwrap();
         assert_eq!(status.code(), Some(NO_BINARIES), "the cluster did not come up: see standard error");
-        // Past the capture of the test harness: a skipped test must be seen.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: a test that needs a live cluster");
+        skipped("all that need a live cluster");
         None
     }
 
@@ -61,28 +60,52 @@ impl TestCluster {
         command
     }
 
-    /// What kubectl prints; its complaint is the test's failure.
+    /// What kubectl prints.
     pub(crate) fn get<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
         succeed(self.kubectl(arguments).output().unwrap())
     }
 
-    /// Creates what the YAML describes.
-    pub(crate) fn create(&self, yaml: &str) {
+    /// What kubectl prints when it is given this text as the file `-`.
+    pub(crate) fn feed<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, text: &str) -> String {
         let mut kubectl = self
-            .kubectl(["create", "-f", "-"])
+            .kubectl(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        kubectl.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
-        succeed(kubectl.wait_with_output().unwrap());
+        kubectl.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        succeed(kubectl.wait_with_output().unwrap())
+    }
+
+    /// Creates what the YAML describes.
+    pub(crate) fn create(&self, yaml: &str) {
+        self.feed(["create", "-f", "-"], yaml);
+    }
+
+    /// Installs the CustomResourceDefinitions of `deploy/crds`, once, and waits until they are served.
+    pub(crate) fn install_crds(&self) {
+        static INSTALLED: std::sync::Mutex<Vec<PathBuf>> = std::sync::Mutex::new(Vec::new());
+        let mut installed = INSTALLED.lock().unwrap();
+        if !installed.contains(&self.kubeconfig) {
+            self.get(["create", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/crds")]);
+            self.get(["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s"]);
+            installed.push(self.kubeconfig.clone());
+        }
+    }
+
+    /// Creates a namespace, and waits for the service account without which its pods are refused.
+    pub(crate) fn namespace(&self, name: &str) {
+        self.get(["create", "namespace", name]);
+        let accounts = ["get", "serviceaccounts", "-n", name, "-o", "jsonpath={.items[*].metadata.name}"];
+        self.wait_for(&accounts, "default");
     }
 
     /// Creates nodes, and HyperNodes unless told otherwise, and waits until they are Ready; see `tests/cluster/fleet`.
     pub(crate) fn fleet(&self, arguments: &[&str]) {
         let path = std::env::join_paths(
-            std::iter::once(self.binaries.clone()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+            std::iter::once(self.binaries.clone())
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
         );
         let output = Command::new(scripts().join("fleet"))
             .args(arguments)
@@ -118,7 +141,13 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster")
 }
 
-fn succeed(output: Output) -> String {
+/// Says so past the capture of the test harness: a skipped test must be seen.
+pub(crate) fn skipped(which: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED TESTS: {which}");
+}
+
+/// What a command printed; its complaint is the test's failure.
+pub(crate) fn succeed(output: Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -2,4 +2,5 @@
 //! `tests/cluster/binaries` builds once; without them each says on standard error that it was skipped.
 
 mod cluster;
+mod deploy;
 mod simulated;

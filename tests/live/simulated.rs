@@ -8,11 +8,8 @@ fn bind(cluster: &TestCluster, namespace: &str, pod: &str, node: &str) {
     let binding = format!(
         r#"{{"apiVersion":"v1","kind":"Binding","metadata":{{"name":"{pod}","namespace":"{namespace}"}},"target":{{"apiVersion":"v1","kind":"Node","name":"{node}"}}}}"#
     );
-    let file = std::env::temp_dir().join(format!("phalanx-binding-{}-{pod}.json", std::process::id()));
-    std::fs::write(&file, binding).unwrap();
     let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/binding");
-    cluster.get(["create", "--raw", &path, "-f", file.to_str().unwrap()]);
-    std::fs::remove_file(file).unwrap();
+    cluster.feed(["create", "--raw", &path, "-f", "-"], &binding);
 }
 
 fn pod(name: &str, annotations: &str, owner: &str) -> String {
@@ -26,32 +23,57 @@ fn pod(name: &str, annotations: &str, owner: &str) -> String {
 fn bound_pods_run_fail_and_go() {
     let Some(cluster) = TestCluster::shared() else { return };
     cluster.fleet(&["--nodes", "3", "--prefix", "simulated-", "--no-hypernodes"]);
+    cluster.namespace("simulated");
     cluster.create(
-        "apiVersion: v1\nkind: Namespace\nmetadata: {name: simulated}\n---\n\
-         apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: simulated}\n---\n\
-         apiVersion: v1\nkind: Service\nmetadata: {name: headless, namespace: simulated}\nspec: {clusterIP: None, selector: {app: simulated}}\n---\n\
+        "apiVersion: v1\nkind: Service\nmetadata: {name: headless, namespace: simulated}\nspec: {clusterIP: None, selector: {app: simulated}}\n---\n\
          apiVersion: v1\nkind: ConfigMap\nmetadata: {name: owner, namespace: simulated}\n",
     );
     let uid = cluster.get(["get", "configmap", "owner", "-n", "simulated", "-o", "jsonpath={.metadata.uid}"]);
-    let owner = format!("  ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: owner, uid: {uid}}}]\n");
+    let owner =
+        format!("  ownerReferences: [{{apiVersion: v1, kind: ConfigMap, name: owner, uid: {uid}}}]\n");
     cluster.create(&pod("runs", "", &owner));
     cluster.create(&pod("fails", "kubelet.test/fail: \"true\"", ""));
     cluster.create(&pod("waits", "kubelet.test/startup: 1h", ""));
-    for (name, node) in
-        [("runs", "simulated-node-00000"), ("fails", "simulated-node-00001"), ("waits", "simulated-node-00002")]
-    {
+    for (name, node) in [
+        ("runs", "simulated-node-00000"),
+        ("fails", "simulated-node-00001"),
+        ("waits", "simulated-node-00002"),
+    ] {
         bind(cluster, "simulated", name, node);
     }
 
-    let phases = ["get", "pods", "-n", "simulated", "-o", "jsonpath={range .items[*]}{.metadata.name}={.status.phase} {end}"];
+    let phases = [
+        "get",
+        "pods",
+        "-n",
+        "simulated",
+        "-o",
+        "jsonpath={range .items[*]}{.metadata.name}={.status.phase} {end}",
+    ];
     cluster.wait_for(&phases, "fails=Failed runs=Running waits=Pending ");
     let ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status} {.status.conditions[?(@.type=='PodScheduled')].status} {.status.containerStatuses[0].restartCount}";
     let ready = ["get", "pod", "runs", "-n", "simulated", "-o", ready];
     cluster.wait_for(&ready, "True True 0");
-    let addresses = ["get", "endpoints", "headless", "-n", "simulated", "-o", "jsonpath={.subsets[*].addresses[*].targetRef.name}"];
+    let addresses = [
+        "get",
+        "endpoints",
+        "headless",
+        "-n",
+        "simulated",
+        "-o",
+        "jsonpath={.subsets[*].addresses[*].targetRef.name}",
+    ];
     cluster.wait_for(&addresses, "runs");
 
-    cluster.get(["annotate", "pod", "runs", "-n", "simulated", "kubelet.test/ready=false", "kubelet.test/restarts=2"]);
+    cluster.get([
+        "annotate",
+        "pod",
+        "runs",
+        "-n",
+        "simulated",
+        "kubelet.test/ready=false",
+        "kubelet.test/restarts=2",
+    ]);
     cluster.wait_for(&ready, "False True 2");
     cluster.wait_for(&addresses, "");
     cluster.get(["annotate", "pod", "runs", "-n", "simulated", "kubelet.test/ready=true", "--overwrite"]);

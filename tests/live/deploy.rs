@@ -1,0 +1,125 @@
+//! What `deploy/` holds is taken by a real API server, grants what it should and no more, and says the same for Helm
+//! as for kubectl.
+
+use std::process::Command;
+
+use crate::cluster::{TestCluster, skipped, succeed};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path))
+        .unwrap()
+}
+
+#[test]
+fn manifests_are_accepted_and_grant_no_more_than_needed() {
+    let Some(cluster) = TestCluster::shared() else { return };
+    let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+    cluster.install_crds();
+    let output = cluster.kubectl(["apply", "-k", deploy]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    // A warning would say that a pod breaks the restricted security profile, or that an API is going away.
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    cluster.get(["create", "-f", &format!("{deploy}/examples"), "--dry-run=server"]);
+
+    let account = "--as=system:serviceaccount:phalanx-system:phalanx";
+    for (allowed, verbs, resource, subresource, namespace) in [
+        (true, "get list watch create delete", "pods", "", "any"),
+        (true, "create", "pods", "binding", "any"),
+        (true, "patch", "pods", "status", "any"),
+        (true, "create", "pods", "eviction", "any"),
+        (true, "list watch", "nodes", "", ""),
+        (true, "list watch create patch delete", "podgroups.scheduling.volcano.sh", "", "any"),
+        (true, "list watch create", "queues.scheduling.volcano.sh", "", ""),
+        (true, "patch", "queues.scheduling.volcano.sh", "status", ""),
+        (true, "patch", "hypernodes.topology.volcano.sh", "status", ""),
+        (true, "patch", "modelservings.workload.serving.volcano.sh", "status", "any"),
+        (true, "create delete", "services", "", "any"),
+        (true, "create update delete", "controllerrevisions.apps", "", "any"),
+        (true, "create patch", "events", "", "any"),
+        (true, "list watch", "customresourcedefinitions.apiextensions.k8s.io", "", ""),
+        (true, "create", "leases.coordination.k8s.io", "", "phalanx-system"),
+        (true, "get update", "leases.coordination.k8s.io/phalanx", "", "phalanx-system"),
+        (false, "update", "leases.coordination.k8s.io/other", "", "phalanx-system"),
+        (false, "create get", "leases.coordination.k8s.io", "", "any"),
+        (false, "get list", "secrets", "", "any"),
+        (false, "get list", "configmaps", "", "any"),
+        (false, "update patch deletecollection", "pods", "", "any"),
+        (false, "create", "pods", "exec", "any"),
+        (false, "update patch delete", "nodes", "", ""),
+        (false, "update patch delete", "hypernodes.topology.volcano.sh", "", ""),
+        (false, "create update delete", "modelservings.workload.serving.volcano.sh", "", "any"),
+        (false, "create update patch delete", "customresourcedefinitions.apiextensions.k8s.io", "", ""),
+        (false, "escalate bind", "clusterroles.rbac.authorization.k8s.io", "", ""),
+        (false, "impersonate", "users", "", ""),
+    ] {
+        for verb in verbs.split(' ') {
+            let subresource = format!("--subresource={subresource}");
+            let mut ask = vec!["auth", "can-i", verb, resource, &subresource, account];
+            if !namespace.is_empty() {
+                ask.extend(["-n", namespace]);
+            }
+            let output = cluster.kubectl(&ask).output().unwrap();
+            assert_eq!(output.status.success(), allowed, "{ask:?} {output:?}");
+        }
+    }
+}
+
+/// The lines of every `rules:` block, in order.
+fn rules(yaml: &str) -> Vec<&str> {
+    let mut within = false;
+    yaml.lines()
+        .filter(|line| {
+            let continues = ["- ", "  ", "# "].iter().any(|start| line.starts_with(start));
+            within = *line == "rules:" || within && continues;
+            within
+        })
+        .collect()
+}
+
+#[test]
+fn chart_and_manifests_say_the_same() {
+    let manifests = read("manifests/rbac.yaml");
+    assert!(rules(&manifests).len() > 50);
+    assert_eq!(rules(&read("chart/phalanx/templates/rbac.yaml")), rules(&manifests));
+
+    let (manifest, values) = (read("manifests/config.yaml"), read("chart/phalanx/values.yaml"));
+    let policy = manifest.split_once("scheduler.yaml: |\n").unwrap().1;
+    let value = values.split_once("config: |\n").unwrap().1.split_once("\n\n").unwrap().0;
+    let policy: Vec<&str> = policy.lines().map(|line| &line[4..]).collect();
+    let value: Vec<&str> = value.lines().map(|line| &line[2..]).collect();
+    assert_eq!(value, policy);
+
+    for flag in [
+        "--controllers=",
+        "--leader-elect=",
+        "--config=/etc/phalanx/scheduler.yaml",
+        "--listen-address=0.0.0.0:",
+    ] {
+        for path in ["manifests/deployment.yaml", "chart/phalanx/templates/deployment.yaml"] {
+            assert!(read(path).contains(flag), "{path} {flag}");
+        }
+    }
+}
+
+#[test]
+fn the_chart_installs() {
+    let Some(cluster) = TestCluster::shared() else { return };
+    let helm = cluster.binaries.join("helm");
+    if !helm.exists() {
+        return skipped("the chart's: tests/cluster/binaries --helm builds what it needs");
+    }
+    cluster.install_crds();
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart/phalanx");
+    let helm = |arguments: &[&str]| {
+        Command::new(&helm).args(arguments).env("KUBECONFIG", &cluster.kubeconfig).output().unwrap()
+    };
+    succeed(helm(&["lint", "--strict", chart]));
+    succeed(helm(&["install", "other", chart, "--namespace", "chart", "--create-namespace"]));
+    let pods = ["get", "replicasets", "-n", "chart", "-o", "jsonpath={.items[*].status.replicas}"];
+    cluster.wait_for(&pods, "2");
+    succeed(helm(&["uninstall", "other", "--namespace", "chart"]));
+    assert!(cluster.get(["get", "crd", "-o", "name"]).contains("podgroups.scheduling.volcano.sh"));
+
+    let refused = helm(&["template", chart, "--set", "leaderElection=false"]);
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("leaderElection: false needs replicas: 1"));
+}
