@@ -1,6 +1,12 @@
 //! Tests against a real kube-apiserver and etcd with simulated kubelets. They need the binaries that
 //! `tests/cluster/binaries` builds once; without them each says on standard error that it was skipped.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "these tests are a shell: they run programs and wait"
+)]
+
 mod cluster;
 mod deploy;
 mod simulated;
