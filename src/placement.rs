@@ -3,27 +3,172 @@
 //! [`Placer::place`] takes a gang and a view of the cluster and returns a [`Placement`] that satisfies every hard
 //! rule, or a [`Shortfall`] that says how far it got. It never says that a gang cannot be placed unless a bound or an
 //! exhausted search proves it ([`Proof`]). Same input, same bytes: integers and total orders only.
+//!
+//! What is minimised, in this order: pods left out, then the cost terms in the configured order ([`cost`]), then the
+//! depth-first position.
 
+mod apex;
+pub mod audit;
+mod cost;
+mod cover;
+mod demand;
+mod fill;
+mod nodes;
 pub mod outcome;
+mod overlay;
+mod plan;
+mod ranks;
 pub mod request;
 pub mod rules;
+mod shortfall;
+mod single;
+mod slices;
+mod slots;
+mod tree;
 
 pub use outcome::{Assignment, Outcome, Placement, Proof, Remedy, Shortfall, TierFit};
 pub use request::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, TierRule};
 pub use rules::{CostTerm, Packing, PlacementRules};
 
-/// The solver.
+use crate::cluster::View;
+use crate::cluster::ids::DomainId;
+use cover::Cover;
+use demand::Demand;
+use fill::Fill;
+use nodes::Seat;
+use overlay::Overlay;
+use plan::Plan;
+use slices::Sliced;
+use slots::Slots;
+use tree::Tree;
+
+/// The solver. Holds indices and scratch memory that are derived from what it is shown, and nothing else: a new one
+/// gives the same answers.
 #[derive(Debug, Default)]
-pub struct Placer {}
+pub struct Placer {
+    tree: Tree,
+    tools: Tools,
+}
+
+/// Indices and scratch memory.
+#[derive(Debug, Default)]
+struct Tools {
+    slots: Slots,
+    fill: Fill,
+    overlay: Overlay,
+    cover: Cover,
+    marks: Marks,
+    seats: Vec<Seat>,
+}
+
+/// What a solver looks at.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    view: View<'a>,
+    tree: &'a Tree,
+    rules: &'a PlacementRules,
+    demand: &'a Demand,
+}
 
 impl Placer {
     /// Where the gang goes.
-    pub fn place(
-        &mut self,
-        _view: crate::cluster::View<'_>,
-        _request: &GangRequest,
-        _rules: &PlacementRules,
-    ) -> Outcome {
-        Outcome::Short(Shortfall::default())
+    pub fn place(&mut self, view: View<'_>, request: &GangRequest, rules: &PlacementRules) -> Outcome {
+        self.tree.refresh(view.topology, rules.level_weight);
+        let demand = Demand::new(view, &self.tree, request);
+        let context = Context { view, tree: &self.tree, rules, demand: &demand };
+        match solve(&context, &mut self.tools) {
+            Ok(plan) => Outcome::Placed(finish(&context, &mut self.tools, &plan)),
+            Err(proof) => Outcome::Short(shortfall::measure(&context, &mut self.tools, proof)),
+        }
     }
 }
+
+/// Chooses the solver. An error is how sure it is that the minima cannot be met.
+fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
+    let demand = context.demand;
+    if demand.missing() > 0 || demand.groups.is_empty() {
+        return Err(Proof::Proven);
+    }
+    if demand.kinds.len() == 1 && demand.groups[0].policy.is_none() && demand.groups.len() == 1 {
+        return single::solve(context, tools).ok_or(Proof::Proven);
+    }
+    if slices::applies(demand) {
+        match slices::solve(context, tools) {
+            Sliced::Placed(plan) => return Ok(plan),
+            Sliced::Short => return Err(Proof::Proven),
+            Sliced::Partial => {}
+        }
+    }
+    Err(Proof::CutShort { steps: 0 })
+}
+
+fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
+    let (domain, cost) = cost::of_plan(context, tools, plan);
+    let left_out = plan.pods() < context.demand.pending;
+    Placement {
+        assignments: ranks::deal(context.view, context.demand, plan),
+        domain: Some(DomainId(domain)),
+        tier: context.tree.tier[domain as usize],
+        cost,
+        proof: plan.proof,
+        shortfall: left_out.then(|| shortfall::measure(context, tools, plan.proof)),
+    }
+}
+
+impl<'a> Context<'a> {
+    /// The outermost domains that the gang's rule allows; every placement lies inside one.
+    fn regions(&self) -> impl Iterator<Item = u32> + 'a {
+        let Context { tree, demand, .. } = *self;
+        let usable = *self;
+        let tier = demand.rule.required.unwrap_or(tree.tier[0]);
+        let pinned = demand.running.map(|running| tree.outermost_within(running, tier));
+        let range = match pinned {
+            Some(region) => region.map_or(0..0, |region| region..region + 1),
+            None => 0..tree.len() as u32,
+        };
+        range.filter(move |&domain| tree.is_outermost_within(domain, tier) && usable.may_use(domain))
+    }
+
+    /// Where a term stands in the order; terms that are missing stand last.
+    fn place(&self, term: CostTerm) -> usize {
+        self.rules.order.iter().position(|&known| known == term).unwrap_or(usize::MAX)
+    }
+
+    /// Domains that the gang may use and that pass a test, lowest tier first.
+    fn candidates(&self, test: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        self.tree.by_tier.iter().copied().filter(move |&domain| test(domain) && self.may_use(domain))
+    }
+
+    /// May all pods of the gang lie in this domain, as far as the gang's rule goes?
+    fn may_use(&self, domain: u32) -> bool {
+        let Context { tree, demand, .. } = *self;
+        let allowed = demand.rule.required.is_none_or(|tier| {
+            tree.tier[domain as usize] <= tier && !self.view.topology.is_quarantined(DomainId(domain))
+        });
+        allowed && demand.running.is_none_or(|running| tree.is_within(running, domain))
+    }
+}
+
+/// A set of domains that is emptied in constant time.
+#[derive(Debug, Default)]
+struct Marks {
+    stamp: u64,
+    stamps: Vec<u64>,
+}
+
+impl Marks {
+    fn begin(&mut self, len: usize) {
+        self.stamp += 1;
+        if self.stamps.len() < len {
+            self.stamps.resize(len, 0);
+        }
+    }
+
+    /// Adds to the set; `true` if it is new.
+    fn mark(&mut self, domain: u32) -> bool {
+        std::mem::replace(&mut self.stamps[domain as usize], self.stamp) != self.stamp
+    }
+}
+
+#[cfg(test)]
+mod tests;

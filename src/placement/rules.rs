@@ -1,5 +1,7 @@
 //! The solver's settings, as the scheduler configuration names them. No setting can switch a hard rule off.
 
+use crate::cluster::ids::ResourceId;
+
 /// Settings of the solver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlacementRules {
@@ -11,8 +13,9 @@ pub struct PlacementRules {
     pub packing: Packing,
     /// Steps that an exact search may take for one gang.
     pub search_budget: u64,
-    /// Weights of resources when the fill of a node or a domain is compared: name and weight.
-    pub resource_weights: Vec<(String, i64)>,
+    /// Weights of resources when the fill of a node or a domain is compared. Where none of the resources that a class
+    /// asks for has a weight above 0, each of them counts once; the number of pods never counts.
+    pub resource_weights: Vec<(ResourceId, i64)>,
 }
 
 /// What makes one placement better than another.

@@ -1,0 +1,53 @@
+//! What the solvers hand over: seats for groups, before pods are dealt to them.
+
+use super::nodes::Seat;
+use super::outcome::Proof;
+use std::ops::Range;
+
+/// Seats for a gang.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    pub(super) parts: Vec<Part>,
+    seats: Vec<Seat>,
+    pub(super) proof: Proof,
+}
+
+/// Seats for pods of one kind of one group.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) group: u32,
+    pub(super) kind: u32,
+    seats: Range<usize>,
+    pub(super) pods: u32,
+}
+
+impl Plan {
+    /// No seats yet.
+    pub(super) fn new(proof: Proof) -> Self {
+        Plan { proof, ..Plan::default() }
+    }
+
+    /// Adds seats, in any order of positions.
+    pub(super) fn add(&mut self, group: u32, kind: u32, seats: impl IntoIterator<Item = Seat>) {
+        let start = self.seats.len();
+        self.seats.extend(seats);
+        let own = &mut self.seats[start..];
+        if !own.is_sorted() {
+            own.sort_unstable();
+        }
+        let pods = self.seats[start..].iter().map(|seat| seat.pods).sum();
+        if pods > 0 {
+            self.parts.push(Part { group, kind, seats: start..self.seats.len(), pods });
+        }
+    }
+
+    /// The seats of a part, in depth-first order.
+    pub(super) fn seats(&self, part: &Part) -> &[Seat] {
+        &self.seats[part.seats.clone()]
+    }
+
+    /// Pods seated.
+    pub(super) fn pods(&self) -> u64 {
+        self.parts.iter().map(|part| u64::from(part.pods)).sum()
+    }
+}

@@ -1,0 +1,132 @@
+//! A gang of one kind without subgroups to place: counts alone decide, exactly, at any size.
+//!
+//! Every domain that holds all pods is a candidate for the gang's domain, priced as if the gang spanned it; [`Cover`]
+//! gives the least `Domains` inside. A placement in the candidate may lie in a smaller domain, but then that one is a
+//! candidate too, and no dearer in any term. So the cheapest candidate is the optimum. (To spread, `Stranded` falls as
+//! domains grow, and that holds only where the tier has been settled before.)
+//!
+//! [`Cover`]: super::cover::Cover
+
+use super::apex::{self, Key};
+use super::cost;
+use super::cover::{Ground, Place, Share};
+use super::demand::tier_cost;
+use super::fill::Weights;
+use super::nodes::{Scorer, Seat};
+use super::outcome::Proof;
+use super::plan::Plan;
+use super::rules::{CostTerm, Packing};
+use super::tree::Tree;
+use super::{Context, Tools};
+use crate::cluster::ids::DomainId;
+
+/// Tied domains that are compared by `NodeScore`.
+const SCORED: u32 = 64;
+
+/// Places the loose group, as many of its pods as fit. `None`: fewer fit than the minima need.
+pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
+    let Context { view, tree, rules, demand } = *context;
+    let class = view.classes.get(demand.kinds[0]);
+    let at = tools.slots.ensure(view, tree, demand.kinds[0], &tools.overlay);
+    let Tools { slots, fill, cover, .. } = tools;
+    let slots = slots.get(at);
+    let most = context.regions().map(|region| slots.sums[region as usize]).max().unwrap_or(0);
+    let pods = most.min(demand.placeable());
+    if pods == 0 || pods < demand.needed() {
+        return None;
+    }
+    let weights = Weights::of(class, rules);
+    let scorer = Scorer { view, constraint: class.constraint, weights: &weights, packing: rules.packing };
+    let ground = Ground {
+        tree,
+        nodes: &slots.nodes,
+        sums: &slots.sums,
+        touched: &demand.touched,
+        home: None,
+        tight: rules.packing == Packing::Tight,
+    };
+    cover.begin(&ground, pods);
+    let keys = apex::keys(rules);
+    let mut filled = false;
+    let mut scored = 0;
+    let candidates = context.candidates(|domain| slots.sums[domain as usize] >= pods);
+    let domain = apex::best(&keys, candidates, |key, domain| {
+        let value = match key {
+            Key::SubgroupTier => 0,
+            Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
+            Key::Domains => around(context, domain) + cover.cost(&ground, domain)?,
+            Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
+            Key::Share => {
+                if !std::mem::replace(&mut filled, true) {
+                    fill.refresh(view, tree);
+                }
+                cost::shares(context, fill, &weights, domain)
+            }
+            Key::NodeScore if scored < SCORED && tree.is_lump(domain) => {
+                scored += 1;
+                let mut seats = Vec::new();
+                scorer.choose(ground.nodes, own(tree, domain), pods, &mut seats);
+                scorer.total(&seats)
+            }
+            Key::NodeScore => 0,
+        };
+        Some(value)
+    })?;
+    let mut seats = Vec::with_capacity(pods.min(1 << 16) as usize);
+    if nodes_first(context) {
+        let positions = view.topology.run(DomainId(domain));
+        scorer.choose(ground.nodes, positions.map(|p| p as u32), pods, &mut seats);
+    } else {
+        let mut shares = Vec::new();
+        cover.deal(&ground, domain, &mut shares);
+        seat(&scorer, ground, &shares, &mut seats);
+    }
+    let settled = rules.packing == Packing::Tight || is_tier_first(context);
+    let proof = match cover.is_exact() && settled {
+        true => Proof::Proven,
+        false => Proof::CutShort { steps: rules.search_budget },
+    };
+    let mut plan = Plan::new(proof);
+    plan.add(0, 0, seats);
+    Some(plan)
+}
+
+/// Chooses nodes for shares.
+pub(super) fn seat(scorer: &Scorer<'_>, ground: Ground<'_>, shares: &[Share], seats: &mut Vec<Seat>) {
+    for share in shares {
+        match share.place {
+            Place::Own(domain) => {
+                scorer.choose(ground.nodes, own(ground.tree, domain), u64::from(share.pods), seats);
+            }
+            Place::Node(position) => seats.push(Seat { position, pods: share.pods }),
+        }
+    }
+}
+
+/// Positions of the nodes directly below a domain.
+pub(super) fn own(tree: &Tree, domain: u32) -> std::ops::Range<u32> {
+    let (start, end) = tree.own[domain as usize];
+    start..end
+}
+
+/// Charges of a domain and what is around it, as far as the gang does not pay them already.
+pub(super) fn around(context: &Context<'_>, domain: u32) -> i64 {
+    let Context { tree, demand, .. } = *context;
+    let mut paid = domain;
+    while paid > 0 && !demand.touched.domain(paid) {
+        paid = tree.parent[paid as usize];
+    }
+    tree.path[domain as usize] - tree.path[paid as usize]
+}
+
+/// Does the order ask for the best nodes before it asks for few domains?
+fn nodes_first(context: &Context<'_>) -> bool {
+    context.place(CostTerm::NodeScore) < context.place(CostTerm::Domains)
+}
+
+/// Does the gang's tier outweigh domains and room, and tell all tiers apart?
+fn is_tier_first(context: &Context<'_>) -> bool {
+    let tier = context.place(CostTerm::GangTier);
+    let others = context.place(CostTerm::Domains).min(context.place(CostTerm::Stranded));
+    context.demand.rule.preferred.is_none() && tier < others
+}

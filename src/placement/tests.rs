@@ -1,0 +1,6 @@
+//! The solver against brute force, exact references and an independent judge.
+
+mod brute;
+mod index;
+mod optimal;
+mod world;

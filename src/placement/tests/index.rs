@@ -1,0 +1,80 @@
+//! The index after any changes is the index built anew.
+
+use super::world::{GPU, World, cases};
+use crate::cluster::capacity::CPU;
+use crate::cluster::ids::NodeId;
+use crate::cluster::topology::Topology;
+use crate::placement::overlay::Overlay;
+use crate::placement::slots::Slots;
+use crate::placement::tree::Tree;
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn catching_up_equals_building_anew(
+        changes in prop::collection::vec((0..12u32, 0..5u32, 0..9i64), 1..60),
+        every in 1..8usize,
+    ) {
+        let mut world = World::new(Topology::uniform(&[("block", 2), ("rack", 3)], 2), [[8, 64, 4]; 12]);
+        let classes = [world.class([1, 0, 0]), world.class([2, 3, 1]), world.class([0, 0, 4])];
+        let mut tree = Tree::default();
+        tree.refresh(&world.topology, 10);
+        let overlay = Overlay::default();
+        let mut kept = Slots::default();
+        for (step, &(node, what, amount)) in changes.iter().enumerate() {
+            let node = NodeId(node);
+            match what {
+                0 => world.capacity.take(node, &[(CPU, amount)]),
+                1 => world.capacity.give(node, &[(CPU, amount), (GPU, 1)]),
+                2 => world.capacity.set_allocatable(node, GPU, amount),
+                3 if world.capacity.is_present(node) => world.capacity.remove_node(node),
+                _ => world.capacity.add_node(node),
+            }
+            if step % every == 0 {
+                for &class in &classes {
+                    let at = kept.ensure(world.view(), &tree, class, &overlay);
+                    let mut anew = Slots::default();
+                    let fresh = anew.ensure(world.view(), &tree, class, &overlay);
+                    prop_assert_eq!(&kept.get(at).nodes, &anew.get(fresh).nodes);
+                    prop_assert_eq!(&kept.get(at).sums, &anew.get(fresh).sums);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn trial_takings_undone_leave_no_trace(takings in prop::collection::vec((0..12usize, 0..3usize, 1..4i64), 1..40)) {
+        let mut world = World::new(Topology::uniform(&[("rack", 4)], 3), [[64, 64, 8]; 12]);
+        let classes = [world.class([1, 0, 0]), world.class([2, 3, 1]), world.class([0, 0, 4])];
+        let mut tree = Tree::default();
+        tree.refresh(&world.topology, 10);
+        let mut overlay = Overlay::default();
+        let mut slots = Slots::default();
+        let before: Vec<_> = classes
+            .iter()
+            .map(|&class| {
+                let at = slots.ensure(world.view(), &tree, class, &overlay);
+                (at, slots.get(at).nodes.clone(), slots.get(at).sums.clone())
+            })
+            .collect();
+        for &(position, class, count) in &takings {
+            overlay.take(&world.classes.get(classes[class]).requests, position, count, 12);
+            slots.recount_all(world.view(), &tree, position, &overlay);
+        }
+        // A class that is built while something is taken sees the takings.
+        for (class, (at, ..)) in classes.iter().zip(&before) {
+            let mut anew = Slots::default();
+            let fresh = anew.ensure(world.view(), &tree, *class, &overlay);
+            prop_assert_eq!(&slots.get(*at).nodes, &anew.get(fresh).nodes);
+        }
+        for position in overlay.clear() {
+            slots.recount_all(world.view(), &tree, position as usize, &overlay);
+        }
+        for (at, nodes, sums) in before {
+            prop_assert_eq!(&slots.get(at).nodes, &nodes);
+            prop_assert_eq!(&slots.get(at).sums, &sums);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! No gap to brute force where the solver says that its answer is proven.
+
+use super::brute;
+use super::world::{World, cases, pods, running, trees};
+use crate::placement::audit::{audit, cost_of};
+use crate::placement::{
+    CostTerm, GangRequest, Outcome, Packing, PlacementRules, Placer, Policy, Proof, Subgroup, TierRule,
+};
+use proptest::prelude::*;
+
+/// Places, audits, and compares with brute force: feasibility and pods always; cost terms ahead of `NodeScore` unless
+/// the search was cut short.
+pub(super) fn check(world: &World, request: &GangRequest, rules: &PlacementRules) {
+    let best = brute::best(world, request, rules);
+    let outcome = Placer::default().place(world.view(), request, rules);
+    match (&outcome, &best) {
+        (Outcome::Placed(placement), Some(best)) => {
+            assert_eq!(audit(world.view(), request, placement), Ok(()), "{placement:?}");
+            let cost = cost_of(world.view(), request, rules, &placement.assignments);
+            assert_eq!(cost, placement.cost, "the stated cost is the cost: {placement:?}");
+            if placement.proof == Proof::Proven {
+                assert_eq!(placement.assignments.len(), best.pods, "{placement:?} against {best:?}");
+                let terms = rules.order.iter().take_while(|&&term| term != CostTerm::NodeScore).count();
+                assert_eq!(cost[..terms], best.cost[..terms], "{placement:?} against {best:?}");
+            }
+            let left_out = request.pending() - placement.assignments.len();
+            assert_eq!(placement.shortfall.is_some(), left_out > 0);
+        }
+        (Outcome::Short(_), None) => {}
+        (Outcome::Short(shortfall), Some(best)) => {
+            assert_ne!(shortfall.proof, Proof::Proven, "{shortfall:?} against {best:?}");
+        }
+        (Outcome::Placed(placement), None) => panic!("no placement is possible, but got {placement:?}"),
+    }
+}
+
+pub(super) fn orders() -> impl Strategy<Value = PlacementRules> {
+    use CostTerm::{Domains, GangTier, NodeScore, Stranded, SubgroupTier};
+    let orders = vec![
+        vec![SubgroupTier, GangTier, Domains, Stranded, NodeScore],
+        vec![GangTier, SubgroupTier, Stranded, Domains, NodeScore],
+        vec![Domains, SubgroupTier, GangTier, Stranded, NodeScore],
+        vec![Stranded, Domains, SubgroupTier, GangTier],
+    ];
+    (prop::sample::select(orders), prop::sample::select(vec![10, 1, 3]))
+        .prop_map(|(order, level_weight)| PlacementRules { order, level_weight, ..PlacementRules::default() })
+}
+
+pub(super) fn rule() -> impl Strategy<Value = TierRule> {
+    let tier = || prop::option::weighted(0.5, prop::sample::select(vec![0, 1, 2, 3, 5, 9]));
+    (tier(), tier()).prop_map(|(required, preferred)| TierRule { required, preferred })
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn one_kind(
+        topology in trees(7),
+        nodes in prop::collection::vec((0..6i64, 0..4i64), 7),
+        request in [0..3i64, 0..2i64],
+        count in 1..6u32,
+        minimum in 0..6u32,
+        rule in rule(),
+        held in prop::collection::vec(0..8u32, 0..3),
+        rules in orders(),
+    ) {
+        let mut world = World::new(topology, nodes.into_iter().map(|(cpu, gpu)| [cpu, 16, gpu]));
+        let class = world.class([request[0] + 1, 1, request[1]]);
+        let request = GangRequest {
+            rule,
+            minimum,
+            subgroups: vec![Subgroup {
+                policy: None,
+                members: pods(class, 0, count),
+                placed: held.into_iter().map(running).collect(),
+            }],
+            ..GangRequest::default()
+        };
+        check(&world, &request, &rules);
+    }
+
+    #[test]
+    fn subgroups_alike(
+        topology in trees(7),
+        nodes in prop::collection::vec(0..4i64, 7),
+        size in 1..4u32,
+        count in 1..4u32,
+        minimum in (0..6u32, 0..3u32),
+        rules_of in (rule(), rule()),
+        held in prop::collection::vec(0..8u32, 0..2),
+        rules in orders(),
+    ) {
+        let mut world = World::new(topology, nodes.into_iter().map(|cpu| [cpu, 16, 0]));
+        let class = world.class([1, 1, 0]);
+        let count = count.min(6 / size);
+        let mut subgroups: Vec<Subgroup> = (0..count)
+            .map(|at| Subgroup { policy: Some(0), members: pods(class, at * size, size), placed: Vec::new() })
+            .collect();
+        // What runs is a complete subgroup of its own.
+        if !held.is_empty() {
+            let placed = (0..size).map(|at| running(held[at as usize % held.len()])).collect();
+            subgroups.push(Subgroup { policy: Some(0), members: Vec::new(), placed });
+        }
+        let request = GangRequest {
+            rule: rules_of.0,
+            minimum: minimum.0,
+            policies: vec![Policy { size, minimum: minimum.1, rule: rules_of.1 }],
+            subgroups,
+            ..GangRequest::default()
+        };
+        check(&world, &request, &rules);
+    }
+
+    #[test]
+    fn one_kind_spread(
+        topology in trees(6),
+        nodes in prop::collection::vec(0..5i64, 6),
+        count in 1..5u32,
+        required in prop::option::of(0..4u32),
+    ) {
+        let mut world = World::new(topology, nodes.into_iter().map(|cpu| [cpu, 16, 0]));
+        let class = world.class([1, 1, 0]);
+        let request = super::world::loose(pods(class, 0, count), required);
+        check(&world, &request, &PlacementRules { packing: Packing::Spread, ..PlacementRules::default() });
+    }
+
+    /// In one domain the choice of nodes is exact as well.
+    #[test]
+    fn node_score_inside_a_domain(
+        nodes in prop::collection::vec((0..6i64, 0..6i64), 5),
+        count in 1..6u32,
+        packing in prop::sample::select(vec![Packing::Tight, Packing::Spread]),
+    ) {
+        let topology = crate::cluster::topology::Topology::uniform(&[], 5);
+        let mut world = World::new(topology, nodes.iter().map(|&(cpu, _)| [cpu + 2, 16, 0]));
+        for (node, &(_, taken)) in nodes.iter().enumerate() {
+            let node = crate::cluster::ids::NodeId(node as u32);
+            world.capacity.take(node, &[(crate::cluster::capacity::MEMORY, taken)]);
+        }
+        let class = world.class([1, 1, 0]);
+        let request = super::world::loose(pods(class, 0, count), None);
+        let rules = PlacementRules { packing, ..PlacementRules::default() };
+        let best = brute::best(&world, &request, &rules);
+        match Placer::default().place(world.view(), &request, &rules) {
+            Outcome::Placed(placement) => prop_assert_eq!(placement.cost, best.expect("placed").cost),
+            Outcome::Short(_) => prop_assert_eq!(best, None),
+        }
+    }
+}
