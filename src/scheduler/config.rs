@@ -20,8 +20,10 @@ use crate::placement::PlacementRules;
 pub struct SchedulerConfig {
     /// Whose pods are ours, and which labels make domains.
     pub cluster: Settings,
-    /// What makes one placement better than another.
+    /// What makes one placement better than another. Its weights of resources are empty: they are below, by name.
     pub placement: PlacementRules,
+    /// Weights of resources when the fill of a node or a domain is compared; none: each that is asked for counts once.
+    pub resource_weights: Vec<(String, i64)>,
     /// What a Volcano file said, carried for the parts of the scheduler that will use it; `None` for our own format.
     pub volcano: Option<VolcanoConfig>,
 }

@@ -55,7 +55,7 @@ fn topology(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) 
 }
 
 fn placement(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
-    let rules = &mut config.placement;
+    let SchedulerConfig { placement: rules, resource_weights, .. } = config;
     let keys = ["order", "levelWeight", "packing", "searchBudget", "resourceWeights"];
     for Entry { key, value, .. } in known(node, &keys, problems) {
         match key.as_str() {
@@ -75,7 +75,7 @@ fn placement(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems)
                 rules.search_budget = budget.unsigned_abs();
             }
             _ => {
-                rules.resource_weights = value
+                *resource_weights = value
                     .entries(problems, "write resource names with weights, such as nvidia.com/gpu: 10")
                     .iter()
                     .filter_map(|entry| {

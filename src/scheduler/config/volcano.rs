@@ -84,7 +84,7 @@ pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {
         problems.error(root, "lists no actions", "write actions: \"enqueue, allocate, backfill\"");
     }
     let mut config = SchedulerConfig::default();
-    meaning::apply(&file.actions, &plugins, &mut config.placement, problems);
+    meaning::apply(&file.actions, &plugins, &mut config, problems);
     file.tiers = plugins.iter().map(|tier| tier.iter().map(Written::plugin).collect()).collect();
     config.volcano = Some(file);
     config

@@ -29,7 +29,7 @@ fn ready_policies_load_without_a_word() {
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(throughput.placement.order[0], CostTerm::Stranded);
     assert_eq!(throughput.placement.packing, Packing::Tight);
-    assert!(throughput.placement.resource_weights.contains(&("nvidia.com/gpu".to_owned(), 10)));
+    assert!(throughput.resource_weights.contains(&("nvidia.com/gpu".to_owned(), 10)));
 
     let (latency, warnings) = loaded(&ready_policy("latency.yaml"));
     assert_eq!(warnings, Vec::<String>::new());
@@ -61,11 +61,11 @@ fn each_key_is_taken() {
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(config.cluster.scheduler_names, ["volcano", "phalanx"]);
     assert_eq!(config.cluster.domain_labels, ["example.com/block", "rack", "kubernetes.io/hostname"]);
-    let placement = config.placement;
+    let placement = &config.placement;
     assert_eq!(placement.order[4], CostTerm::SubgroupTier);
     assert_eq!((placement.level_weight, placement.search_budget), (7, 9));
     assert_eq!(placement.packing, Packing::Spread);
-    assert_eq!(placement.resource_weights, [("nvidia.com/gpu".to_owned(), 10), ("cpu".to_owned(), 0)]);
+    assert_eq!(config.resource_weights, [("nvidia.com/gpu".to_owned(), 10), ("cpu".to_owned(), 0)]);
     assert_eq!(config.volcano, None);
 }
 

@@ -214,7 +214,7 @@ fn weights_of_resources() {
     let check = |plugins: &str, expect: &[(&str, i64)], warnings: &[&str]| {
         let (config, found) = loaded(&with_plugins(plugins));
         let weights: Vec<_> =
-            config.placement.resource_weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
+            config.resource_weights.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
         assert_eq!(weights, expect, "{plugins}");
         assert_eq!(found, warnings, "{plugins}");
     };

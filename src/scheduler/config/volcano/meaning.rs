@@ -8,7 +8,8 @@
 
 use super::names::{ACTIONS, FLAGS, KnownPlugin, PLUGINS};
 use super::{Action, Written};
-use crate::placement::{Packing, PlacementRules};
+use crate::placement::Packing;
+use crate::scheduler::config::SchedulerConfig;
 use crate::scheduler::config::document::{Node, Problems, suggestion};
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ const LARGEST_WEIGHT: i64 = 1_000_000;
 pub(super) fn apply(
     actions: &[Action],
     tiers: &[Vec<Written<'_>>],
-    rules: &mut PlacementRules,
+    config: &mut SchedulerConfig,
     problems: &mut Problems,
 ) {
     idle_actions(actions, problems);
@@ -61,7 +62,7 @@ pub(super) fn apply(
         }
     }
     idle_flags(tiers, problems);
-    rules.packing = if spread > tight { Packing::Spread } else { Packing::Tight };
+    config.placement.packing = if spread > tight { Packing::Spread } else { Packing::Tight };
     if let [Some(domains), Some(nodes)] = &weights
         && domains != nodes
     {
@@ -70,7 +71,7 @@ pub(super) fn apply(
     }
     let [domains, nodes] = weights;
     if let Some(weights) = domains.or(nodes) {
-        rules.resource_weights = weights;
+        config.resource_weights = weights;
     }
 }
 
