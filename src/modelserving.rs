@@ -70,11 +70,13 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     let context = Context::new(object, observed, now);
     let mut plan = Plan::default();
     let groups = context.assess();
-    let going = plan_groups(&context, &groups, &mut plan);
-    let planned = additions(&context, &groups);
+    let decision = decide(&context, &groups, &mut plan);
+    let going = &decision.going;
+    let planned: Vec<Assessed<'_>> =
+        decision.coming.iter().map(|&ordinal| context.planned(ordinal)).collect();
 
     let ready = history::ensure(&context, &mut plan);
-    let staying = groups.iter().filter(|group| !group.deleting && !going.contains(&group.ordinal));
+    let staying = groups.iter().filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
     let mut gangs: BTreeMap<String, Gang<'_>> = BTreeMap::new();
     for assessed in staying.chain(planned.iter().filter(|_| ready)) {
         let roles = context.roles(assessed);
@@ -99,88 +101,99 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     Outcome { changes: plan.into_changes(), status, wake_at, events, memory }
 }
 
-/// ServingGroups that go now: lost ones, surplus ones, and those whose turn it is in a rollout.
-fn plan_groups(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> Vec<u32> {
+/// Which ServingGroups go, and why; which come.
+struct Decision {
+    going: BTreeMap<u32, &'static str>,
+    coming: Vec<u32>,
+}
+
+/// Lost groups go, then surplus ones, then those whose turn it is in a rollout. Gaps are filled. A group that is going keeps
+/// its name, and its place, until nothing of it is left.
+fn decide(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> Decision {
     let settings = &context.settings;
-    let mut going: Vec<(u32, &str)> = Vec::new();
+    let mut going: BTreeMap<u32, &'static str> = BTreeMap::new();
     for assessed in groups {
         if !assessed.deleting && recovery::group_is_lost(context, assessed, plan) {
-            going.push((assessed.ordinal, "a pod was lost"));
+            going.insert(assessed.ordinal, "a pod was lost");
         }
     }
-    let existing: Vec<&Assessed<'_>> =
-        groups.iter().filter(|group| !going.iter().any(|(ordinal, _)| *ordinal == group.ordinal)).collect();
+    // Again while something goes: with the last outdated group goes the reason for any surplus.
+    let expected = loop {
+        let before = going.len();
+        let expected = scale_down(context, groups, &mut going);
+        if settings.strategy == Strategy::ServingGroup {
+            let units = units(context, groups, &going);
+            let outdated = rollout::choose(&units, settings.replicas, Some(settings.max_unavailable));
+            going.extend(outdated.into_iter().map(|ordinal| (ordinal, "updated")));
+        }
+        if going.len() == before {
+            break expected;
+        }
+    };
+    for group in groups {
+        match going.get(&group.ordinal) {
+            Some(why) => delete_group(context, group, why, plan),
+            // What is going anyway is helped along: its Services go last.
+            None if group.deleting => delete_group(context, group, "", plan),
+            None => {}
+        }
+    }
+    let existing: Vec<u32> = groups.iter().map(|group| group.ordinal).collect();
+    Decision { going, coming: scale::additions(expected, &existing) }
+}
 
-    let candidates: Vec<Candidate> = groups
-        .iter()
-        .map(|group| Candidate {
+/// Adds what is too much to `going`; returns how many ServingGroups there should be: more than `replicas` while there are
+/// outdated ones to trade for them.
+fn scale_down(
+    context: &Context<'_>,
+    groups: &[Assessed<'_>],
+    going: &mut BTreeMap<u32, &'static str>,
+) -> u32 {
+    let settings = &context.settings;
+    let surge = settings.strategy == Strategy::ServingGroup
+        && settings.max_surge > 0
+        && rollout::in_progress(&units(context, groups, going));
+    let expected = settings.replicas.saturating_add(if surge { settings.max_surge } else { 0 });
+    if groups.len() > expected as usize {
+        let candidate = |group: &Assessed<'_>| Candidate {
             ordinal: group.ordinal,
             state: match () {
-                () if group.deleting || is_half_gone(context, group) => State::Going,
-                () if going.iter().any(|(ordinal, _)| *ordinal == group.ordinal) => State::Going,
+                () if group.deleting || going.contains_key(&group.ordinal) => State::Going,
+                () if is_half_gone(context, group) => State::Going,
                 () if group.available => State::Running,
                 () => State::NotRunning,
             },
             cost: group.group.map_or(0, groups::Group::deletion_cost),
-        })
-        .collect();
-    let expected = expected(context, groups);
-    let surplus = scale::victims(&candidates, expected as usize, settings.partition as usize);
-    for ordinal in &surplus {
-        if !going.iter().any(|(gone, _)| gone == ordinal) {
-            going.push((*ordinal, "scaled down"));
+        };
+        let candidates: Vec<Candidate> = groups.iter().map(candidate).collect();
+        let victims = scale::victims(&candidates, expected as usize, settings.partition as usize);
+        let floor = settings.replicas.saturating_sub(settings.max_unavailable) as usize;
+        for ordinal in scale::spare(victims, &candidates, floor) {
+            going.entry(ordinal).or_insert("scaled down");
         }
     }
-    if settings.strategy == Strategy::ServingGroup {
-        let left: Vec<&Assessed<'_>> =
-            existing.into_iter().filter(|group| !surplus.contains(&group.ordinal)).collect();
-        let units = units(context, groups, &left);
-        let outdated = rollout::choose(&units, settings.replicas, Some(settings.max_unavailable));
-        going.extend(outdated.into_iter().map(|ordinal| (ordinal, "updated")));
-    }
-    for (ordinal, why) in &going {
-        if let Some(group) = groups.iter().find(|group| group.ordinal == *ordinal) {
-            delete_group(context, group, why, plan);
-        }
-    }
-    // What is going anyway is helped along: its Services go last.
-    for group in groups.iter().filter(|group| group.deleting) {
-        delete_group(context, group, "", plan);
-    }
-    going.into_iter().map(|(ordinal, _)| ordinal).collect()
+    expected
 }
 
-/// ServingGroups that should exist: more than `replicas` while there are outdated ones to trade for them.
-fn expected(context: &Context<'_>, groups: &[Assessed<'_>]) -> u32 {
-    let settings = &context.settings;
-    let staying: Vec<&Assessed<'_>> = groups.iter().filter(|group| !group.deleting).collect();
-    let surge = settings.strategy == Strategy::ServingGroup
-        && rollout::in_progress(&units(context, groups, &staying));
-    settings.replicas.saturating_add(if surge { settings.max_surge } else { 0 })
-}
-
-/// These groups as the rollout sees them. The partition counts positions in the list of all, those that are being created
-/// included.
-fn units(context: &Context<'_>, all: &[Assessed<'_>], of: &[&Assessed<'_>]) -> Vec<Unit> {
+/// The groups that stay, as the rollout sees them. The partition counts positions in the list of all, gaps that are about to
+/// be filled included.
+fn units(context: &Context<'_>, groups: &[Assessed<'_>], going: &BTreeMap<u32, &'static str>) -> Vec<Unit> {
     let partition = context.settings.partition as usize;
-    let existing: Vec<u32> = all.iter().map(|group| group.ordinal).collect();
-    let mut front = [scale::additions(context.settings.replicas, &existing), existing].concat();
-    front.sort_unstable();
-    front.truncate(partition);
-    let unit = |group: &&Assessed<'_>| Unit {
+    let mut front: Vec<u32> = Vec::new();
+    if partition > 0 {
+        let existing: Vec<u32> = groups.iter().map(|group| group.ordinal).collect();
+        front = [scale::additions(context.settings.replicas, &existing), existing].concat();
+        front.sort_unstable();
+        front.truncate(partition);
+    }
+    let unit = |group: &Assessed<'_>| Unit {
         ordinal: group.ordinal,
         outdated: group.outdated,
         available: group.available,
         protected: front.binary_search(&group.ordinal).is_ok(),
     };
-    of.iter().filter(|group| !group.deleting).map(unit).collect()
-}
-
-/// ServingGroups to create: gaps first. One that is going keeps its name, and its place, until nothing of it is left.
-fn additions<'c>(context: &'c Context<'_>, groups: &[Assessed<'_>]) -> Vec<Assessed<'c>> {
-    let existing: Vec<u32> = groups.iter().map(|group| group.ordinal).collect();
-    let ordinals = scale::additions(expected(context, groups), &existing);
-    ordinals.into_iter().map(|ordinal| context.planned(ordinal)).collect()
+    let staying = groups.iter().filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
+    staying.map(unit).collect()
 }
 
 /// Was its deletion interrupted? The PodGroup is gone and pods are going.
@@ -239,7 +252,9 @@ fn running(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> M
     }
     if let Some(memory) = context.observed.memory {
         for key in &running {
-            if memory.running.binary_search(key).is_err() {
+            let entry = || names::pod(context.name(), key.0, &key.1, key.2, 0);
+            if memory.running.binary_search(key).is_err() && !plan.deletes.iter().any(|c| c.name() == entry())
+            {
                 let group = names::group(context.name(), key.0);
                 plan.events.push(events::role(Phase::Running, &group, &key.1, key.2));
             }

@@ -116,8 +116,14 @@ impl<'r> Gang<'r> {
         }
     }
 
-    /// Creates the PodGroup of a group.
-    pub(crate) fn create(&self, context: &Context<'_>, group: u32) -> Change {
+    /// Creates the PodGroup of a group: whole for a new one, and as far as complete role replicas carry it for one whose
+    /// PodGroup was lost.
+    pub(crate) fn create(
+        &self,
+        context: &Context<'_>,
+        group: u32,
+        complete: Option<&dyn Fn(&str) -> Complete>,
+    ) -> Change {
         let name = names::group(context.name(), group);
         let own = [(keys::MODEL_SERVING_NAME, context.name()), (keys::MODEL_SERVING_GROUP, name.as_str())];
         let metadata = ObjectMeta {
@@ -135,8 +141,21 @@ impl<'r> Gang<'r> {
             name,
             ..ObjectMeta::default()
         };
-        let spec = self.wanted.clone();
+        let spec = match complete {
+            Some(complete) => self.limited_to(complete).spec(context),
+            None => self.wanted.clone(),
+        };
         Change::CreatePodGroup(Box::new(PodGroup { metadata, spec, ..PodGroup::default() }))
+    }
+
+    fn limited_to(&self, complete: &dyn Fn(&str) -> Complete) -> Self {
+        let mut gang = self.clone();
+        for role in &mut gang.roles {
+            let have = complete(role.name);
+            role.replicas = role.replicas.min(have.replicas);
+            role.size = role.size.min(have.smallest);
+        }
+        gang
     }
 
     /// The next spec on the way from `current` to this gang, or `None` if `current` is as good. Without `complete` only

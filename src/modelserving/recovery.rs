@@ -39,33 +39,64 @@ pub(crate) fn lost_a_pod(replica: &Replica<'_>, pods: u32) -> bool {
     complete_once && replica.live < pods && replica.live_pods().any(|member| member.pod.started)
 }
 
+/// What is wrong with a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// Nothing.
+    None,
+    /// It has lost a pod, and no other has run yet.
+    BeforeStart,
+    /// It has lost a pod, or a pod has failed for good.
+    Broken,
+}
+
+/// Looks for what is wrong with a replica.
+pub(crate) fn damage(
+    context: &Context<'_>,
+    replica: &Replica<'_>,
+    revised: RevisedRole<'_>,
+    plan: &mut Plan,
+) -> Damage {
+    let pods = context.role_of(replica, Some(revised)).map_or(0, |own| role_pods(own.role));
+    let mut failed = false;
+    for member in replica.live_pods() {
+        failed |= judge(context, member.pod, plan) == Verdict::Failed;
+    }
+    let started = || replica.live_pods().any(|member| member.pod.started);
+    match () {
+        () if failed || lost_a_pod(replica, pods) => Damage::Broken,
+        () if replica.terminating == 0 => Damage::None,
+        () if started() => Damage::Broken,
+        () => Damage::BeforeStart,
+    }
+}
+
 /// Does the policy `ServingGroupRecreate` call for this group to be replaced?
 pub(crate) fn group_is_lost(context: &Context<'_>, assessed: &Assessed<'_>, plan: &mut Plan) -> bool {
     let Some(group) = assessed.group.filter(|_| context.settings.recovery == Recovery::ServingGroup) else {
         return false;
     };
-    let mut failed = false;
-    for member in group.live_pods() {
-        failed |= judge(context, member.pod, plan) == Verdict::Failed;
-    }
     // What has not run can wait for what is missing.
-    let started = group.live_pods().any(|member| member.pod.started);
-    failed
-        || started
-            && context.roles(assessed).into_iter().any(|role| misses_a_replica(context, assessed, role))
+    let started = |pod: &super::observed::ObservedPod| pod.started || pod.failing_since.is_some();
+    group.live_pods().any(|member| started(member.pod))
+        && context.roles(assessed).into_iter().any(|role| misses_a_replica(context, assessed, role, plan))
 }
 
 /// Has the group fewer whole replicas of this role than it had once? A surplus replica that goes is none of these.
-fn misses_a_replica(context: &Context<'_>, assessed: &Assessed<'_>, revised: RevisedRole<'_>) -> bool {
+fn misses_a_replica(
+    context: &Context<'_>,
+    assessed: &Assessed<'_>,
+    revised: RevisedRole<'_>,
+    plan: &mut Plan,
+) -> bool {
     let Some(group) = assessed.group else { return false };
     let wanted = role_replicas(revised.role);
     let (mut whole, mut broken) = (0, false);
     for replica in group.of_role(&revised.role.name).filter(|replica| !replica.pods.is_empty()) {
-        let pods = context.role_of(replica, Some(revised)).map_or(0, |own| role_pods(own.role));
-        if replica.terminating > 0 || lost_a_pod(replica, pods) {
-            broken |= replica.live_pods().any(|member| member.pod.started);
-        } else {
-            whole += 1;
+        match damage(context, replica, revised, plan) {
+            Damage::None => whole += 1,
+            Damage::BeforeStart => {}
+            Damage::Broken => broken = true,
         }
     }
     let policies = group.live_pod_group().map(|pod_group| &pod_group.spec.sub_group_policy);

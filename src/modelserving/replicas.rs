@@ -7,7 +7,7 @@ use super::groups::{Group, Replica};
 use super::names::{self, PodKey};
 use super::plan::Plan;
 use super::podgroup::{Complete, Gang};
-use super::recovery::{self, Verdict};
+use super::recovery::{self, Damage, Verdict};
 use super::rollout::{self, Unit};
 use super::scale::{self, Candidate, State};
 use super::settings::{
@@ -25,32 +25,31 @@ pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &
     let in_gang = in_gang(context, assessed.group);
     let blocked = in_gang && plan.is_foreign(context, Kind::PodGroup, &group_name);
     let pod_group = assessed.group.and_then(|group| group.pod_group);
-    match pod_group {
-        None if in_gang && !blocked => plan.pod_groups.push(gang.create(context, assessed.ordinal)),
-        Some(pod_group) if in_gang && !pod_group.object.deleting => {
-            if let Some(spec) = gang.step(context, &pod_group.spec, None) {
-                plan.lower.push(update(pod_group, spec));
-            }
-        }
-        Some(pod_group) if !in_gang => plan.delete(Kind::PodGroup, &pod_group.object),
-        _ => {}
-    }
     let mut work =
         Work { context, assessed, name: &group_name, in_gang, blocked, plan, complete: Vec::new() };
     for &revised in &roles {
         work.role(revised);
     }
     work.unwanted(&roles);
-    let complete = std::mem::take(&mut work.complete);
-    if let Some(pod_group) = pod_group.filter(|pod_group| in_gang && !pod_group.object.deleting) {
-        let lookup = |role: &str| {
-            complete.iter().find(|(name, _)| *name == role).map(|(_, complete)| *complete).unwrap_or_default()
-        };
-        let lowered = gang.step(context, &pod_group.spec, None);
-        let current = lowered.as_ref().unwrap_or(&pod_group.spec);
-        if let Some(spec) = gang.step(context, current, Some(&lookup)) {
-            plan.raise.push(update(pod_group, spec));
+    let Work { complete: by_role, plan, .. } = work;
+    let complete = |role: &str| {
+        by_role.iter().find(|(name, _)| *name == role).map(|(_, complete)| *complete).unwrap_or_default()
+    };
+    match pod_group {
+        None if in_gang && !blocked && roles.iter().any(|role| role_replicas(role.role) > 0) => {
+            let established = assessed.group.is_some_and(|group| group.live_pods().next().is_some());
+            let complete: Option<&dyn Fn(&str) -> Complete> =
+                if established { Some(&complete) } else { None };
+            plan.pod_groups.push(gang.create(context, assessed.ordinal, complete));
         }
+        Some(pod_group) if in_gang && !pod_group.object.deleting => {
+            let lowered = gang.step(context, &pod_group.spec, None);
+            let raised = gang.step(context, lowered.as_ref().unwrap_or(&pod_group.spec), Some(&complete));
+            plan.lower.extend(lowered.map(|spec| update(pod_group, spec)));
+            plan.raise.extend(raised.map(|spec| update(pod_group, spec)));
+        }
+        Some(pod_group) if !in_gang => plan.delete(Kind::PodGroup, &pod_group.object),
+        _ => {}
     }
 }
 
@@ -89,6 +88,13 @@ pub(crate) fn delete_replica(replica: &Replica<'_>, plan: &mut Plan) {
     }
 }
 
+/// What becomes of a role replica.
+enum Fate {
+    Stays,
+    Goes,
+    Gone,
+}
+
 struct Work<'w, 'c> {
     context: &'w Context<'c>,
     assessed: &'w Assessed<'w>,
@@ -111,46 +117,26 @@ impl<'w> Work<'w, '_> {
         };
         let mut staying: Vec<&Replica<'w>> = Vec::new();
         for &replica in &existing {
-            if self.recover(replica, revised) { self.delete(replica) } else { staying.push(replica) }
-        }
-
-        let wanted = role_replicas(role);
-        let rolls = context.settings.strategy == Strategy::Role;
-        let partition = if rolls { role_partition(role) as usize } else { 0 };
-        let expected = if rolls && rollout::in_progress(&self.units(&existing, &staying, revised, partition))
-        {
-            wanted.saturating_add(role_max_surge(role))
-        } else {
-            wanted
-        };
-
-        // Surplus goes first, so that the rollout's budget is counted over what is left.
-        let candidates: Vec<Candidate> = staying
-            .iter()
-            .map(|replica| Candidate {
-                ordinal: replica.ordinal,
-                state: match () {
-                    () if replica.terminating > 0 => State::Going,
-                    () if context.is_running(replica, revised) => State::Running,
-                    () => State::NotRunning,
-                },
-                cost: replica.deletion_cost(),
-            })
-            .collect();
-        let protected = self.protected_here(&existing, &staying, partition);
-        let mut going = scale::victims(&candidates, expected as usize, protected);
-        if rolls {
-            let left: Vec<&Replica<'w>> =
-                staying.iter().copied().filter(|replica| !going.contains(&replica.ordinal)).collect();
-            let units = self.units(&existing, &left, revised, partition);
-            going.extend(rollout::choose(&units, wanted, role_max_unavailable(role)));
-        }
-        for ordinal in &going {
-            if let Some(replica) = staying.iter().find(|replica| replica.ordinal == *ordinal) {
-                self.delete(replica);
+            match self.recover(replica, revised) {
+                Fate::Stays => staying.push(replica),
+                Fate::Goes => self.delete(replica),
+                Fate::Gone => {}
             }
         }
-        staying.retain(|replica| !going.contains(&replica.ordinal));
+
+        // Again while something goes: with the last outdated replica goes the reason for any surplus.
+        let expected = loop {
+            let before = staying.len();
+            let expected = self.scale_down(revised, &existing, &mut staying);
+            if self.rolls() {
+                let units = self.units(&existing, &staying, revised);
+                let outdated = rollout::choose(&units, role_replicas(role), role_max_unavailable(role));
+                self.delete_all(&outdated, &mut staying);
+            }
+            if staying.len() == before {
+                break expected;
+            }
+        };
 
         let mut complete = Complete { replicas: 0, smallest: u32::MAX };
         let mut count = |pods: u32, whole: bool| {
@@ -192,14 +178,15 @@ impl<'w> Work<'w, '_> {
         }
     }
 
-    /// Must this replica go as a whole, because of what happened to its pods? Deletes single pods where that is enough.
-    fn recover(&mut self, replica: &Replica<'w>, revised: RevisedRole<'w>) -> bool {
+    /// What follows from what happened to its pods? Deletes single pods where that is enough.
+    fn recover(&mut self, replica: &Replica<'w>, revised: RevisedRole<'w>) -> Fate {
         let recovery = self.context.settings.recovery;
         if replica.is_deleting(recovery) {
-            return true;
+            // Its last pod may have failed alone, and will find its Service when it comes back.
+            return if recovery == Recovery::Pod { Fate::Gone } else { Fate::Goes };
         }
         if recovery == Recovery::ServingGroup {
-            return false; // the group was judged as a whole
+            return Fate::Stays; // the group was judged as a whole
         }
         let mut failed: Vec<&ObservedPod> = Vec::new();
         for member in replica.live_pods() {
@@ -211,10 +198,10 @@ impl<'w> Work<'w, '_> {
             for pod in failed {
                 self.plan.delete(Kind::Pod, &pod.object);
             }
-            return false;
+            return Fate::Stays;
         }
         let pods = self.context.role_of(replica, Some(revised)).map_or(0, |own| role_pods(own.role));
-        !failed.is_empty() || recovery::lost_a_pod(replica, pods)
+        if failed.is_empty() && !recovery::lost_a_pod(replica, pods) { Fate::Stays } else { Fate::Goes }
     }
 
     fn delete(&mut self, replica: &Replica<'_>) {
@@ -224,30 +211,89 @@ impl<'w> Work<'w, '_> {
         delete_replica(replica, self.plan);
     }
 
-    /// The replicas in `of`, as the rollout sees them. The partition counts positions in the whole list.
+    fn delete_all(&mut self, ordinals: &[u32], staying: &mut Vec<&Replica<'w>>) {
+        for ordinal in ordinals {
+            if let Some(replica) = staying.iter().find(|replica| replica.ordinal == *ordinal) {
+                self.delete(replica);
+            }
+        }
+        staying.retain(|replica| !ordinals.contains(&replica.ordinal));
+    }
+
+    /// Deletes what is too much; returns how many replicas there should be: more than asked for while there are outdated ones
+    /// to trade for them.
+    fn scale_down(
+        &mut self,
+        revised: RevisedRole<'w>,
+        existing: &[&Replica<'w>],
+        staying: &mut Vec<&Replica<'w>>,
+    ) -> u32 {
+        let wanted = role_replicas(revised.role);
+        let surge = if self.rolls() { role_max_surge(revised.role) } else { 0 };
+        let surge = if surge > 0 && rollout::in_progress(&self.units(existing, staying, revised)) {
+            surge
+        } else {
+            0
+        };
+        let expected = wanted.saturating_add(surge);
+        if staying.len() > expected as usize {
+            let (context, plan) = (self.context, &mut *self.plan);
+            let candidate = |replica: &&Replica<'w>| Candidate {
+                ordinal: replica.ordinal,
+                state: match () {
+                    () if recovery::damage(context, replica, revised, plan) != Damage::None => State::Going,
+                    () if context.is_running(replica, revised) => State::Running,
+                    () => State::NotRunning,
+                },
+                cost: replica.deletion_cost(),
+            };
+            let candidates: Vec<Candidate> = staying.iter().map(candidate).collect();
+            let protected = self.front(revised, existing);
+            let protected = staying.iter().filter(|replica| protected.contains(&replica.ordinal)).count();
+            let surplus = scale::victims(&candidates, expected as usize, protected);
+            let max_unavailable = role_max_unavailable(revised.role).unwrap_or(wanted);
+            let floor = if self.rolls() { wanted.saturating_sub(max_unavailable) } else { 0 };
+            self.delete_all(&scale::spare(surplus, &candidates, floor as usize), staying);
+        }
+        expected
+    }
+
+    fn rolls(&self) -> bool {
+        self.context.settings.strategy == Strategy::Role
+    }
+
+    /// The ordinals that the partition protects: it counts positions in the list of all replicas, gaps that are about to be
+    /// filled included.
+    fn front(&self, revised: RevisedRole<'w>, existing: &[&Replica<'w>]) -> Vec<u32> {
+        let partition = if self.rolls() { role_partition(revised.role) as usize } else { 0 };
+        if partition == 0 {
+            return Vec::new();
+        }
+        let existing: Vec<u32> = existing.iter().map(|replica| replica.ordinal).collect();
+        let mut front = [scale::additions(role_replicas(revised.role), &existing), existing].concat();
+        front.sort_unstable();
+        front.truncate(partition);
+        front
+    }
+
+    /// The replicas that stay, as the rollout sees them.
     fn units(
         &self,
         existing: &[&Replica<'w>],
-        of: &[&Replica<'w>],
+        staying: &[&Replica<'w>],
         revised: RevisedRole<'w>,
-        partition: usize,
     ) -> Vec<Unit> {
+        let front = self.front(revised, existing);
         let unit = |replica: &&Replica<'w>| {
             let (revision, hash) = replica.labels().unwrap_or_default();
             Unit {
                 ordinal: replica.ordinal,
                 outdated: !self.context.revisions.is_current(replica.role, revision, hash),
                 available: self.context.is_running(replica, revised),
-                protected: existing.iter().take(partition).any(|other| other.ordinal == replica.ordinal),
+                protected: front.contains(&replica.ordinal),
             }
         };
-        of.iter().map(unit).collect()
-    }
-
-    /// How many of those that stay are among the first `partition` of all.
-    fn protected_here(&self, existing: &[&Replica<'w>], staying: &[&Replica<'w>], partition: usize) -> usize {
-        let front = &existing[..partition.min(existing.len())];
-        staying.iter().filter(|replica| front.iter().any(|other| other.ordinal == replica.ordinal)).count()
+        staying.iter().map(unit).collect()
     }
 
     /// What a replica with this ordinal is built from. Below the role's partition that is what the others there run.

@@ -33,6 +33,20 @@ pub(crate) fn victims(candidates: &[Candidate], keep: usize, partition: usize) -
     sorted.into_iter().take(surplus).map(|(_, candidate)| candidate.ordinal).collect()
 }
 
+/// The victims that can be spared now: of those that run, so many stay that at least `floor` do. It matters where the
+/// partition keeps some that do not run; the others wait until these are back.
+pub(crate) fn spare(victims: Vec<u32>, candidates: &[Candidate], floor: usize) -> Vec<u32> {
+    let runs = |ordinal: u32| candidates.iter().any(|c| c.ordinal == ordinal && c.state == State::Running);
+    let mut running = candidates.iter().filter(|candidate| candidate.state == State::Running).count();
+    let spared = victims.into_iter().filter(|&ordinal| {
+        let runs = runs(ordinal);
+        let spared = !runs || running > floor;
+        running -= usize::from(runs && spared);
+        spared
+    });
+    spared.collect()
+}
+
 /// The lowest ordinals below `expected` that are free, at most `limit`. `existing` is sorted.
 pub(crate) fn missing(expected: u32, existing: impl Iterator<Item = u32>, limit: usize) -> Vec<u32> {
     let mut existing = existing.peekable();
@@ -134,6 +148,19 @@ mod tests {
         check(&[run(0, 0), not(1, 0), run(2, 0)], 2, 0, &[0, 2]);
         check(&[not(0, 0), run(1, 0), not(2, 0), run(3, 0)], 2, 0, &[1, 3]);
         check(&free(&[0, 1, 2, 3]), 0, 0, &[]);
+    }
+
+    /// Upstream takes both of those that run, and leaves one replica of three.
+    #[test]
+    fn those_that_run_stay_while_the_protected_do_not() {
+        let state = |ordinal: u32| if ordinal < 2 { NotRunning } else { Running };
+        let candidates: Vec<Candidate> =
+            (0..5).map(|ordinal| Candidate { ordinal, state: state(ordinal), cost: 0 }).collect();
+        let gone = victims(&candidates, 3, 3);
+        assert_eq!(gone, [4, 3]);
+        assert_eq!(spare(gone.clone(), &candidates, 2), [4]);
+        assert!(spare(gone.clone(), &candidates, 3).is_empty());
+        assert_eq!(spare(gone.clone(), &candidates, 0), gone);
     }
 
     /// U23.

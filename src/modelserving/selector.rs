@@ -7,12 +7,12 @@
 
 use super::assess::{Assessed, Context};
 use super::change::{Change, Kind};
-use super::groups::Member;
+use super::groups::{Member, Replica};
 use super::names;
 use super::plan::Plan;
 use super::status::leading_role;
 use crate::api::keys;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The selector; labels representatives where it takes some.
 pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> String {
@@ -40,12 +40,21 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
     if !gap {
         return by_ordinal;
     }
+    let mut created = entry_pods(context, plan, &role.name);
+    let going: BTreeSet<String> = plan.deletes.iter().map(|change| change.name().to_owned()).collect();
+    let stays = |member: &&Member<'_>| !going.contains(&member.pod.object.name);
     for group in groups() {
-        let entry = |member: &&Member<'_>| member.key.index == 0;
-        let lowest =
-            group.of_role(&role.name).find(|replica| !replica.is_deleting(recovery) && replica.live > 0);
-        let chosen = lowest.and_then(|replica| replica.live_pods().find(entry)).map(|member| member.key);
-        for member in group.live_pods() {
+        let whole = |replica: &&Replica<'_>| {
+            !replica.is_deleting(recovery) && replica.live_pods().all(|pod| stays(&pod))
+        };
+        let pods = group.of_role(&role.name).filter(whole).flat_map(Replica::live_pods);
+        let entries: Vec<&Member<'_>> = pods.filter(|member| member.key.index == 0).collect();
+        let labelled = entries.iter().find(|member| member.pod.representative);
+        let chosen = labelled.or(entries.first()).map(|member| member.key);
+        if chosen.is_some() {
+            created.remove(&group.ordinal);
+        }
+        for member in group.live_pods().filter(stays) {
             let wanted = Some(member.key) == chosen;
             if wanted != member.pod.representative {
                 let value = wanted.then(|| "true".to_owned());
@@ -59,7 +68,26 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
             }
         }
     }
+    for at in created.into_values() {
+        if let Change::Create(created) = &mut plan.pods[at] {
+            created.object["metadata"]["labels"][keys::MODEL_SERVING_REPRESENTATIVE] = "true".into();
+        }
+    }
     format!("{}={name},{}=true", keys::MODEL_SERVING_NAME, keys::MODEL_SERVING_REPRESENTATIVE)
+}
+
+/// The entry pod of this role that is being created in each group, the lowest ordinal first: where it is in the plan.
+fn entry_pods(context: &Context<'_>, plan: &Plan, role: &str) -> BTreeMap<u32, usize> {
+    let mut entries = BTreeMap::new();
+    for (at, change) in plan.pods.iter().enumerate() {
+        if let Some(key) = names::parse_pod(context.name(), change.name())
+            && key.role == role
+            && key.index == 0
+        {
+            entries.entry(key.group).or_insert(at);
+        }
+    }
+    entries
 }
 
 /// Is replica 0 of the role being created in this group?

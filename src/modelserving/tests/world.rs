@@ -7,6 +7,7 @@ use crate::api::time::Timestamp;
 use crate::modelserving::*;
 use serde_json::Value;
 
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) object: ModelServing,
     pub(super) pods: Vec<ObservedPod>,
@@ -100,6 +101,7 @@ impl World {
                 revision: text("labels", keys::MODEL_SERVING_REVISION),
                 role_hash: text("labels", keys::MODEL_SERVING_ROLE_TEMPLATE_HASH),
                 in_gang: !text("annotations", keys::GROUP_NAME).is_empty(),
+                representative: !text("labels", keys::MODEL_SERVING_REPRESENTATIVE).is_empty(),
                 ..ObservedPod::default()
             }),
             Kind::Service if !self.services.iter().any(|service| same(&service.object)) => {
