@@ -116,6 +116,16 @@ impl TestCluster {
         succeed(output.unwrap());
     }
 
+    /// A kubeconfig with the rights of a service account and no other, beside the administrator's.
+    pub(crate) fn as_service_account(&self, namespace: &str, account: &str) -> PathBuf {
+        let output = Command::new(scripts().join("cluster"))
+            .args(["token", self.kubeconfig.to_str().unwrap(), namespace, account])
+            .output();
+        let file = self.kubeconfig.with_file_name(format!("{namespace}.{account}.kubeconfig"));
+        std::fs::write(&file, succeed(output.unwrap())).unwrap();
+        file
+    }
+
     /// Waits until what kubectl prints is what is expected; shows the last of it if that takes more than 30 s.
     pub(crate) fn wait_for<S: AsRef<OsStr> + Clone>(&self, arguments: &[S], expect: &str) {
         let mut last = String::new();

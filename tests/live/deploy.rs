@@ -64,6 +64,18 @@ fn manifests_are_accepted_and_grant_no_more_than_needed() {
     }
 }
 
+#[test]
+fn a_service_account_has_its_own_rights_only() {
+    let Some(cluster) = TestCluster::shared() else { return };
+    cluster.namespace("account");
+    let kubeconfig = cluster.as_service_account("account", "default");
+    let who = ["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"];
+    let who = succeed(cluster.kubectl(who).env("KUBECONFIG", &kubeconfig).output().unwrap());
+    assert_eq!(who, "system:serviceaccount:account:default");
+    let pods = cluster.kubectl(["get", "pods"]).env("KUBECONFIG", &kubeconfig).output().unwrap();
+    assert!(String::from_utf8(pods.stderr).unwrap().contains("cannot list resource \"pods\""));
+}
+
 /// The lines of every `rules:` block, in order.
 fn rules(yaml: &str) -> Vec<&str> {
     let mut within = false;
