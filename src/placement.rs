@@ -142,9 +142,7 @@ impl<'a> Context<'a> {
     /// May all pods of the gang lie in this domain, as far as the gang's rule goes?
     fn may_use(&self, domain: u32) -> bool {
         let Context { tree, demand, .. } = *self;
-        let allowed = demand.rule.required.is_none_or(|tier| {
-            tree.tier[domain as usize] <= tier && !self.view.topology.is_quarantined(DomainId(domain))
-        });
+        let allowed = demand.rule.required.is_none_or(|tier| tree.tier[domain as usize] <= tier);
         allowed && demand.running.is_none_or(|running| tree.is_within(running, domain))
     }
 }

@@ -27,8 +27,6 @@ pub enum Violation {
     GangTier(Tier, Tier),
     /// A subgroup (by index) is spread wider than its rule allows: the tier reached and the limit.
     SubgroupTier(usize, Tier, Tier),
-    /// A hard rule is met only by way of a broken part of the topology.
-    Quarantined(DomainId),
     /// A subgroup (by index) got some pods but not enough to be complete.
     Torn(usize),
     /// Fewer pods than the minimum: what there is and what must be.
@@ -93,9 +91,9 @@ fn coupling(
     members: &BTreeMap<PodId, Member>,
     placement: &Placement,
 ) -> Result<(), Violation> {
-    let concerned = |assignment: &&Assignment| view.coupling.concerns(members[&assignment.pod].class);
+    let concerned = |assignment: &&Assignment| view.concerns(members[&assignment.pod].class);
     let mut left: Vec<&Assignment> = placement.assignments.iter().filter(concerned).collect();
-    let mut trial = view.coupling.trial();
+    let mut trial = view.trial();
     loop {
         let before = left.len();
         left.retain(|assignment| {
@@ -127,7 +125,7 @@ fn tiers(
         let is_new = subgroup.members.iter().any(|member| nodes.contains_key(&member.pod));
         let policy = subgroup.policy.and_then(|policy| request.policies.get(policy as usize));
         if let (Some(policy), true) = (policy, is_new)
-            && let Err((reached, limit)) = keeps(topology, policy.rule, &held)?
+            && let Err((reached, limit)) = keeps(topology, policy.rule, &held)
         {
             return Err(Violation::SubgroupTier(index, reached, limit));
         }
@@ -136,7 +134,7 @@ fn tiers(
     if placement.assignments.is_empty() {
         return Ok(());
     }
-    if let Err((reached, limit)) = keeps(topology, request.rule, &all)? {
+    if let Err((reached, limit)) = keeps(topology, request.rule, &all) {
         return Err(Violation::GangTier(reached, limit));
     }
     let around = around(topology, &all);
@@ -147,28 +145,10 @@ fn tiers(
 }
 
 /// Does a rule hold for pods in these innermost domains? The tier reached and the limit if not.
-fn keeps(
-    topology: &Topology,
-    rule: TierRule,
-    leaves: &[DomainId],
-) -> Result<Result<(), (Tier, Tier)>, Violation> {
-    let (Some(limit), Some(around)) = (rule.required, around(topology, leaves)) else { return Ok(Ok(())) };
-    if topology.tier(around) > limit {
-        return Ok(Err((topology.tier(around), limit)));
-    }
-    for &leaf in leaves {
-        let mut at = leaf;
-        loop {
-            if topology.is_quarantined(at) {
-                return Err(Violation::Quarantined(at));
-            }
-            if at == around {
-                break;
-            }
-            at = topology.parent(at);
-        }
-    }
-    Ok(Ok(()))
+fn keeps(topology: &Topology, rule: TierRule, leaves: &[DomainId]) -> Result<(), (Tier, Tier)> {
+    let (Some(limit), Some(around)) = (rule.required, around(topology, leaves)) else { return Ok(()) };
+    let reached = topology.tier(around);
+    if reached > limit { Err((reached, limit)) } else { Ok(()) }
 }
 
 /// Innermost domains of the pods of a subgroup that hold a known node, those that run first.

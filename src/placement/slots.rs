@@ -228,6 +228,7 @@ fn fit(fits: i64, free: i64, amount: i64) -> i64 {
 /// and a product then shows that the others suffice.
 fn count_all(view: View<'_>, class: &Class, overlay: &Overlay, out: &mut Vec<u32>) {
     let order = view.topology.order();
+    let row = view.eligibility.row(class.constraint);
     let columns: Vec<(&[i64], i64)> = class
         .requests
         .iter()
@@ -246,7 +247,7 @@ fn count_all(view: View<'_>, class: &Class, overlay: &Overlay, out: &mut Vec<u32
                 return 0;
             }
         }
-        if !view.capacity.is_present(node) || view.eligibility.cause(class.constraint, node).is_some() {
+        if !view.capacity.is_present(node) || row.cause(node).is_some() {
             return 0;
         }
         fits as u32

@@ -1,5 +1,6 @@
 //! Small worlds for tests: nodes with cpu, memory and GPUs, a tree, classes.
 
+use crate::api::core::Node;
 use crate::cluster::View;
 use crate::cluster::capacity::{CPU, Capacity, MEMORY};
 use crate::cluster::class::{Class, Classes};
@@ -26,6 +27,7 @@ impl World {
     /// Nodes 0, 1, ... with so much cpu, memory and GPUs each, all free.
     pub(super) fn new(topology: Topology, nodes: impl IntoIterator<Item = [i64; 3]>) -> Self {
         let mut capacity = Capacity::default();
+        let mut eligibility = Eligibility::default();
         for resource in 0..=GPU.0 {
             capacity.add_resource(ResourceId(resource));
         }
@@ -34,14 +36,10 @@ impl World {
             capacity.set_allocatable(id, CPU, cpu);
             capacity.set_allocatable(id, MEMORY, memory);
             capacity.set_allocatable(id, GPU, gpu);
+            eligibility.set_node(id, &Node::default());
+            assert_eq!(eligibility.cause(ConstraintId(0), id), None, "a plain node is for everybody");
         }
-        World {
-            capacity,
-            topology,
-            classes: Classes::default(),
-            eligibility: Eligibility::default(),
-            coupling: Coupling::default(),
-        }
+        World { capacity, topology, classes: Classes::default(), eligibility, coupling: Coupling::default() }
     }
 
     pub(super) fn view(&self) -> View<'_> {
