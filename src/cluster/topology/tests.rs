@@ -118,20 +118,27 @@ fn assert_sound(topology: &Topology) {
         let parent = topology.parent(domain);
         assert!(topology.tier(domain) < topology.tier(parent), "tiers rise on the way up");
         assert_eq!(topology.depth(domain), topology.depth(parent) + 1);
-        assert_eq!(topology.children(parent).iter().filter(|&&child| child == domain).count(), 1);
         let (inner, outer) = (topology.run(domain), topology.run(parent));
         assert!(outer.start <= inner.start && inner.end <= outer.end, "runs nest");
     }
+    let mut listed: Vec<DomainId> =
+        domains.clone().flat_map(|domain| topology.children(domain)).copied().collect();
+    listed.sort_unstable();
+    assert!(listed.into_iter().eq(domains.clone().skip(1)), "a domain is the child of one");
     for domain in domains.clone() {
+        assert!(topology.children(domain).iter().all(|&child| topology.parent(child) == domain));
         for pair in topology.children(domain).windows(2) {
             assert!(topology.run(pair[0]).end <= topology.run(pair[1]).start, "siblings do not overlap");
         }
     }
+    // a domain comes after what contains it, so that the innermost is the last to write
+    let mut innermost = vec![Topology::ROOT; topology.order().len()];
+    for domain in domains.clone() {
+        innermost[topology.run(domain)].fill(domain);
+    }
     for (position, &node) in topology.order().iter().enumerate() {
         assert_eq!(topology.position(node), Some(position));
-        let leaf = topology.leaf(position);
-        assert!(topology.run(leaf).contains(&position));
-        assert!(!topology.children(leaf).iter().any(|&child| topology.run(child).contains(&position)));
+        assert_eq!(topology.leaf(position), innermost[position]);
     }
     let listed: usize = topology.by_tier().iter().map(|(_, domains)| domains.len()).sum();
     assert_eq!(listed, topology.len() - 1);
