@@ -205,9 +205,8 @@ impl<'a> Settling<'a> {
                 conflict.members.push(member);
             }
             conflict.count += 1;
-            // four tell whether there are more than three
-            let others = rivals.iter().filter(|&&other| other != rival).take(4);
-            conflict.with.extend(others);
+            // the first four of all: enough to name three and to know of others
+            conflict.with.extend(rivals.iter().filter(|&&other| other != rival).take(4));
             while conflict.with.len() > 4 {
                 conflict.with.pop_last();
             }
@@ -231,10 +230,7 @@ impl<'a> Settling<'a> {
                     MemberKind::HyperNode => hyper_nodes[at as usize].name.into(),
                 }
             };
-            let mut with = Sample::default();
-            for &other in &conflict.with {
-                with.push(hyper_nodes[other as usize].name);
-            }
+            let with = conflict.with.iter().map(|&other| hyper_nodes[other as usize].name.into()).collect();
             findings.push(Finding::SharedMembers {
                 hyper_node: hyper_nodes[hyper_node as usize].name.into(),
                 kind,

@@ -136,20 +136,11 @@ impl Tiers<'_> {
         // the highest tier inside each that counts, from the inside out; broken HyperNodes are looked through
         let mut highest: Vec<Option<(Tier, u32)>> = vec![None; self.hyper_nodes.len()];
         for group in order.iter().rev() {
-            let mut inside: Option<(Tier, u32)> = None;
-            for &at in group {
-                for &child in
-                    self.children.get(at).iter().filter(|&child| group.binary_search(child).is_err())
-                {
-                    let own = (!broken[child as usize]).then(|| (self.tier(child), child));
-                    let candidates = [highest[child as usize], own];
-                    inside = candidates
-                        .into_iter()
-                        .flatten()
-                        .chain(inside)
-                        .max_by_key(|&(tier, at)| (tier, u32::MAX - at));
-                }
-            }
+            let inside = group.iter().flat_map(|&at| self.children.get(at)).flat_map(|&child| {
+                let own = (!broken[child as usize]).then(|| (self.tier(child), child));
+                [highest[child as usize], own].into_iter().flatten()
+            });
+            let inside = inside.max_by_key(|&(tier, at)| (tier, u32::MAX - at));
             for &at in group {
                 highest[at as usize] = inside;
                 let Some((inside_tier, inside)) = inside else { continue };

@@ -60,6 +60,10 @@ fn members_by_name_pattern_and_label() {
         ("/./", "node-2 node-5 node-6 node-22 prefix-1"),
         ("/[x-z]/", "prefix-1"),
         ("/^node-[0-5]+$/", "node-2 node-5 node-22"),
+        ("/^(node-22|[a-z]+.[01])$/", "node-22 prefix-1"),
+        ("/^(not-in-any-name)?node-5/", "node-5"),
+        ("/^(not-in-any-name){0,2}node-5/", "node-5"),
+        ("/(de-2){2}|(2){2}/", "node-22"),
         ("node-2", "node-2"),
         ("{role=worker}", "node-5"),
         ("{role=invalid-role}", ""),
@@ -171,6 +175,18 @@ fn who_shares_nodes_is_quarantined_with_the_other() {
         "nodes n\ng 9: @h n\nh 5: @p1 @p2\np1 3: @r1 n\np2 3: @r2\nr1 1: n\nr2 1: n",
         "g:9(h:5(p2:3() n))",
         &["SharedNodes p1", "SharedNodes r1", "SharedNodes r2"],
+    );
+    // a list of all nodes just where the rivals meet is no rival
+    check(
+        "nodes a b\ns 2: @r1 @r2 a b\nr1 1: a\nr2 1: a b",
+        "s:2(a b)",
+        &["SharedNodes r1", "SharedNodes r2"],
+    );
+    // quarantined inside of quarantined
+    check(
+        "nodes a b\ntop 3: @s1 @s2\ns1 2: @r1 @r0\ns2 2: @r0 @r2\nr0 1:\nr1 1: a\nr2 1: a b",
+        "top:3(r0:1() a b)",
+        &["SharedNodes r1", "SharedNodes r2", "SecondParent s1", "SecondParent s2"],
     );
 }
 
@@ -285,6 +301,10 @@ fn messages_name_the_object_the_field_and_the_remedy() {
     check_message(
         "nodes a\nra 1: a\ns1 2: @ra\ns2 2: @ra\ns3 2: @ra",
         r#"HyperNode "s2": spec.members: shares HyperNode ra with s1 and s3; a HyperNode has one parent: remove the wrong member; quarantined, as it cannot be told which is right"#,
+    );
+    check_message(
+        "nodes n\nr1 1: n\nr2 1: n\nr10 1: n\nr4 1: n\nr5 1: n\nr6 1: n",
+        r#"HyperNode "r4": spec.members: shares node n with r1, r2, r5 and others; a node belongs to one HyperNode, or to HyperNodes that contain each other: remove the wrong member; quarantined, as it cannot be told which is right"#,
     );
     check_message(
         "nodes a\nr 2: a\ns 2: @r",
