@@ -15,6 +15,7 @@ pub mod status;
 
 mod cycle;
 
+pub use config::SchedulerConfig;
 pub use decision::{Decision, GangPlacement, PodPlacement, PodRef};
 pub use reason::Reason;
 pub use report::GangReport;
@@ -65,6 +66,16 @@ impl Scheduler {
             rules,
             waiting: FxHashMap::default(),
         }
+    }
+
+    /// A scheduler as it was configured.
+    pub fn configured(config: SchedulerConfig) -> Self {
+        let SchedulerConfig { cluster, placement, resource_weights, volcano: _ } = config;
+        let mut scheduler = Scheduler::new(cluster, placement);
+        let weights =
+            resource_weights.iter().map(|(name, weight)| (scheduler.cluster.resource(name), *weight));
+        scheduler.rules.resource_weights = weights.collect();
+        scheduler
     }
 
     /// Takes in one change.

@@ -16,7 +16,7 @@ use super::coupling::Coupling;
 use super::eligibility::Eligibility;
 use super::event::{Event, Marks};
 use super::gangs::Gangs;
-use super::ids::{NodeId, PodId};
+use super::ids::{NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
 use super::pods::{PodState, Pods};
@@ -205,6 +205,11 @@ impl Cluster {
     /// The nodes.
     pub fn nodes(&self) -> &Nodes {
         &self.nodes
+    }
+
+    /// The id of a resource by name, seen before or not.
+    pub fn resource(&mut self, name: &str) -> ResourceId {
+        self.resources.intern(name)
     }
 
     /// Names of resources.

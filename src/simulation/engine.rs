@@ -112,7 +112,7 @@ impl Simulation {
         let delays = Random::new(scenario.seed, "delays");
         Simulation {
             ours: config.cluster.scheduler_names.clone(),
-            scheduler: Scheduler::new(config.cluster, config.placement),
+            scheduler: Scheduler::configured(config),
             scenario,
             store,
             crowd,
