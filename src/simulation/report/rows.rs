@@ -212,6 +212,7 @@ pub(super) fn amount_text(resource: &str, amount: i64) -> String {
         name if name == memory || name == storage || name.starts_with("hugepages-") => {
             Quantity::from_bytes(amount).0
         }
-        _ => Quantity::from_value(amount).0,
+        // 80000 and not 80k: these are counted, not measured.
+        _ => amount.to_string(),
     }
 }
