@@ -5,8 +5,6 @@ mod admit;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use admit::decode;
-
 use super::generate;
 use super::problem::Problem;
 use super::reader::{Document, Reader};

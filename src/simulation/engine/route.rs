@@ -3,13 +3,13 @@
 
 use super::Simulation;
 use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::decode::decode;
 use crate::api::hyper_node::HyperNode;
 use crate::api::meta::ObjectMeta;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
 use crate::cluster::Event;
 use crate::simulation::store::{Happening, Key, Kind};
-use crate::simulation::world::decode;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 
@@ -115,8 +115,8 @@ impl Simulation {
     pub(super) fn typed<T: DeserializeOwned>(&mut self, key: &Key) -> Option<T> {
         match decode::<T>(&self.store.get(key)?.value) {
             Ok(object) => Some(object),
-            Err((path, message)) => {
-                let message = format!("{path}: {message}; the change is ignored");
+            Err(error) => {
+                let message = format!("{}: {}; the change is ignored", error.path, error.message);
                 self.note("user", key, "Warning", "Malformed", message);
                 None
             }

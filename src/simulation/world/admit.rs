@@ -2,6 +2,7 @@
 
 use super::{Document, Key, Kind, Problem, Scenario, applied};
 use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::decode::{DecodeError, decode};
 use crate::api::hyper_node::HyperNode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
@@ -10,7 +11,6 @@ use crate::api::queue::Queue;
 use crate::simulation::locate::join;
 use crate::simulation::reader::kind_of;
 use crate::simulation::schema::{self, Fault, Schemas};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// What a word or a number needs to be a text in YAML.
@@ -108,25 +108,16 @@ impl Admission {
         }
         // A field of the wrong type is reported by the schema already, and better.
         if faults.iter().all(|fault| fault.unknown)
-            && let Err((path, message)) = decodes(&key.kind, object)
+            && let Err(error) = decodes(&key.kind, object)
         {
-            let remedy = if message.ends_with("expected a string") { QUOTE } else { "" };
-            faults.push(fault(&path, message, remedy, false));
+            faults.push(fault(&error.path, error.message, &error.remedy, false));
         }
         quantities(&key.kind, object, &mut faults);
         (Some(key), faults)
     }
 }
 
-/// Reads an object as its type, or says which field is in the way.
-pub(crate) fn decode<T: DeserializeOwned>(object: &Value) -> Result<T, (String, String)> {
-    serde_path_to_error::deserialize(object).map_err(|error| {
-        let path = error.path().to_string();
-        (if path == "." { String::new() } else { path }, error.inner().to_string())
-    })
-}
-
-fn decodes(kind: &Kind, object: &Value) -> Result<(), (String, String)> {
+fn decodes(kind: &Kind, object: &Value) -> Result<(), DecodeError> {
     match kind {
         Kind::Node => decode::<Node>(object).map(drop),
         Kind::Pod => decode::<Pod>(object).map(drop),
