@@ -3,3 +3,4 @@
 mod binary;
 mod input;
 mod output;
+mod walkthrough;

@@ -1,4 +1,4 @@
-//! The topology with who sits where, compact enough for thousands of nodes: neighbours that look the same share a line.
+//! The topology with who sits where. In a large cluster neighbours that look the same share a line.
 
 use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::ids::{DomainId, NodeId, ResourceId};
@@ -8,6 +8,9 @@ use crate::simulation::engine::Simulation;
 use crate::simulation::report::{PodRow, Report, rows::amount_text};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+
+/// Up to so many nodes, every domain and every pod of ours is shown.
+const SMALL: usize = 64;
 
 /// Draws the tree.
 pub fn tree(run: &Simulation, report: &Report) -> String {
@@ -20,10 +23,10 @@ pub fn tree(run: &Simulation, report: &Report) -> String {
             pods.entry(node).or_default().push(pod);
         }
     }
-    let drawing = Drawing { run, pods, resource: scarce(run) };
-    let mut text = String::new();
     let root = Topology::ROOT;
     let nodes = cluster.view().topology.nodes(root);
+    let drawing = Drawing { run, pods, resource: scarce(run), small: nodes.len() <= SMALL };
+    let mut text = String::new();
     let _ = writeln!(text, "cluster  {}", drawing.totals(nodes));
     drawing.inside(root, "", &mut text);
     text
@@ -33,6 +36,7 @@ struct Drawing<'a> {
     run: &'a Simulation,
     pods: BTreeMap<&'a str, Vec<&'a PodRow>>,
     resource: ResourceId,
+    small: bool,
 }
 
 /// A line to be drawn, and what it has in common with its neighbours if they are to share it.
@@ -72,7 +76,8 @@ impl Drawing<'_> {
         let mut direct = direct;
         direct.sort_by(|&a, &b| natural::compare(cluster.nodes().name(a), cluster.nodes().name(b)));
         for node in direct {
-            let same = self.occupants(node);
+            let ours = self.here(node).any(|pod| pod.ours);
+            let same = if ours && self.small { String::new() } else { self.occupants(node) };
             self.push(&mut lines, same, cluster.nodes().name(node), &[node], None);
         }
         let count = lines.len();
