@@ -9,7 +9,7 @@ pub enum Cause {
     Unschedulable,
     /// The node is not ready.
     NotReady,
-    /// A taint that the pod does not tolerate (its key).
+    /// A taint that the pod does not tolerate: its key, in [`super::eligibility::Eligibility::texts`].
     Taint(TextId),
     /// The node selector does not match.
     NodeSelector,

@@ -308,6 +308,14 @@ impl Selectors {
     }
 }
 
+#[cfg(test)]
+impl Selectors {
+    /// Is no presence left?
+    pub(super) fn is_clear(&self) -> bool {
+        self.anchors.values().all(|anchor| anchor.presences.is_empty())
+    }
+}
+
 fn sorted(mut ids: Vec<TextId>) -> Box<[TextId]> {
     ids.sort_unstable();
     ids.dedup();

@@ -746,5 +746,6 @@ proptest! {
         }
         prop_assert_eq!(world.coupling.presences.all().count(), 0);
         prop_assert!(world.coupling.counters.is_clear());
+        prop_assert!(world.coupling.selectors.is_clear());
     }
 }
