@@ -37,7 +37,14 @@ pub(super) struct Port {
 pub(super) struct Counters {
     counters: IndexMap<Kind, Counter, FxBuildHasher>,
     /// By protocol and port.
-    ports: FxHashMap<(TextId, i32), Vec<(Option<TextId>, CounterId)>>,
+    ports: FxHashMap<(TextId, i32), Vec<PortUse>>,
+}
+
+/// The counter of a host port on one address of the node, or on all.
+#[derive(Clone, Copy, Debug)]
+struct PortUse {
+    ip: Option<TextId>,
+    counter: CounterId,
 }
 
 #[derive(Debug)]
@@ -126,7 +133,7 @@ impl Counters {
         };
         let id = CounterId(self.counters.len() as u32);
         if let Kind::Port(Port { protocol, port, ip }) = kind {
-            self.ports.entry((protocol, port)).or_default().push((ip, id));
+            self.ports.entry((protocol, port)).or_default().push(PortUse { ip, counter: id });
         }
         self.counters.insert(kind, counter);
         (id, true)
@@ -134,18 +141,16 @@ impl Counters {
 
     /// Counters of host ports that a pod with this one cannot share a node with, its own among them.
     pub(super) fn conflicting(&self, id: CounterId) -> impl Iterator<Item = CounterId> {
-        let port = match self.get(id).kind {
+        let mine = match self.get(id).kind {
             Kind::Port(port) => Some(port),
             _ => None,
         };
-        let same = port.and_then(|port| self.ports.get(&(port.protocol, port.port)));
-        same.into_iter()
+        let uses = mine.and_then(|port| self.ports.get(&(port.protocol, port.port)));
+        let ip = mine.and_then(|port| port.ip);
+        uses.into_iter()
             .flatten()
-            .filter(move |(ip, _)| {
-                let mine = port.and_then(|port| port.ip);
-                mine.is_none() || ip.is_none() || mine == *ip
-            })
-            .map(|&(_, id)| id)
+            .filter(move |other| ip.is_none() || other.ip.is_none() || ip == other.ip)
+            .map(|other| other.counter)
     }
 
     /// Counts pods in (or, by a negative number, out) on a node.
