@@ -2,7 +2,8 @@
 //!
 //! [`Scheduler`] owns the [`Cluster`] and the solver's indices. Events go in through [`Scheduler::apply`]; a cycle runs
 //! when something is marked and returns [`Decision`]s. A gang that was refused is tried again only when it changed
-//! itself, when a node gained something that one of its pods could use, or when the topology or a queue changed.
+//! itself, when a node gained something that one of its pods could use, when something changed that its rules about
+//! other pods look at, or when the topology or a queue changed.
 
 pub mod config;
 pub mod decision;

@@ -145,8 +145,9 @@ impl Coupling {
         self.selectors.len() as u64
     }
 
-    /// Takes in a pod on a node, or promised to it.
-    pub fn add_pod(&mut self, pod: Resident<'_>, node: NodeId, label_sets: &LabelSets) {
+    /// Takes in a pod on a node, or promised to it. `true` if some rule looks at it: pods with rules that waited may
+    /// fit now, on any node.
+    pub fn add_pod(&mut self, pod: Resident<'_>, node: NodeId, label_sets: &LabelSets) -> bool {
         let namespace = self.texts.intern(pod.namespace);
         let (presence, is_new) = self.presences.enter(namespace, pod.labels, node, pod.deleting);
         if is_new {
@@ -155,22 +156,25 @@ impl Coupling {
             self.presences.set_selectors(presence, matched);
             self.selectors.enter(presence, labels, &mut self.texts);
         }
-        self.count(presence, pod, node, 1);
+        self.count(presence, pod, node, 1)
     }
 
-    /// Takes a pod off its node. The pod must be as it was when it was added.
-    pub fn remove_pod(&mut self, pod: Resident<'_>, node: NodeId, label_sets: &LabelSets) {
+    /// Takes a pod off its node. The pod must be as it was when it was added. Returns the same as
+    /// [`Coupling::add_pod`].
+    pub fn remove_pod(&mut self, pod: Resident<'_>, node: NodeId, label_sets: &LabelSets) -> bool {
         let namespace = self.texts.intern(pod.namespace);
-        let Some(presence) = self.presences.find(namespace, pod.labels) else { return };
-        self.count(presence, pod, node, -1);
+        let Some(presence) = self.presences.find(namespace, pod.labels) else { return false };
+        let seen = self.count(presence, pod, node, -1);
         if self.presences.leave(presence, node, pod.deleting) {
             self.selectors.leave(presence, label_sets.get(pod.labels), &self.texts);
         }
+        seen
     }
 
-    /// Takes in what changed about a node: after [`Eligibility::set_node`] and [`Eligibility::remove_node`].
-    pub fn set_node(&mut self, node: NodeId, eligibility: &Eligibility) {
-        self.domains.set_node(node, eligibility, &mut self.counters);
+    /// Takes in what changed about a node: call it after every [`Eligibility::set_node`], whatever that said, and every
+    /// [`Eligibility::remove_node`]. `true` if some rule looks at what changed.
+    pub fn set_node(&mut self, node: NodeId, eligibility: &Eligibility) -> bool {
+        self.domains.set_node(node, eligibility, &mut self.counters)
     }
 
     /// Can pods of this coupling influence, or be influenced by, where others are? If not, counting slots is exact.
@@ -189,18 +193,22 @@ impl Coupling {
         Trial::new(self, classes)
     }
 
-    /// Moves every counter that the pod moves.
-    fn count(&mut self, presence: presence::PresenceId, pod: Resident<'_>, node: NodeId, by: i64) {
+    /// Moves every counter that the pod moves; says whether there is any.
+    fn count(&mut self, presence: presence::PresenceId, pod: Resident<'_>, node: NodeId, by: i64) -> bool {
+        let mut any = false;
         let rules = &self.rules[self.couplings[pod.coupling.index()].rules as usize];
         for counter in rules.moved() {
             self.counters.shift(counter, node, by, &self.domains);
+            any = true;
         }
         let matched = self.presences.selectors(presence);
         for &counter in matched.iter().flat_map(|&selector| &self.selectors.users(selector).counters) {
             if self.counters.get(counter).counts(matched, pod.deleting) {
                 self.counters.shift(counter, node, by, &self.domains);
+                any = true;
             }
         }
+        any
     }
 
     fn intern_rules(

@@ -59,6 +59,8 @@ pub struct Marks {
     pub statuses: BTreeSet<GangId>,
     /// Nodes that gained room, or became eligible for somebody.
     pub gained: BTreeSet<NodeId>,
+    /// Something that rules about other pods look at changed: gangs with such rules may fit now, on any node.
+    pub coupled: bool,
     /// Domains, queues or priority classes changed: anything may fit now.
     pub everything: bool,
 }
@@ -66,6 +68,10 @@ pub struct Marks {
 impl Marks {
     /// Is there nothing to do?
     pub fn is_empty(&self) -> bool {
-        self.gangs.is_empty() && self.statuses.is_empty() && self.gained.is_empty() && !self.everything
+        self.gangs.is_empty()
+            && self.statuses.is_empty()
+            && self.gained.is_empty()
+            && !self.coupled
+            && !self.everything
     }
 }

@@ -335,9 +335,10 @@ impl Cluster {
         }
         if self.eligibility.set_node(id, node) {
             self.capacity.touch(id);
-            self.coupling.set_node(id, &self.eligibility);
             gained = true;
         }
+        // Labels that no selector mentions can still be topology keys.
+        self.marks.coupled |= self.coupling.set_node(id, &self.eligibility);
         if gained {
             self.marks.gained.insert(id);
         }

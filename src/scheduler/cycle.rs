@@ -10,7 +10,7 @@ use super::status::{Waiting, status};
 use super::{Cycle, Scheduler, Wait};
 use crate::cluster::event::Marks;
 use crate::cluster::gangs::{GangKind, GangRecord};
-use crate::cluster::ids::{ClassId, GangId, NodeId};
+use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
 use crate::cluster::topology::Topology;
 use crate::placement::{GangRequest, Outcome, Placement};
 use priority_queue::PriorityQueue;
@@ -46,11 +46,15 @@ impl Scheduler {
             try_again.extend(self.cluster.gangs().iter().map(|(gang, _)| gang));
             self.waiting.retain(|gang, _| try_again.contains(gang));
         }
-        if !marks.gained.is_empty() && !marks.everything {
+        if (!marks.gained.is_empty() || marks.coupled) && !marks.everything {
+            let helps = |&class: &ClassId| {
+                marks.coupled && self.cluster.view().classes.get(class).coupling != CouplingId(0)
+                    || self.fits_one_of(class, &marks.gained)
+            };
             let helped: Vec<GangId> = self
                 .waiting
                 .iter()
-                .filter(|(_, wait)| wait.classes.iter().any(|&class| self.fits_one_of(class, &marks.gained)))
+                .filter(|(_, wait)| wait.classes.iter().any(helps))
                 .map(|(&gang, _)| gang)
                 .collect();
             try_again.extend(helped);
@@ -214,4 +218,40 @@ fn classes(request: &GangRequest) -> Vec<ClassId> {
 
 fn pod_ref(pod: &crate::cluster::pods::PodRecord) -> PodRef {
     PodRef { namespace: pod.namespace().to_owned(), name: pod.name().to_owned(), uid: pod.uid.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::core::{Node, Pod};
+    use crate::cluster::{Event, Settings};
+    use crate::placement::PlacementRules;
+    use serde_json::{Value, json};
+
+    fn pod(name: &str, app: &str, mut spec: Value) -> Pod {
+        spec["schedulerName"] = json!("volcano");
+        let metadata = json!({"name": name, "namespace": "default", "uid": name, "labels": {"app": app}});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    /// A pod on a node can be what another has waited for, wherever that one is to go.
+    #[test]
+    fn a_gang_whose_rules_look_at_a_new_pod_is_tried_again() {
+        let mut scheduler = Scheduler::new(Settings::default(), PlacementRules::default());
+        let node: Node =
+            serde_json::from_value(json!({"metadata": {"name": "n", "labels": {"rack": "a"}}})).unwrap();
+        scheduler.apply(Event::Node(&node));
+        let term = json!([{"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "cache"}}}]);
+        let near = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": term}});
+        let gpu = json!({"name": "c", "resources": {"requests": {"nvidia.com/gpu": 1}}});
+        scheduler.apply(Event::Pod(&pod("waits", "x", json!({"affinity": near, "containers": [gpu]}))));
+        assert_eq!(scheduler.cycle("").tried, 1);
+        let mut tried_after = |app: &str| {
+            let bound = json!({"nodeName": "n", "containers": []});
+            scheduler.apply(Event::Pod(&pod(app, app, bound)));
+            scheduler.cycle("").tried
+        };
+        assert_eq!(tried_after("other"), 0);
+        assert_eq!(tried_after("cache"), 1);
+    }
 }

@@ -120,8 +120,15 @@ impl Domains {
         (ground.key, area.domains.len() as u32)
     }
 
-    /// Brings columns and grounds up to date with a node, and moves its pods along.
-    pub(super) fn set_node(&mut self, node: NodeId, eligibility: &Eligibility, counters: &mut Counters) {
+    /// Brings columns and grounds up to date with a node, and moves its pods along. Says whether there was anything
+    /// to do.
+    pub(super) fn set_node(
+        &mut self,
+        node: NodeId,
+        eligibility: &Eligibility,
+        counters: &mut Counters,
+    ) -> bool {
+        let mut any = false;
         // Where spread constraints saw the node, before the columns change.
         let before: Vec<_> = (0..self.grounds.len())
             .map(|index| {
@@ -136,6 +143,7 @@ impl Domains {
             }
             let old = std::mem::replace(&mut column.domains[node.index()], new);
             if old != new {
+                any = true;
                 let place = |domain| Some(domain).filter(|&domain| domain != NOWHERE);
                 for &counter in &column.counters {
                     counters.relocate(counter, node, place(old), place(new));
@@ -148,6 +156,7 @@ impl Domains {
             if old == new {
                 continue;
             }
+            any = true;
             let area = &mut self.grounds[index];
             area.nodes.grow(node.index() + 1);
             area.nodes.set(node.index(), new.is_some());
@@ -166,6 +175,7 @@ impl Domains {
                 counters.relocate(counter, node, old, new);
             }
         }
+        any
     }
 
     /// The domain that the node belongs to in a ground, if it belongs to the ground.

@@ -140,7 +140,8 @@ impl Cluster {
         let Some(node) = holder.node else { return };
         let class = self.classes.get(holder.class);
         self.capacity.take(node, &class.requests);
-        self.coupling.add_pod(holder.resident(class.coupling), node, &self.labels);
+        let resident = holder.resident(class.coupling);
+        self.marks.coupled |= self.coupling.add_pod(resident, node, &self.labels);
     }
 
     /// The pod gives back what it holds.
@@ -148,7 +149,8 @@ impl Cluster {
         let Some(node) = holder.node else { return };
         let class = self.classes.get(holder.class);
         self.capacity.give(node, &class.requests);
-        self.coupling.remove_pod(holder.resident(class.coupling), node, &self.labels);
+        let resident = holder.resident(class.coupling);
+        self.marks.coupled |= self.coupling.remove_pod(resident, node, &self.labels);
         self.marks.gained.insert(node);
     }
 

@@ -220,3 +220,64 @@ fn a_group_annotation_that_comes_late_moves_the_pod() {
     let gangs: Vec<_> = cluster.gangs().iter().map(|(_, gang)| (gang.kind, gang.pods.len())).collect();
     assert_eq!(gangs, [(GangKind::PodGroup, 1)]);
 }
+
+/// A pod that wants no other of its app in its rack.
+fn loner(name: &str) -> Pod {
+    let mut pod = pod(name, name, None, 1);
+    pod.metadata.labels.insert("app".into(), "loner".into());
+    let terms =
+        serde_json::json!([{"topologyKey": "rack", "labelSelector": {"matchLabels": {"app": "loner"}}}]);
+    let affinity =
+        serde_json::json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}});
+    pod.spec.affinity = serde_json::from_value(affinity).unwrap();
+    pod
+}
+
+#[test]
+fn what_rules_about_other_pods_look_at_follows_labels_that_no_selector_mentions() {
+    let mut cluster = Cluster::new(Settings::default());
+    let in_rack = |name: &str, rack: &str| {
+        let mut node = node(name, 8);
+        node.metadata.labels.insert("rack".into(), rack.into());
+        node
+    };
+    cluster.apply(Event::Node(&in_rack("n0", "a")));
+    cluster.apply(Event::Node(&in_rack("n1", "b")));
+    let mut first = loner("first");
+    first.spec.node_name = Some("n0".into());
+    cluster.apply(Event::Pod(&first));
+    cluster.apply(Event::Pod(&loner("second")));
+    let excluded = |cluster: &mut Cluster| {
+        cluster.refresh();
+        let view = cluster.view();
+        let (_, second) = cluster.pods().iter().find(|(_, pod)| pod.name() == "second").unwrap();
+        assert!(view.concerns(second.class));
+        ["n0", "n1"].map(|name| view.trial().cause(second.class, cluster.nodes().id(name).unwrap()).is_some())
+    };
+    assert_eq!(excluded(&mut cluster), [true, false]);
+    cluster.apply(Event::Node(&in_rack("n1", "a")));
+    assert_eq!(excluded(&mut cluster), [true, true]);
+    cluster.apply(Event::Node(&in_rack("n1", "b")));
+    cluster.apply(Event::PodGone { namespace: "default", name: "first" });
+    assert_eq!(excluded(&mut cluster), [false, false]);
+}
+
+#[test]
+fn a_pod_that_rules_look_at_marks_gangs_on_all_nodes() {
+    let mut cluster = Cluster::new(Settings::default());
+    cluster.apply(Event::Node(&node("n0", 8)));
+    let mut plain = pod("plain", "u", None, 1);
+    plain.spec.node_name = Some("n0".into());
+    cluster.apply(Event::Pod(&plain));
+    assert!(!cluster.take_marks().coupled, "nobody looks");
+    cluster.apply(Event::Pod(&loner("waits")));
+    cluster.take_marks();
+    let mut first = loner("first");
+    first.spec.node_name = Some("n0".into());
+    cluster.apply(Event::Pod(&first));
+    assert!(cluster.take_marks().coupled);
+    cluster.apply(Event::PodGone { namespace: "default", name: "first" });
+    assert!(cluster.take_marks().coupled);
+    cluster.apply(Event::PodGone { namespace: "default", name: "plain" });
+    assert!(!cluster.take_marks().coupled);
+}
