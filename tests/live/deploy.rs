@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use phalanx::scheduler::config::SchedulerConfig;
+
 use crate::cluster::{TestCluster, skipped, succeed};
 
 fn read(path: &str) -> String {
@@ -100,6 +102,8 @@ fn chart_and_manifests_say_the_same() {
     let policy: Vec<&str> = policy.lines().map(|line| &line[4..]).collect();
     let value: Vec<&str> = value.lines().map(|line| &line[2..]).collect();
     assert_eq!(value, policy);
+    let (config, warnings) = phalanx::scheduler::config::load(&policy.join("\n")).unwrap();
+    assert_eq!((config, warnings), (SchedulerConfig::default(), vec![]));
 
     for flag in [
         "--controllers=",
