@@ -48,6 +48,7 @@ pub struct Topology {
     leaf: Vec<DomainId>,
     by_tier: Vec<(Tier, Vec<DomainId>)>,
     tier_names: Vec<(Box<str>, Tier)>,
+    lowest: Option<Tier>,
     quarantined: FixedBitSet,
 }
 
@@ -85,7 +86,8 @@ impl Topology {
         &self.names[domain.index()]
     }
 
-    /// The domain's tier; the root's is one above the highest.
+    /// The domain's tier; the root's is one above the highest. Tiers of quarantined HyperNodes count for that, so that a
+    /// hard rule for a tier whose HyperNodes are all broken does not come to mean the whole cluster.
     pub fn tier(&self, domain: DomainId) -> Tier {
         self.tiers[domain.index()]
     }
@@ -137,7 +139,13 @@ impl Topology {
         &self.by_tier
     }
 
-    /// The tier that a name stands for.
+    /// The lowest tier that any HyperNode has, sound or not, or that the domain labels make; `None` if there are no
+    /// domains at all. What a hard rule that names no tier means.
+    pub fn lowest_tier(&self) -> Option<Tier> {
+        self.lowest
+    }
+
+    /// The tier that a name stands for; `None` also if it stands for several, or if only broken HyperNodes have it.
     pub fn tier_named(&self, name: &str) -> Option<Tier> {
         self.tier_names.iter().find(|(n, _)| &**n == name).map(|&(_, tier)| tier)
     }

@@ -150,7 +150,7 @@ fn tier_rule(rule: Option<&NetworkTopology>, topology: &Topology, path: &str) ->
             return hold(Reason::InvalidPodGroup, format!("{path}.mode: {mode} is neither hard nor soft"));
         }
     }
-    let Some(&(lowest, _)) = topology.by_tier().first() else {
+    let Some(lowest) = topology.lowest_tier() else {
         return hold(
             Reason::UnknownTier,
             format!(

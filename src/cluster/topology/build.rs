@@ -263,6 +263,7 @@ impl<'a> Settling<'a> {
 
         let in_quarantine = self.in_quarantine();
         let mut draft = Draft::default();
+        draft.other_tiers.extend(hyper_nodes.iter().filter_map(validate::tier));
         let mut names: BTreeMap<&str, BTreeMap<Tier, &str>> = BTreeMap::new();
         for &at in &sound {
             let HyperNodeInput { name, spec } = hyper_nodes[at as usize];

@@ -14,6 +14,8 @@ pub(super) struct Draft {
     pub(super) nodes: Vec<DraftNode>,
     /// Names of tiers; each name once.
     pub(super) tier_names: Vec<(Box<str>, Tier)>,
+    /// Tiers that are meant to exist besides those of the domains.
+    pub(super) other_tiers: Vec<Tier>,
 }
 
 /// A domain of the draft. Its tier is below its parent's.
@@ -51,8 +53,9 @@ impl Draft {
             leaf: Vec::with_capacity(self.nodes.len()),
             ..Walk::default()
         };
-        let highest = self.domains.iter().map(|domain| domain.tier).max();
-        let root_tier = highest.map_or(1, |tier| tier.saturating_add(1));
+        let tiers = || self.domains.iter().map(|domain| domain.tier).chain(self.other_tiers.iter().copied());
+        let root_tier = tiers().max().map_or(1, |tier| tier.saturating_add(1));
+        let lowest = tiers().min();
         walk.enter(Topology::ROOT_NAME.into(), root_tier, Topology::ROOT, 0);
         // (draft bucket, frozen id, next child within the bucket)
         let mut stack = vec![(domains, Topology::ROOT, 0)];
@@ -81,7 +84,7 @@ impl Draft {
         for node in self.nodes.iter().filter(|node| node.quarantined) {
             quarantined.grow_and_insert(node.id.index());
         }
-        walk.finish(self.tier_names, quarantined)
+        walk.finish(self.tier_names, lowest, quarantined)
     }
 }
 
@@ -117,7 +120,12 @@ impl Walk {
         self.runs[id.index()].1 = self.order.len() as u32;
     }
 
-    fn finish(self, mut tier_names: Vec<(Box<str>, Tier)>, quarantined: FixedBitSet) -> Topology {
+    fn finish(
+        self,
+        mut tier_names: Vec<(Box<str>, Tier)>,
+        lowest: Option<Tier>,
+        quarantined: FixedBitSet,
+    ) -> Topology {
         let len = self.names.len();
         let by_parent = (1..len).map(|at| (self.parents[at].0, at as u32));
         let (child_starts, children) = Buckets::new(len, by_parent).into_parts();
@@ -147,6 +155,7 @@ impl Walk {
             leaf: self.leaf,
             by_tier: by_tier.into_iter().collect(),
             tier_names,
+            lowest,
             quarantined,
         }
     }

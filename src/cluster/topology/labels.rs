@@ -57,6 +57,7 @@ pub(super) fn build(nodes: &[NodeInput<'_>], levels: &LabelLevels) -> (Topology,
         let domain = home.map(|home| rank[home as usize]);
         DraftNode { id: node.id, domain, quarantined: false }
     }));
+    draft.other_tiers.extend((0..keys.len()).map(tier));
     draft.tier_names = keys.iter().enumerate().map(|(level, &key)| (key.into(), tier(level))).collect();
     (draft.freeze(), findings)
 }

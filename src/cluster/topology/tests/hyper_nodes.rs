@@ -347,6 +347,20 @@ fn nodes_of_broken_hyper_nodes_are_marked() {
 }
 
 #[test]
+fn tiers_of_what_is_broken_still_count() {
+    // all racks share a node, and the spine contains itself: rules for tier 1 and 3 must not become weaker
+    let text = "nodes a b c\nra 1 rack: a b\nrb 1 rack: b c\nblock 2: @ra @rb\nspine 3: @block @spine";
+    let (topology, _) = Objects::parse(text).build_with(&[]);
+    assert_eq!(topology.by_tier().iter().map(|&(tier, _)| tier).collect::<Vec<_>>(), [2]);
+    assert_eq!((topology.lowest_tier(), topology.tier(Topology::ROOT)), (Some(1), 4));
+    assert_eq!(topology.tier_named("rack"), None);
+    assert_eq!(Topology::uniform(&[], 1).lowest_tier(), None);
+    // a tier that cannot be one does not count
+    let (topology, _) = Objects::parse("nodes a\nr -1: a\ns 4294967295: @r").build_with(&[]);
+    assert_eq!((topology.lowest_tier(), topology.tier(Topology::ROOT)), (None, 1));
+}
+
+#[test]
 fn lowest_common_domains() {
     let objects = Objects::parse(
         "nodes node-0 node-1 node-2 node-3 node-4 node-5 node-6 node-7 node-8 node-9

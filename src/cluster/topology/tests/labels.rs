@@ -47,6 +47,13 @@ fn a_node_without_a_label_hangs_below_its_last_level() {
 }
 
 #[test]
+fn levels_that_no_node_has_are_levels() {
+    let (topology, _) = Objects::parse("nodes a").build_with(&["block", "rack"]);
+    assert_eq!((topology.lowest_tier(), topology.tier(Topology::ROOT)), (Some(1), 3));
+    assert_eq!(topology.tier_named("rack"), Some(1));
+}
+
+#[test]
 fn bad_levels_are_ignored() {
     check(
         &["kubernetes.io/hostname", "block", "", "block", "rack"],
