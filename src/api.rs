@@ -9,6 +9,7 @@ pub mod crd;
 pub mod decode;
 pub mod hyper_node;
 pub mod keys;
+pub mod leader_worker_set;
 pub mod meta;
 pub mod model_serving;
 pub mod nearest;

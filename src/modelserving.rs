@@ -21,10 +21,12 @@ mod adopt;
 mod assess;
 mod change;
 mod conditions;
+mod defaults;
 mod events;
 pub mod family;
 mod groups;
 mod history;
+pub mod lws;
 pub mod names;
 mod observed;
 mod plan;
@@ -41,14 +43,17 @@ pub mod settings;
 mod status;
 #[cfg(test)]
 mod tests;
+pub mod validate;
 
 pub use change::{Change, Created, Event, Kind, Outcome};
+pub use defaults::default;
 pub use events::Memory;
 pub use observed::{
     Capabilities, ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService,
     failing_since,
 };
 pub use revision::{is_own_hash, role_hash, roles_hash};
+pub use validate::validate;
 
 use crate::api::model_serving::ModelServing;
 use crate::api::time::Timestamp;
