@@ -12,7 +12,9 @@ pub mod audit;
 mod cost;
 mod cover;
 mod demand;
+mod exact;
 mod fill;
+mod general;
 mod nodes;
 pub mod outcome;
 mod overlay;
@@ -25,6 +27,7 @@ mod single;
 mod slices;
 mod slots;
 mod tree;
+mod trial;
 
 pub use outcome::{Assignment, Outcome, Placement, Proof, Remedy, Shortfall, TierFit};
 pub use request::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, TierRule};
@@ -57,6 +60,12 @@ struct Tools {
     fill: Fill,
     overlay: Overlay,
     cover: Cover,
+    pads: Pads,
+}
+
+/// Scratch memory for pricing plans.
+#[derive(Debug, Default)]
+struct Pads {
     marks: Marks,
     seats: Vec<Seat>,
 }
@@ -89,6 +98,10 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
     if demand.missing() > 0 || demand.groups.is_empty() {
         return Err(Proof::Proven);
     }
+    let coupled = demand.kinds.iter().any(|&class| context.view.concerns(class));
+    if coupled {
+        return general::solve(context, tools);
+    }
     if demand.kinds.len() == 1 && demand.groups[0].policy.is_none() && demand.groups.len() == 1 {
         return single::solve(context, tools).ok_or(Proof::Proven);
     }
@@ -99,11 +112,11 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
             Sliced::Partial => {}
         }
     }
-    Err(Proof::CutShort { steps: 0 })
+    general::solve(context, tools)
 }
 
 fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
-    let (domain, cost) = cost::of_plan(context, tools, plan);
+    let (domain, cost) = price(context, tools, plan);
     let left_out = plan.pods() < context.demand.pending;
     Placement {
         assignments: ranks::deal(context.view, context.demand, plan),
@@ -112,6 +125,30 @@ fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
         cost,
         proof: plan.proof,
         shortfall: left_out.then(|| shortfall::measure(context, tools, plan.proof)),
+    }
+}
+
+/// What a plan costs, with the indices as they stand: nothing may be taken on trial.
+fn price(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> (u32, Vec<i64>) {
+    let Tools { slots, fill, overlay, pads, .. } = tools;
+    let kinds = &context.demand.kinds;
+    let base = match context.place(CostTerm::Stranded) {
+        usize::MAX => Standing(Vec::new()),
+        _ => Standing(cost::main(context, plan).map_or_else(Vec::new, |main| {
+            let at = slots.ensure(context.view, context.tree, kinds[main], overlay);
+            let sums = &slots.get(at).sums;
+            vec![(main, sums.as_slice())]
+        })),
+    };
+    cost::of_plan(context, pads, fill, &base, plan)
+}
+
+/// Slot sums by kind.
+struct Standing<'a>(Vec<(usize, &'a [u64])>);
+
+impl cost::Base for Standing<'_> {
+    fn slots(&self, kind: usize, domain: u32) -> u64 {
+        self.0.iter().find(|(known, _)| *known == kind).map_or(0, |(_, sums)| sums[domain as usize])
     }
 }
 

@@ -17,20 +17,30 @@ use super::fill::{Fill, WHOLE, Weights};
 use super::nodes::Scorer;
 use super::plan::Plan;
 use super::rules::{CostTerm, Packing};
-use super::{Context, Tools};
+use super::{Context, Pads};
 use std::cmp::Reverse;
 
 /// Slots that count in `Stranded`.
 const ROOM: u64 = 1 << 38;
 
+/// Slots by domain before the gang is placed.
+pub(super) trait Base {
+    /// Slots of a kind in a domain.
+    fn slots(&self, kind: usize, domain: u32) -> u64;
+}
+
 /// The domain around the gang and the value of each term of the order.
-pub(super) fn of_plan(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> (u32, Vec<i64>) {
+pub(super) fn of_plan(
+    context: &Context<'_>,
+    pads: &mut Pads,
+    fill: &mut Fill,
+    base: &impl Base,
+    plan: &Plan,
+) -> (u32, Vec<i64>) {
     let Context { view, tree, rules, demand } = *context;
     let mut around = demand.running;
     let mut by_group: Vec<Option<u32>> = demand.groups.iter().map(|group| group.anchor).collect();
-    let mut by_kind = vec![0u64; demand.kinds.len()];
     for part in &plan.parts {
-        by_kind[part.kind as usize] += u64::from(part.pods);
         let seats = plan.seats(part);
         // Seats are in depth-first order, so the first and the last span them all.
         let (first, last) = (seats[0].position, seats[seats.len() - 1].position);
@@ -41,8 +51,8 @@ pub(super) fn of_plan(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> 
         by_group[group] = join(by_group[group]);
     }
     let around = around.unwrap_or(0);
-    let main =
-        (0..by_kind.len()).max_by_key(|&kind| (by_kind[kind], Reverse(demand.kinds[kind]))).unwrap_or(0);
+    let by_kind = by_kind(context, plan);
+    let main = main(context, plan).unwrap_or(0);
     let cost = rules.order.iter().map(|term| match term {
         CostTerm::SubgroupTier => {
             let tiers = demand.groups.iter().zip(&by_group);
@@ -50,20 +60,31 @@ pub(super) fn of_plan(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> 
             demand.settled_tiers + tiers.sum::<i64>()
         }
         CostTerm::GangTier => tier_cost(demand.rule, tree.tier[around as usize]),
-        CostTerm::Domains => domains(context, tools, plan),
+        CostTerm::Domains => domains(context, pads, plan),
         CostTerm::Stranded if demand.kinds.is_empty() => 0,
         CostTerm::Stranded => {
-            let class = demand.kinds[main];
-            let at = tools.slots.ensure(view, tree, class, &tools.overlay);
-            let slots = tools.slots.get(at);
-            let room = room(rules.packing, slots.sums[around as usize], slots.total(), by_kind[main]);
-            let weights = Weights::of(view.classes.get(class), rules);
-            tools.fill.refresh(view, tree);
-            (room << 24) | shares(context, &mut tools.fill, &weights, around)
+            let room = room(rules.packing, base.slots(main, around), base.slots(main, 0), by_kind[main]);
+            let weights = Weights::of(view.classes.get(demand.kinds[main]), rules);
+            fill.refresh(view, tree);
+            (room << 24) | shares(context, fill, &weights, around)
         }
-        CostTerm::NodeScore => node_score(context, tools, plan, main),
+        CostTerm::NodeScore => node_score(context, pads, plan, main),
     });
     (around, cost.collect())
+}
+
+/// The kind with the most pods placed, of equals that of the class with the lowest id.
+pub(super) fn main(context: &Context<'_>, plan: &Plan) -> Option<usize> {
+    let by_kind = by_kind(context, plan);
+    (0..by_kind.len()).max_by_key(|&kind| (by_kind[kind], Reverse(context.demand.kinds[kind])))
+}
+
+fn by_kind(context: &Context<'_>, plan: &Plan) -> Vec<u64> {
+    let mut by_kind = vec![0u64; context.demand.kinds.len()];
+    for part in &plan.parts {
+        by_kind[part.kind as usize] += u64::from(part.pods);
+    }
+    by_kind
 }
 
 /// The slots part of `Stranded`: `placed` pods of the main class go to a domain with so many slots.
@@ -87,15 +108,15 @@ pub(super) fn shares(context: &Context<'_>, fill: &mut Fill, weights: &Weights, 
     }
 }
 
-fn domains(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> i64 {
+fn domains(context: &Context<'_>, pads: &mut Pads, plan: &Plan) -> i64 {
     let Context { tree, demand, .. } = *context;
-    tools.marks.begin(tree.len());
+    pads.marks.begin(tree.len());
     let mut sum = 0;
     let mut last_leaf = u32::MAX;
     let mut enter = |domain: u32| {
         let mut at = domain;
         let mut charge = 0;
-        while at > 0 && tools.marks.mark(at) {
+        while at > 0 && pads.marks.mark(at) {
             charge += tree.charge[at as usize];
             at = tree.parent[at as usize];
         }
@@ -104,7 +125,7 @@ fn domains(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> i64 {
     for domain in demand.touched.domains() {
         sum += enter(domain);
     }
-    let mut lonely: Vec<u32> = demand.touched.nodes().to_vec();
+    let mut lonely: Vec<u32> = demand.touched.nodes().collect();
     for part in &plan.parts {
         for seat in plan.seats(part) {
             let leaf = tree.leaf[seat.position as usize];
@@ -122,7 +143,7 @@ fn domains(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> i64 {
     sum + lonely.iter().map(|&position| tree.node_charge[tree.leaf[position as usize] as usize]).sum::<i64>()
 }
 
-fn node_score(context: &Context<'_>, tools: &mut Tools, plan: &Plan, main: usize) -> i64 {
+fn node_score(context: &Context<'_>, pads: &mut Pads, plan: &Plan, main: usize) -> i64 {
     let Context { view, rules, demand, .. } = *context;
     let Some(&class) = demand.kinds.get(main) else { return 0 };
     let weights = Weights::of(view.classes.get(class), rules);
@@ -136,7 +157,7 @@ fn node_score(context: &Context<'_>, tools: &mut Tools, plan: &Plan, main: usize
     if let [part] = &plan.parts[..] {
         return scorer(demand.kinds[part.kind as usize]).total(plan.seats(part));
     }
-    let nodes = &mut tools.seats;
+    let nodes = &mut pads.seats;
     nodes.clear();
     let mut earned = 0i64;
     for part in &plan.parts {

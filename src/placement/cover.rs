@@ -49,61 +49,66 @@ pub(super) struct Ground<'a> {
     pub(super) tight: bool,
 }
 
-/// Domains and nodes that hold pods of the gang already.
-#[derive(Debug, Default)]
+/// Domains and nodes that hold pods of the gang already, counted, so that pods can be taken away again.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Touched {
+    /// By domain and by position; empty until something is added.
     domains: Vec<u32>,
     nodes: Vec<u32>,
 }
 
 impl Touched {
-    /// Starts over.
-    pub(super) fn clear(&mut self) {
-        self.domains.clear();
-        self.nodes.clear();
+    /// Notes pods on a node, and all domains around it.
+    pub(super) fn add(&mut self, tree: &Tree, position: usize, pods: u32) {
+        if self.nodes.is_empty() {
+            self.nodes.resize(tree.leaf.len(), 0);
+        }
+        self.nodes[position] += pods;
+        self.add_domain(tree, tree.leaf[position], pods);
     }
 
-    /// Notes a node and all domains around it; call [`Touched::seal`] at the end.
-    pub(super) fn add(&mut self, tree: &Tree, position: usize) {
-        self.nodes.push(position as u32);
-        self.add_domain(tree, tree.leaf[position]);
-    }
-
-    /// Notes a domain and all around it.
-    pub(super) fn add_domain(&mut self, tree: &Tree, domain: u32) {
+    /// Notes pods somewhere in a domain, and all domains around it.
+    pub(super) fn add_domain(&mut self, tree: &Tree, domain: u32, pods: u32) {
+        if self.domains.is_empty() {
+            self.domains.resize(tree.len(), 0);
+        }
         let mut at = domain;
         while at > 0 {
-            self.domains.push(at);
+            self.domains[at as usize] += pods;
             at = tree.parent[at as usize];
         }
     }
 
-    /// Sorts, so that look-ups work.
-    pub(super) fn seal(&mut self) {
-        self.domains.sort_unstable();
-        self.domains.dedup();
-        self.nodes.sort_unstable();
-        self.nodes.dedup();
+    /// Takes back what [`Touched::add`] noted.
+    pub(super) fn remove(&mut self, tree: &Tree, position: usize, pods: u32) {
+        self.nodes[position] -= pods;
+        let mut at = tree.leaf[position];
+        while at > 0 {
+            self.domains[at as usize] -= pods;
+            at = tree.parent[at as usize];
+        }
     }
 
     /// Is the domain touched?
     pub(super) fn domain(&self, domain: u32) -> bool {
-        !self.domains.is_empty() && self.domains.binary_search(&domain).is_ok()
+        self.domains.get(domain as usize).is_some_and(|&pods| pods > 0)
     }
 
-    /// All touched domains, ascending.
+    /// All touched domains but the root, ascending.
     pub(super) fn domains(&self) -> impl Iterator<Item = u32> + '_ {
-        self.domains.iter().copied()
+        let touched = self.domains.iter().enumerate().filter(|&(_, &pods)| pods > 0);
+        touched.map(|(domain, _)| domain as u32)
     }
 
     /// Positions of all touched nodes, ascending.
-    pub(super) fn nodes(&self) -> &[u32] {
-        &self.nodes
+    pub(super) fn nodes(&self) -> impl Iterator<Item = u32> + '_ {
+        let touched = self.nodes.iter().enumerate().filter(|&(_, &pods)| pods > 0);
+        touched.map(|(position, _)| position as u32)
     }
 
     /// Is the node touched?
     pub(super) fn node(&self, position: u32) -> bool {
-        !self.nodes.is_empty() && self.nodes.binary_search(&position).is_ok()
+        self.nodes.get(position as usize).is_some_and(|&pods| pods > 0)
     }
 }
 

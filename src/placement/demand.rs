@@ -101,7 +101,7 @@ impl Demand {
                 };
                 let leaf = tree.leaf[position];
                 anchor = Some(anchor.map_or(leaf, |at| tree.common(at, leaf)));
-                demand.touched.add(tree, position);
+                demand.touched.add(tree, position, 1);
             }
             if let Some(leaf) = anchor {
                 demand.running = Some(demand.running.map_or(leaf, |at| tree.common(at, leaf)));
@@ -132,7 +132,6 @@ impl Demand {
             let need = size.saturating_sub(held) as u32;
             demand.push(&mut kinds, &subgroup.members, Some(index), policy.rule, need, anchor);
         }
-        demand.touched.seal();
         if !loose.is_empty() {
             demand.push(&mut kinds, &loose, None, TierRule::default(), 0, loose_anchor);
         }

@@ -2,6 +2,7 @@
 
 use super::nodes::Seat;
 use super::outcome::Proof;
+use super::trial::Taking;
 use std::ops::Range;
 
 /// Seats for a gang.
@@ -25,6 +26,24 @@ impl Plan {
     /// No seats yet.
     pub(super) fn new(proof: Proof) -> Self {
         Plan { proof, ..Plan::default() }
+    }
+
+    /// The plan that amounts to these takings.
+    pub(super) fn of_takings(takings: &[Taking]) -> Self {
+        let mut takings = takings.to_vec();
+        takings.sort_unstable_by_key(|taking| (taking.group, taking.kind, taking.seat));
+        let mut plan = Plan::default();
+        for part in takings.chunk_by(|a, b| (a.group, a.kind) == (b.group, b.kind)) {
+            let mut seats: Vec<Seat> = Vec::with_capacity(part.len());
+            for taking in part {
+                match seats.last_mut() {
+                    Some(last) if last.position == taking.seat.position => last.pods += taking.seat.pods,
+                    _ => seats.push(taking.seat),
+                }
+            }
+            plan.add(part[0].group, part[0].kind, seats);
+        }
+        plan
     }
 
     /// Adds seats, in any order of positions.

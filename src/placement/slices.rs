@@ -353,7 +353,7 @@ impl Scene {
                     self.taken[at as usize] += taken;
                     pods -= taken;
                     if taken > 0 {
-                        self.touched.add_domain(tree, at);
+                        self.touched.add_domain(tree, at, 1);
                     }
                     continue;
                 }
@@ -366,7 +366,7 @@ impl Scene {
                         own[at as usize] -= u64::from(taken);
                         pods -= u64::from(taken);
                         self.taken_nodes.push(Seat { position, pods: taken });
-                        self.touched.add(tree, position as usize);
+                        self.touched.add(tree, position as usize, 1);
                     }
                 }
             }
@@ -374,23 +374,21 @@ impl Scene {
             let left: u64 = tree.inside(domain).map(|at| own[at as usize]).sum();
             self.exact &= left == 0 || tree.is_lump(domain);
         }
-        self.touched.seal();
         let before = ground.touched;
         for domain in self.touched.domains() {
             if domain != self.domain && tree.is_within(domain, self.domain) && !before.domain(domain) {
                 self.paid += tree.charge[domain as usize];
             }
         }
-        for &position in self.touched.nodes().iter().filter(|&&position| !before.node(position)) {
+        for position in self.touched.nodes().filter(|&position| !before.node(position)) {
             self.paid += tree.node_charge[tree.leaf[position as usize] as usize];
         }
-        for domain in before.domains() {
-            self.touched.add_domain(tree, domain);
+        for domain in before.domains().collect::<Vec<_>>() {
+            self.touched.add_domain(tree, domain, 1);
         }
-        for &position in before.nodes() {
-            self.touched.add(tree, position as usize);
+        for position in before.nodes().collect::<Vec<_>>() {
+            self.touched.add(tree, position as usize, 1);
         }
-        self.touched.seal();
         self.sums = own;
         for domain in tree.inside(self.domain).rev().filter(|&domain| domain != self.domain) {
             let sum = self.sums[domain as usize];

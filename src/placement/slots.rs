@@ -43,6 +43,8 @@ pub(super) struct ClassSlots {
     used: u64,
     /// Still in use by the decision that runs, so not to be dropped.
     pinned: bool,
+    /// Counted while something was taken on trial.
+    tried: bool,
 }
 
 impl Slots {
@@ -57,8 +59,15 @@ impl Slots {
         self.clock += 1;
         let at = match self.index.get(&class) {
             Some(&at) => {
-                if !self.classes[at].catch_up(view, tree, overlay) {
-                    self.classes[at].rebuild(view, tree, overlay);
+                let known = &mut self.classes[at];
+                if known.catch_up(view, tree, overlay) {
+                    // Takings since it was last in use.
+                    let missed = if known.pinned { &[] } else { overlay.touched() };
+                    for &position in missed {
+                        known.recount(view, tree, position as usize, overlay);
+                    }
+                } else {
+                    known.rebuild(view, tree, overlay);
                 }
                 at
             }
@@ -71,6 +80,7 @@ impl Slots {
             }
         };
         self.classes[at].used = self.clock;
+        self.classes[at].tried |= !overlay.touched().is_empty();
         at
     }
 
@@ -79,7 +89,7 @@ impl Slots {
         self.classes[at].pinned = true;
     }
 
-    /// Ends all pins.
+    /// Ends all pins. Classes that were pinned must be asked for again: they miss what is taken from now on.
     pub(super) fn release(&mut self) {
         for class in &mut self.classes {
             class.pinned = false;
@@ -91,7 +101,7 @@ impl Slots {
         &self.classes[at]
     }
 
-    /// Recounts one node for one class, after the overlay changed there.
+    /// Recounts one node for a pinned class, after the overlay changed there.
     pub(super) fn recount(
         &mut self,
         view: View<'_>,
@@ -100,13 +110,25 @@ impl Slots {
         position: usize,
         overlay: &Overlay,
     ) {
+        self.classes[at].tried = true;
         self.classes[at].recount(view, tree, position, overlay);
     }
 
-    /// Recounts one node for every class that is kept.
-    pub(super) fn recount_all(&mut self, view: View<'_>, tree: &Tree, position: usize, overlay: &Overlay) {
+    /// Ends a trial: recounts where something was taken, and drops what exceeds [`KEPT`].
+    pub(super) fn settle(&mut self, view: View<'_>, tree: &Tree, overlay: &mut Overlay) {
+        let touched = overlay.clear();
         for class in &mut self.classes {
-            class.recount(view, tree, position, overlay);
+            class.pinned = false;
+            if std::mem::take(&mut class.tried) {
+                for &position in &touched {
+                    class.recount(view, tree, position as usize, overlay);
+                }
+            }
+        }
+        while self.classes.len() > KEPT {
+            if let Some(dropped) = self.classes.pop() {
+                self.index.remove(&dropped.class);
+            }
         }
     }
 
@@ -128,6 +150,7 @@ impl Slots {
                     seen: 0,
                     used: 0,
                     pinned: false,
+                    tried: false,
                 });
                 self.classes.len() - 1
             }

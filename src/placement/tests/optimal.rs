@@ -4,13 +4,19 @@ use super::brute;
 use super::world::{World, cases, pods, running, trees};
 use crate::placement::audit::{audit, cost_of};
 use crate::placement::{
-    CostTerm, GangRequest, Outcome, Packing, PlacementRules, Placer, Policy, Proof, Subgroup, TierRule,
+    CostTerm, GangRequest, Outcome, Packing, PlacementRules, Placer, Policy, Proof, RoleMinimum, Subgroup,
+    TierRule,
 };
 use proptest::prelude::*;
 
 /// Places, audits, and compares with brute force: feasibility and pods always; cost terms ahead of `NodeScore` unless
 /// the search was cut short.
 pub(super) fn check(world: &World, request: &GangRequest, rules: &PlacementRules) {
+    check_terms(world, request, rules, &[CostTerm::NodeScore]);
+}
+
+/// As [`check`], but `ties` and the terms after the first of them need not be the least.
+pub(super) fn check_terms(world: &World, request: &GangRequest, rules: &PlacementRules, ties: &[CostTerm]) {
     let best = brute::best(world, request, rules);
     let outcome = Placer::default().place(world.view(), request, rules);
     match (&outcome, &best) {
@@ -20,7 +26,7 @@ pub(super) fn check(world: &World, request: &GangRequest, rules: &PlacementRules
             assert_eq!(cost, placement.cost, "the stated cost is the cost: {placement:?}");
             if placement.proof == Proof::Proven {
                 assert_eq!(placement.assignments.len(), best.pods, "{placement:?} against {best:?}");
-                let terms = rules.order.iter().take_while(|&&term| term != CostTerm::NodeScore).count();
+                let terms = rules.order.iter().take_while(|term| !ties.contains(term)).count();
                 assert_eq!(cost[..terms], best.cost[..terms], "{placement:?} against {best:?}");
             }
             let left_out = request.pending() - placement.assignments.len();
@@ -123,6 +129,42 @@ proptest! {
         let class = world.class([1, 1, 0]);
         let request = super::world::loose(pods(class, 0, count), required);
         check(&world, &request, &PlacementRules { packing: Packing::Spread, ..PlacementRules::default() });
+    }
+
+    #[test]
+    fn anything(
+        topology in trees(6),
+        nodes in prop::collection::vec((0..6i64, 0..3i64), 6),
+        classes in prop::collection::vec((1..4i64, 0..2i64), 1..4),
+        members in prop::collection::vec((0..3usize, 0..3usize, 0..3u32), 1..6),
+        held in prop::collection::vec((0..3usize, 0..7u32, 0..3u32), 0..3),
+        policies in prop::collection::vec((0..4u32, 0..2u32, rule()), 0..3),
+        gang in (rule(), 0..6u32),
+        roles in prop::collection::vec((0..3u32, 0..3u32), 0..2),
+        rules in orders(),
+    ) {
+        let mut world = World::new(topology, nodes.into_iter().map(|(cpu, gpu)| [cpu, 16, gpu]));
+        let classes: Vec<_> = classes.into_iter().map(|(cpu, gpu)| world.class([cpu, 1, gpu])).collect();
+        let policies: Vec<Policy> =
+            policies.into_iter().map(|(size, minimum, rule)| Policy { size, minimum, rule }).collect();
+        // Subgroup 2 is loose; the others belong to policies as far as there are any.
+        let mut subgroups: Vec<Subgroup> = (0..3u32)
+            .map(|at| Subgroup {
+                policy: (at < 2 && !policies.is_empty()).then(|| at.min(policies.len() as u32 - 1)),
+                ..Subgroup::default()
+            })
+            .collect();
+        for (rank, &(subgroup, class, role)) in members.iter().enumerate() {
+            let mut member = pods(classes[class % classes.len()], rank as u32, 1)[0];
+            member.role = role;
+            subgroups[subgroup].members.push(member);
+        }
+        for &(subgroup, node, role) in &held {
+            subgroups[subgroup].placed.push(crate::placement::Placed { role, ..running(node) });
+        }
+        let roles = roles.into_iter().map(|(role, minimum)| RoleMinimum { role, minimum }).collect();
+        let request = GangRequest { rule: gang.0, minimum: gang.1, roles, policies, subgroups };
+        check_terms(&world, &request, &rules, &[CostTerm::Stranded, CostTerm::NodeScore]);
     }
 
     /// In one domain the choice of nodes is exact as well.

@@ -1,0 +1,166 @@
+//! Placements tried on top of the cluster: what is taken counts for every kind at once, and the last takings are undone
+//! first.
+
+use super::cover::Touched;
+use super::nodes::Seat;
+use super::overlay::Overlay;
+use super::slots::{ClassSlots, KEPT, Slots};
+use super::{Context, Tools};
+use crate::cluster::coupling;
+
+/// A trial in progress; [`Trial::end`] leaves the indices as they were.
+pub(super) struct Trial<'a, 't> {
+    context: Context<'a>,
+    slots: &'t mut Slots,
+    overlay: &'t mut Overlay,
+    /// Index of the slots by kind; `None` where they are not at hand.
+    at: Vec<Option<usize>>,
+    /// Kinds whose slots are at hand.
+    loaded: Vec<u32>,
+    /// By kind: does it depend on where other pods are?
+    coupled: Vec<bool>,
+    coupling: coupling::Trial<'a>,
+    log: Vec<Taking>,
+    /// Where the gang sits: what runs, and what is taken.
+    pub(super) touched: Touched,
+}
+
+/// Pods of one kind taken on one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taking {
+    pub(super) group: u32,
+    pub(super) kind: u32,
+    pub(super) seat: Seat,
+}
+
+impl<'a, 't> Trial<'a, 't> {
+    /// Begins with nothing taken. Slots of all kinds are at hand if they are no more than [`KEPT`].
+    pub(super) fn begin(context: Context<'a>, slots: &'t mut Slots, overlay: &'t mut Overlay) -> Self {
+        let kinds = &context.demand.kinds;
+        let coupled = kinds.iter().map(|&class| context.view.concerns(class)).collect();
+        let mut trial = Trial {
+            context,
+            slots,
+            overlay,
+            at: vec![None; kinds.len()],
+            loaded: Vec::new(),
+            coupled,
+            coupling: context.view.trial(),
+            log: Vec::new(),
+            touched: context.demand.touched.clone(),
+        };
+        let all: Vec<u32> = (0..kinds.len().min(KEPT) as u32).collect();
+        trial.load(&all);
+        trial
+    }
+
+    /// Makes the slots of these kinds available, of the first [`KEPT`] of them at least.
+    pub(super) fn load(&mut self, kinds: &[u32]) {
+        if kinds.iter().all(|&kind| self.at[kind as usize].is_some()) {
+            return;
+        }
+        self.slots.release();
+        for kind in self.loaded.drain(..) {
+            self.at[kind as usize] = None;
+        }
+        let Context { view, tree, demand, .. } = self.context;
+        for &kind in kinds.iter().take(KEPT) {
+            let at = self.slots.ensure(view, tree, demand.kinds[kind as usize], self.overlay);
+            self.slots.pin(at);
+            self.at[kind as usize] = Some(at);
+            self.loaded.push(kind);
+        }
+    }
+
+    /// Are the slots of the kind at hand?
+    pub(super) fn is_loaded(&self, kind: u32) -> bool {
+        self.at[kind as usize].is_some()
+    }
+
+    /// What is left for a kind that is at hand.
+    pub(super) fn slots(&self, kind: u32) -> &ClassSlots {
+        self.slots.get(self.at[kind as usize].expect("the kind was loaded"))
+    }
+
+    /// Does where other pods are matter to the kind? Then slots are an upper bound, and [`Trial::allows`] decides.
+    pub(super) fn is_coupled(&self, kind: u32) -> bool {
+        self.coupled[kind as usize]
+    }
+
+    /// Is any kind coupled?
+    pub(super) fn is_any_coupled(&self) -> bool {
+        self.coupled.contains(&true)
+    }
+
+    /// May one more pod of the kind go to a node that has a slot for it?
+    pub(super) fn allows(&self, kind: u32, position: u32) -> bool {
+        let Context { view, demand, .. } = self.context;
+        !self.is_coupled(kind)
+            || self
+                .coupling
+                .cause(demand.kinds[kind as usize], view.topology.order()[position as usize])
+                .is_none()
+    }
+
+    /// Takes pods of a kind on a node for a group. There must be slots for them.
+    pub(super) fn take(&mut self, group: u32, kind: u32, seat: Seat) {
+        self.change(kind, seat, 1);
+        self.touched.add(self.context.tree, seat.position as usize, seat.pods);
+        if self.is_coupled(kind) {
+            let node = self.context.view.topology.order()[seat.position as usize];
+            for _ in 0..seat.pods {
+                self.coupling.place(self.context.demand.kinds[kind as usize], node);
+            }
+        }
+        self.log.push(Taking { group, kind, seat });
+    }
+
+    /// Takings so far, oldest first.
+    pub(super) fn taken(&self) -> &[Taking] {
+        &self.log
+    }
+
+    /// Undoes the last takings until so many are left.
+    pub(super) fn undo_to(&mut self, length: usize) {
+        while self.log.len() > length {
+            let Some(Taking { kind, seat, .. }) = self.log.pop() else { break };
+            self.change(kind, seat, -1);
+            self.touched.remove(self.context.tree, seat.position as usize, seat.pods);
+            if self.is_coupled(kind) {
+                for _ in 0..seat.pods {
+                    self.coupling.undo();
+                }
+            }
+        }
+    }
+
+    /// Ends the trial and leaves no trace.
+    pub(super) fn end(self) {
+        self.slots.settle(self.context.view, self.context.tree, self.overlay);
+    }
+
+    fn change(&mut self, kind: u32, seat: Seat, sign: i64) {
+        let Context { view, tree, demand, .. } = self.context;
+        let requests = &view.classes.get(demand.kinds[kind as usize]).requests;
+        let position = seat.position as usize;
+        self.overlay.take(requests, position, sign * i64::from(seat.pods), tree.leaf.len());
+        for &kind in &self.loaded {
+            if let Some(at) = self.at[kind as usize] {
+                self.slots.recount(view, tree, at, position, self.overlay);
+            }
+        }
+    }
+}
+
+/// Runs with a trial and ends it.
+pub(super) fn with<'a, R>(
+    context: &Context<'a>,
+    tools: &mut Tools,
+    run: impl FnOnce(&mut Trial<'a, '_>, &mut super::cover::Cover) -> R,
+) -> R {
+    let Tools { slots, overlay, cover, .. } = tools;
+    let mut trial = Trial::begin(*context, slots, overlay);
+    let result = run(&mut trial, cover);
+    trial.end();
+    result
+}
