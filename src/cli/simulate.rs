@@ -91,6 +91,9 @@ impl Simulate {
         }
         let mut line = progress::Line::new(world.is_big());
         let mut run = Simulation::new(world, config);
+        if !self.timeline {
+            run.be_brief();
+        }
         run.run(|progress| {
             line.tick(500, || {
                 format!("{} simulated, {} pods placed", print_duration(progress.now), progress.placed)

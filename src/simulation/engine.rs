@@ -129,6 +129,11 @@ impl Simulation {
         }
     }
 
+    /// Does without the history of made gangs: for runs whose history nobody asks for.
+    pub fn be_brief(&mut self) {
+        self.history.brief = true;
+    }
+
     /// Runs until nothing changes any more, or the scenario's `until`.
     pub fn run(&mut self, mut progress: impl FnMut(Progress)) {
         let mut tasks = 0;

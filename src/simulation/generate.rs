@@ -216,8 +216,12 @@ fn occupy(objects: &mut Vec<Value>, scenario: &Scenario, pool: &NodePool, nodes:
 
 /// A number with zeros in front, so that names sort as their numbers do.
 pub(crate) fn padded(number: usize, count: usize) -> String {
-    let width = count.saturating_sub(1).max(1).ilog10() as usize + 1;
-    format!("{number:0width$}")
+    format!("{number:0width$}", width = width(count))
+}
+
+/// Digits of the largest number below `count`.
+pub(crate) fn width(count: usize) -> usize {
+    count.saturating_sub(1).max(1).ilog10() as usize + 1
 }
 
 /// Lower case letters, digits and dashes.

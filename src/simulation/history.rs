@@ -31,6 +31,8 @@ pub struct Happened {
 /// What happened, in order.
 #[derive(Debug, Default)]
 pub(crate) struct History {
+    /// Does nobody ask for it? Then made gangs, which come by the thousand, leave nothing here.
+    pub(crate) brief: bool,
     pub(crate) entries: Vec<Happened>,
     /// Object and reason -> the last message, so that what is said again and again is kept once.
     said: BTreeMap<(&'static str, String, String, String), String>,

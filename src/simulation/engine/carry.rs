@@ -34,7 +34,8 @@ impl Simulation {
 
     fn place(&mut self, placement: GangPlacement) {
         self.placed += placement.pods.len() as u64;
-        if placement.is_pod_group {
+        let made = self.place_crowd(&placement);
+        if placement.is_pod_group && !(made && self.history.brief) {
             let (namespace, name) = placement.gang.split_once('/').unwrap_or(("", &placement.gang));
             let key = Key::new(Kind::PodGroup, namespace, name);
             let pods = placement.pods.len();
@@ -45,7 +46,7 @@ impl Simulation {
             let message = format!("{pods} pod{} placed in {place}", if pods == 1 { "" } else { "s" });
             self.note("scheduler", &key, "Normal", "Placed", message);
         }
-        if self.place_crowd(&placement) {
+        if made {
             return;
         }
         for bind in placement.pods {

@@ -9,12 +9,14 @@ use crate::api::pod_group::{PodGroup, PodGroupSpec, PodGroupStatus, SubGroupPoli
 use crate::cluster::Event;
 use crate::scheduler::GangPlacement;
 use crate::simulation::agenda::Task;
-use crate::simulation::generate::padded;
+use crate::simulation::generate::{padded, width};
 use crate::simulation::random::Random;
 use crate::simulation::scenario::{GangSource, Range, Scenario};
 use crate::simulation::store::{Key, Kind};
 use crate::simulation::time::{Millis, print_timestamp};
 use rustc_hash::FxHashMap;
+use std::fmt::Write;
+use std::mem::take;
 use std::sync::Arc;
 
 /// Label of the made pods: the part of the gang that a pod belongs to.
@@ -36,6 +38,8 @@ pub(crate) struct Crowd {
 struct Source {
     rules: GangSource,
     pod: Pod,
+    /// The pod's template once more, for pods that have a node.
+    bound: Pod,
     group: PodGroup,
     random: Random,
     /// Gangs that have come.
@@ -77,31 +81,22 @@ impl Crowd {
         (&source.rules.namespace, source.gang_name(gang.number))
     }
 
-    /// Pods that must run together.
-    pub(crate) fn minimum(&self, gang: &Made) -> u32 {
-        self.sources[gang.source as usize].minimum(gang.nodes.len())
-    }
-
     /// The gang's pods as objects, and its PodGroup.
     pub(crate) fn objects(&self, gang: &Made) -> (PodGroup, Vec<Pod>) {
         let source = &self.sources[gang.source as usize];
         let mut group = source.group.clone();
-        source.shape_group(&mut group, gang.number, gang.nodes.len());
+        let name = source.gang_name(gang.number);
+        source.shape_group(&mut group, &name, gang.number, gang.nodes.len());
         group.status = gang.status.clone();
         let pods = gang.nodes.iter().enumerate().map(|(index, node)| {
             let mut pod = source.pod.clone();
-            source.shape_pod(&mut pod, gang.number, index, gang.nodes.len());
+            source.shape_pod(&mut pod, &name, index, gang.nodes.len());
             if let Some(node) = node {
                 run_on(&mut pod, node);
             }
             pod
         });
         (group, pods.collect())
-    }
-
-    /// Is there a gang of this name that has not ended?
-    pub(crate) fn is_made(&self, namespace: &str, name: &str) -> bool {
-        !self.by_name.is_empty() && self.by_name.contains_key(format!("{namespace}/{name}").as_str())
     }
 
     fn node(&mut self, name: &str) -> Arc<str> {
@@ -154,7 +149,7 @@ impl Source {
         };
         let group = PodGroup { metadata: metadata(), spec, status: PodGroupStatus::default() };
         let random = Random::new(seed, &format!("gangs/{}/{}", rules.namespace, rules.name));
-        Source { rules: rules.clone(), pod, group, random, come: 0 }
+        Source { rules: rules.clone(), bound: pod.clone(), pod, group, random, come: 0 }
     }
 
     fn gang_name(&self, number: u32) -> String {
@@ -165,8 +160,8 @@ impl Source {
         self.rules.min_member.unwrap_or(size as u32).min(size as u32)
     }
 
-    fn shape_group(&self, group: &mut PodGroup, number: u32, size: usize) {
-        group.metadata.name = self.gang_name(number);
+    fn shape_group(&self, group: &mut PodGroup, gang: &str, number: u32, size: usize) {
+        gang.clone_into(&mut group.metadata.name);
         group.metadata.uid = format!("made-group-{}-{number}", self.rules.name);
         let minimum = self.minimum(size);
         group.spec.min_member = Some(minimum as i32);
@@ -175,20 +170,27 @@ impl Source {
         }
     }
 
-    fn shape_pod(&self, pod: &mut Pod, number: u32, index: usize, size: usize) {
-        let gang = self.gang_name(number);
-        pod.metadata.name = format!("{gang}-{}", padded(index, size));
+    /// Turns the template (or the last pod made of it) into another pod of a gang. Texts are written in place: this runs
+    /// several times for every pod.
+    fn shape_pod(&self, pod: &mut Pod, gang: &str, index: usize, size: usize) {
+        let ObjectMeta { name, uid, labels, annotations, .. } = &mut pod.metadata;
+        name.clear();
+        uid.clear();
+        let width = width(size);
+        let _ = write!(name, "{gang}-{index:0width$}");
         // The index is read back from here when the pod is bound.
-        pod.metadata.uid = format!("made-pod-{gang}.{index}");
+        let _ = write!(uid, "made-pod-{gang}.{index}");
         if let Some(part) = &self.rules.sub_group {
-            pod.metadata.labels.insert(PART.to_owned(), (index as u32 / part.size.max(1)).to_string());
+            let label = labels.entry(PART.to_owned()).or_default();
+            label.clear();
+            let _ = write!(label, "{}", index as u32 / part.size.max(1));
         }
-        pod.metadata.annotations.insert(keys::GROUP_NAME.to_owned(), gang);
+        gang.clone_into(annotations.entry(keys::GROUP_NAME.to_owned()).or_default());
     }
 }
 
 fn run_on(pod: &mut Pod, node: &str) {
-    pod.spec.node_name = Some(node.to_owned());
+    node.clone_into(pod.spec.node_name.get_or_insert_default());
     pod.status.phase = Some(PodPhase::Running);
 }
 
@@ -206,15 +208,17 @@ impl Simulation {
             let Range(low, high) = source.rules.arrival.every;
             source.random.within(Range(low, high))
         });
-        source.group.metadata.creation_timestamp = None;
-        let mut group = source.group.clone();
-        source.shape_group(&mut group, number, size);
-        let mut pod = source.pod.clone();
+        let gang = source.gang_name(number);
+        // The templates are taken out for as long as they are written to.
+        let (mut group, mut pod) = (take(&mut source.group), take(&mut source.pod));
+        source.shape_group(&mut group, &gang, number, size);
         self.scheduler.apply(Event::PodGroup(&group));
         for index in 0..size {
-            self.crowd.sources[source_index].shape_pod(&mut pod, number, index, size);
+            source.shape_pod(&mut pod, &gang, index, size);
             self.scheduler.apply(Event::Pod(&pod));
         }
+        let name = format!("{}/{gang}", source.rules.namespace);
+        (source.group, source.pod) = (group, pod);
         let made = Made {
             source: source_index as u32,
             number,
@@ -224,7 +228,6 @@ impl Simulation {
             ended: None,
             status: PodGroupStatus::default(),
         };
-        let name = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         self.crowd.by_name.insert(name.into(), self.crowd.gangs.len());
         self.crowd.gangs.push(made);
         if let Some(delay) = next {
@@ -238,16 +241,18 @@ impl Simulation {
         let source = self.crowd.gangs[index].source as usize;
         let number = self.crowd.gangs[index].number;
         let size = self.crowd.gangs[index].nodes.len();
-        let mut pod = self.crowd.sources[source].pod.clone();
+        let gang = self.crowd.sources[source].gang_name(number);
+        let mut pod = take(&mut self.crowd.sources[source].bound);
         for bind in &placement.pods {
             let Some((_, pod_index)) = bind.pod.uid.rsplit_once('.') else { continue };
             let Ok(pod_index) = pod_index.parse::<usize>() else { continue };
-            self.crowd.sources[source].shape_pod(&mut pod, number, pod_index, size);
+            self.crowd.sources[source].shape_pod(&mut pod, &gang, pod_index, size);
             run_on(&mut pod, &bind.node);
             self.scheduler.apply(Event::Pod(&pod));
             let node = self.crowd.node(&bind.node);
             self.crowd.gangs[index].nodes[pod_index] = Some(node);
         }
+        self.crowd.sources[source].bound = pod;
         if self.crowd.gangs[index].placed.is_none() {
             self.crowd.gangs[index].placed = Some(self.now);
             let source = &mut self.crowd.sources[source];
@@ -266,12 +271,17 @@ impl Simulation {
         let (number, size) = (gang.number, gang.nodes.len());
         let source = &self.crowd.sources[gang.source as usize];
         let (namespace, name) = (source.rules.namespace.clone(), source.gang_name(number));
-        for pod in 0..size {
-            let pod = format!("{name}-{}", padded(pod, size));
+        let (mut pod, width) = (String::new(), width(size));
+        for index in 0..size {
+            pod.clear();
+            let _ = write!(pod, "{name}-{index:0width$}");
             self.scheduler.apply(Event::PodGone { namespace: &namespace, name: &pod });
         }
         self.scheduler.apply(Event::PodGroupGone { namespace: &namespace, name: &name });
         self.crowd.by_name.remove(format!("{namespace}/{name}").as_str());
+        if self.history.brief {
+            return;
+        }
         let key = Key::new(Kind::PodGroup, &namespace, &name);
         self.note("kubelet", &key, "Normal", "Ended", format!("{size} pods have run their time"));
     }
@@ -283,11 +293,14 @@ impl Simulation {
         };
         let gang = &mut self.crowd.gangs[index];
         gang.status = status.clone();
-        let source = &self.crowd.sources[gang.source as usize];
-        let mut group = source.group.clone();
-        source.shape_group(&mut group, gang.number, gang.nodes.len());
+        let (number, size) = (gang.number, gang.nodes.len());
+        let source = &mut self.crowd.sources[gang.source as usize];
+        let mut group = take(&mut source.group);
+        source.shape_group(&mut group, name, number, size);
         group.status = status.clone();
         self.scheduler.apply(Event::PodGroup(&group));
+        group.status = PodGroupStatus::default();
+        self.crowd.sources[self.crowd.gangs[index].source as usize].group = group;
         true
     }
 }
