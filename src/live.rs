@@ -5,7 +5,15 @@
 
 pub mod call;
 pub mod client;
+pub mod clock;
+pub mod engine;
+pub mod events;
 pub mod http;
 pub mod kind;
+pub mod lease;
 pub mod metrics;
+pub mod mirror;
+pub mod recovery;
+pub mod serving;
 pub mod watch;
+pub mod writer;

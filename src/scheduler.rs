@@ -100,4 +100,37 @@ impl Scheduler {
             self.cluster.forget(pod);
         }
     }
+
+    /// Promises a node to a pending pod (`namespace/name`) because a record says so. False if the node or the pod does not
+    /// exist, or its capacity is not free.
+    pub fn promise(&mut self, pod: &str, node: &str) -> bool {
+        let cluster = &mut self.cluster;
+        let (Some(pod), Some(node)) = (cluster.pods().id(pod), cluster.nodes().id(node)) else {
+            return false;
+        };
+        let Some(class) = cluster.pods().get(pod).map(|pod| pod.class) else { return false };
+        let view = cluster.view();
+        let requests = &view.classes.get(class).requests;
+        let fits = view.capacity.is_present(node)
+            && requests.iter().all(|&(resource, amount)| view.capacity.free(node, resource) >= amount);
+        if fits {
+            cluster.assume(pod, node);
+        }
+        fits
+    }
+
+    /// Has the next cycle try the gang of a PodGroup (`namespace/name`) again, whatever changed.
+    pub fn try_again(&mut self, group: &str) {
+        self.cluster.mark(group);
+    }
+
+    /// Gangs that wait for their minimum: why, and how many of their pods.
+    pub fn waiting(&self) -> impl Iterator<Item = (Reason, usize)> {
+        self.waiting.iter().filter(|(_, wait)| wait.below_minimum).map(|(&gang, wait)| {
+            let pods = self.cluster.gangs().get(gang).map_or(&[][..], |gang| &gang.pods);
+            let waiting =
+                pods.iter().filter(|&&pod| self.cluster.pods().get(pod).is_some_and(|pod| pod.wants_node()));
+            (wait.reason, waiting.count())
+        })
+    }
 }

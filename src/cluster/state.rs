@@ -192,6 +192,13 @@ impl Cluster {
         !self.marks.is_empty()
     }
 
+    /// Marks the gang of a PodGroup (`namespace/name`) as changed.
+    pub fn mark(&mut self, group: &str) {
+        if let Some(gang) = self.gangs.id(group) {
+            self.marks.gangs.insert(gang);
+        }
+    }
+
     /// The pods.
     pub fn pods(&self) -> &Pods {
         &self.pods

@@ -67,6 +67,11 @@ impl Call {
         }
     }
 
+    /// Applies a JSON patch, whose `test` operations are preconditions.
+    pub fn json_patch(path: String, body: Value) -> Self {
+        Call { method: Method::PATCH, path, content_type: "application/json-patch+json", body: Some(body) }
+    }
+
     /// Replaces an object; the API server checks `metadata.resourceVersion`.
     pub fn put(path: String, body: Value) -> Self {
         Call { method: Method::PUT, path, content_type: "application/json", body: Some(body) }

@@ -1,0 +1,250 @@
+//! The engine: one task that owns the core. Watches, answers and time come in through one channel; decisions go out as
+//! tasks that report back. It lives as long as the lease.
+//!
+//! ```text
+//! watch tasks --Change--> +--------+ --effects--> call tasks
+//! call tasks  --Answer--> | engine | --batches--> call tasks
+//! lease task  --Lost----> +--------+ --notes----> event task
+//! ```
+
+mod act;
+mod intake;
+
+use super::call::Call;
+use super::client::Clients;
+use super::clock::Clock;
+use super::events::Recorder;
+use super::http::Health;
+use super::kind::Kind;
+use super::lease::Gate;
+use super::mirror::Mirror;
+use super::recovery::{self, Found};
+use super::serving::Serving;
+use super::watch::{Change, watch};
+use crate::api::time::Timestamp;
+use crate::cluster::Settings as ClusterSettings;
+use crate::placement::PlacementRules;
+use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Reservations, Settings};
+use crate::scheduler::Scheduler;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// What the engine runs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Scheduler names and domain labels.
+    pub cluster: ClusterSettings,
+    /// The solver's settings.
+    pub rules: PlacementRules,
+    /// Is the scheduler on?
+    pub scheduler: bool,
+    /// Is the ModelServing controller on?
+    pub model_serving: bool,
+    /// How placements are carried out.
+    pub reservation: Settings,
+}
+
+/// What comes in.
+#[derive(Debug)]
+enum Input {
+    /// From a watch.
+    Watch(Change),
+    /// An answer to a reservation's call.
+    Answered(CallId, Answer),
+    /// A ModelServing's batch has been made.
+    Batch((String, String), bool),
+    /// What predecessors left; the first one is complete, later ones concern one gang.
+    Found(Vec<Found>),
+}
+
+/// The engine.
+pub struct Engine {
+    plan: Plan,
+    clients: Clients,
+    clock: Clock,
+    gate: Gate,
+    health: Arc<Health>,
+    recorder: Recorder,
+    inputs: Sender<Input>,
+    scheduler: Scheduler,
+    serving: Serving,
+    reservations: Reservations,
+    mirror: Mirror,
+    /// Kinds that have not yet said all there is.
+    unsynced: BTreeSet<Kind>,
+    /// Have the records of predecessors been taken in?
+    recovered: Recovery,
+    effects: Vec<Effect>,
+    /// Gangs that wait for an answer to `PlaceAgain`.
+    again: BTreeSet<GangKey>,
+    /// When the last pod of a gang that waits was seen.
+    last_seen: BTreeMap<String, Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    NotStarted,
+    Reading,
+    Complete,
+}
+
+/// A cycle runs when nothing more is waiting, or after this long at the latest.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+
+impl Engine {
+    /// Runs until the channel closes, which it does not, or the lease is lost. Returns why it ended.
+    pub async fn run(
+        plan: Plan,
+        clients: Clients,
+        gate: Gate,
+        epoch: u64,
+        health: Arc<Health>,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
+        let (inputs, receiver) = channel(8192);
+        let mut kinds = BTreeSet::from(Kind::ALL);
+        if !plan.model_serving {
+            kinds.retain(|kind| {
+                !matches!(kind, Kind::ModelServing | Kind::Service | Kind::ControllerRevision)
+            });
+        }
+        let (changes, mut watched) = channel::<Change>(4096);
+        for &kind in &kinds {
+            tokio::spawn(watch(clients.watch.clone(), kind, changes.clone()));
+        }
+        drop(changes);
+        let forward = inputs.clone();
+        tokio::spawn(async move {
+            while let Some(change) = watched.recv().await {
+                if forward.send(Input::Watch(change)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let recorder = Recorder::start(clients.write.clone(), clock);
+        let engine = Engine {
+            scheduler: Scheduler::new(plan.cluster.clone(), plan.rules.clone()),
+            serving: Serving::new(plan.cluster.scheduler_names.clone()),
+            reservations: Reservations::new(plan.reservation.clone(), epoch),
+            mirror: Mirror::default(),
+            unsynced: kinds,
+            recovered: Recovery::NotStarted,
+            effects: Vec::new(),
+            again: BTreeSet::new(),
+            last_seen: BTreeMap::new(),
+            plan,
+            clients,
+            clock,
+            gate,
+            health,
+            recorder,
+            inputs,
+        };
+        engine.go_round(receiver).await
+    }
+
+    async fn go_round(mut self, mut inputs: Receiver<Input>) -> anyhow::Result<()> {
+        let mut batch = Vec::with_capacity(1024);
+        let mut last_cycle = Duration::ZERO;
+        loop {
+            let wait = self.wait(last_cycle);
+            let received = tokio::time::timeout(wait, inputs.recv_many(&mut batch, 1024)).await;
+            if received == Ok(0) {
+                anyhow::bail!("every watch has ended");
+            }
+            if !self.gate.may_write() {
+                let now = self.clock.elapsed();
+                self.tell(now, Told::Deposed);
+                anyhow::bail!("the lease is lost");
+            }
+            self.health.beat.store(self.clock.elapsed().as_secs(), Ordering::Relaxed);
+            for input in batch.drain(..) {
+                self.take_in(input);
+            }
+            let now = self.clock.elapsed();
+            if self.reservations.wake_at().is_some_and(|at| at <= now) {
+                self.tell(now, Told::Tick);
+            }
+            self.carry_out();
+            if !self.unsynced.is_empty() {
+                continue;
+            }
+            if self.recovered == Recovery::NotStarted {
+                self.read_records();
+            }
+            if self.plan.model_serving {
+                self.serve();
+            }
+            let idle = inputs.is_empty() || now.saturating_sub(last_cycle) >= DEBOUNCE;
+            if self.plan.scheduler
+                && self.recovered == Recovery::Complete
+                && idle
+                && self.scheduler.has_work()
+            {
+                last_cycle = now;
+                self.cycle();
+            }
+        }
+    }
+
+    /// How long nothing need be done.
+    fn wait(&self, last_cycle: Duration) -> Duration {
+        let now = self.clock.elapsed();
+        let mut wait = Duration::from_secs(1);
+        if let Some(at) = self.reservations.wake_at() {
+            wait = wait.min(at.saturating_sub(now));
+        }
+        if let Some(at) = self.serving.wake_at() {
+            let seconds = u64::try_from(at - self.clock.timestamp().0).unwrap_or(0);
+            wait = wait.min(Duration::from_secs(seconds).max(Duration::from_millis(100)));
+        }
+        if self.unsynced.is_empty() && self.recovered == Recovery::Complete && self.scheduler.has_work() {
+            wait = wait.min((last_cycle + DEBOUNCE).saturating_sub(now));
+        }
+        wait
+    }
+
+    /// Tells the reservations something; what they ask for waits for [`Engine::carry_out`].
+    fn tell(&mut self, now: Duration, told: Told) {
+        self.reservations.step(now, told, &mut self.effects);
+    }
+
+    /// Starts reading the records that predecessors left. Nothing is decided before they are taken in.
+    fn read_records(&mut self) {
+        self.recovered = Recovery::Reading;
+        let groups: Vec<String> = self
+            .mirror
+            .groups()
+            .filter(|(_, group)| group.facts.record.is_some())
+            .map(|(key, _)| key.clone())
+            .collect();
+        self.find(groups);
+    }
+
+    fn find(&self, groups: Vec<String>) {
+        let (client, inputs) = (self.clients.write.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let found = recovery::find(client, groups).await;
+            let _ = inputs.send(Input::Found(found)).await;
+        });
+    }
+
+    /// Makes a call that nobody waits for, if the lease allows it.
+    fn send(&self, call: Call) {
+        let (client, gate) = (self.clients.write.clone(), self.gate.clone());
+        tokio::spawn(async move {
+            if gate.may_write() {
+                let path = call.path.clone();
+                let answer = call.run(&client, super::writer::DEADLINE).await;
+                tracing::debug!(path, ?answer, "status written");
+            }
+        });
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        self.clock.timestamp()
+    }
+}

@@ -1,0 +1,316 @@
+//! What goes out: cycles become reservations, reservations become calls, ModelServings become batches.
+
+use super::{Engine, Input};
+use crate::api::keys;
+use crate::live::call::{Answer as Reply, Call};
+use crate::live::events::Note;
+use crate::live::kind::Kind;
+use crate::live::metrics::{ReasonLabel, ResultLabel, TierLabel};
+use crate::live::serving::Batch;
+use crate::live::writer;
+use crate::reservation::{Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report};
+use crate::scheduler::{Decision, GangPlacement, PodRef};
+use futures::StreamExt;
+use serde_json::{json, to_value};
+use std::collections::BTreeMap;
+
+/// Calls of one ModelServing that may be out at the same time.
+const BATCH_CALLS: usize = 16;
+
+impl Engine {
+    /// One scheduling cycle.
+    pub(super) fn cycle(&mut self) {
+        let started = self.clock.elapsed();
+        let cycle = self.scheduler.cycle(&self.timestamp().to_string());
+        let mut placed = Vec::new();
+        for decision in cycle.decisions {
+            match decision {
+                Decision::Place(placement) => {
+                    placed.push(GangKey::new(placement.is_pod_group, &placement.gang));
+                    self.decide(placement);
+                }
+                Decision::GroupStatus { namespace, name, status } => {
+                    let Some(group) = self.mirror.group(&format!("{namespace}/{name}")) else { continue };
+                    let path = Kind::PodGroup.path(&namespace, &name, "");
+                    self.send(Call::json_patch(
+                        path,
+                        json!([
+                            { "op": "test", "path": "/metadata/uid", "value": group.uid },
+                            { "op": "add", "path": "/status", "value": to_value(status).unwrap_or_default() },
+                        ]),
+                    ));
+                }
+                Decision::Unschedulable { pods, message } => self.mark_unschedulable(&pods, &message),
+                Decision::Event { kind, namespace, name, type_, reason, message } => {
+                    let key = format!("{namespace}/{name}");
+                    let uid = match kind {
+                        "PodGroup" => self.mirror.group(&key).map(|group| group.uid.clone()),
+                        _ => self.mirror.pod(&key).map(|pod| pod.facts.pod.uid.clone()),
+                    };
+                    self.recorder.note(Note {
+                        api_version: if kind == "PodGroup" { keys::SCHEDULING_V1BETA1 } else { "v1" },
+                        kind,
+                        namespace,
+                        name,
+                        uid: uid.unwrap_or_default(),
+                        warning: type_ == "Warning",
+                        reason: reason.to_owned(),
+                        message,
+                        component: "phalanx",
+                    });
+                }
+            }
+        }
+        self.answer_again(&placed);
+        self.carry_out();
+        let metrics = &self.health.metrics;
+        let result = |result: &str| ResultLabel { result: result.to_owned() };
+        metrics.attempts.get_or_create(&result("scheduled")).inc_by(cycle.placed as u64);
+        metrics.attempts.get_or_create(&result("unschedulable")).inc_by((cycle.tried - cycle.placed) as u64);
+        #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
+        metrics.cycle.observe((self.clock.elapsed() - started).as_secs_f64() * 1000.0);
+        self.count_waiting();
+    }
+
+    fn count_waiting(&self) {
+        let metrics = &self.health.metrics;
+        let mut reasons: BTreeMap<&str, i64> = BTreeMap::new();
+        let (mut gangs, mut pods) = (0, 0);
+        for (reason, waiting) in self.scheduler.waiting() {
+            *reasons.entry(reason.as_str()).or_default() += 1;
+            gangs += 1;
+            pods += waiting as i64;
+        }
+        metrics.waiting_gangs.set(gangs);
+        metrics.waiting_pods.set(pods);
+        metrics.waiting_by_reason.clear();
+        for (reason, count) in reasons {
+            metrics.waiting_by_reason.get_or_create(&ReasonLabel { reason: reason.to_owned() }).set(count);
+        }
+    }
+
+    fn decide(&mut self, placement: GangPlacement) {
+        let tier = placement.tier.map_or("cluster".to_owned(), |tier| tier.to_string());
+        self.health.metrics.placed_by_tier.get_or_create(&TierLabel { tier }).inc();
+        let gang = GangKey::new(placement.is_pod_group, &placement.gang);
+        let pods = placement
+            .pods
+            .into_iter()
+            .map(|placed| {
+                let key = format!("{}/{}", placed.pod.namespace, placed.pod.name);
+                let facts = self.mirror.pod(&key).map(|member| &member.facts);
+                Promise {
+                    role: facts.map(|facts| facts.role.clone()).unwrap_or_default(),
+                    recreated: facts.is_some_and(|facts| facts.recreated),
+                    pod: placed.pod,
+                    node: placed.node,
+                }
+            })
+            .collect();
+        let group = self.mirror.group(&placement.gang).filter(|_| placement.is_pod_group);
+        let decided = Decided {
+            pods,
+            domain: placement.domain,
+            tier: placement.tier,
+            group: group.map(|group| group.facts.clone()),
+            bound: if placement.is_pod_group { self.mirror.bound(&placement.gang) } else { Vec::new() },
+            gang,
+        };
+        self.tell(self.clock.elapsed(), Told::Decided(decided));
+    }
+
+    /// Answers those who asked for another place and did not get one in this cycle.
+    fn answer_again(&mut self, placed: &[GangKey]) {
+        for gang in std::mem::take(&mut self.again) {
+            if placed.contains(&gang) {
+                continue;
+            }
+            let key = gang.to_string();
+            let absent = !self.mirror.of_group(&key).any(|facts| facts.node.is_none() && !facts.deleting);
+            self.tell(self.clock.elapsed(), Told::NotPlaced { gang, absent });
+        }
+    }
+
+    /// Does what the reservations ask for, until they ask for no more.
+    pub(super) fn carry_out(&mut self) {
+        while !self.effects.is_empty() {
+            for effect in std::mem::take(&mut self.effects) {
+                self.effect(effect);
+            }
+        }
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Call { id, call, .. } => {
+                let (client, gate, inputs) =
+                    (self.clients.bind.clone(), self.gate.clone(), self.inputs.clone());
+                tokio::spawn(async move {
+                    if let Some(answer) = writer::carry_out(&client, &gate, &call).await {
+                        let _ = inputs.send(Input::Answered(id, answer)).await;
+                    }
+                });
+            }
+            Effect::Bound { pod, node } => {
+                let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
+                self.note_pod(&pod, "Scheduled", message);
+            }
+            Effect::Release { pod, .. } => self.scheduler.forget(&format!("{}/{}", pod.namespace, pod.name)),
+            Effect::PlaceAgain { gang, .. } => {
+                self.health.metrics.repaired.inc();
+                self.scheduler.try_again(&gang.to_string());
+                self.again.insert(gang);
+            }
+            Effect::Recover(gang) => self.find(vec![gang.to_string()]),
+            Effect::Report { gang, report } => self.report(&gang, &report),
+        }
+    }
+
+    fn report(&mut self, gang: &GangKey, report: &Report) {
+        let key = gang.to_string();
+        tracing::info!(gang = key, %report, "reservation");
+        let (warning, reason) = match report {
+            Report::Ended { outcome: Outcome::Bound, .. } => {
+                if let Some(seen) = self.last_seen.remove(&key) {
+                    let took = self.clock.elapsed().saturating_sub(seen);
+                    self.health.metrics.gang_bind.observe(took.as_secs_f64());
+                }
+                (false, "Scheduled")
+            }
+            Report::Ended { outcome: Outcome::RolledBack, .. } => {
+                self.health.metrics.rolled_back.inc();
+                (true, "RolledBack")
+            }
+            Report::Ended { .. } => (true, "Released"),
+            Report::Repairing { .. } => (true, "Repairing"),
+            Report::RollingBack { .. } => (true, "RollingBack"),
+            Report::Held { .. } => (true, "Held"),
+            Report::BoundElsewhere { .. } => (true, "BoundElsewhere"),
+            Report::RecordTooLarge { .. } | Report::RecordUnreadable(_) | Report::Superseded { .. } => {
+                (true, "ReservationRefused")
+            }
+            Report::CallRefused { .. } => (true, "CallRefused"),
+        };
+        if gang.is_pod_group {
+            let message = match report {
+                Report::Ended { outcome: Outcome::Bound, .. } => "pod group is ready".to_owned(),
+                other => other.to_string(),
+            };
+            self.recorder.note(Note {
+                api_version: keys::SCHEDULING_V1BETA1,
+                kind: "PodGroup",
+                namespace: gang.namespace.clone(),
+                name: gang.name.clone(),
+                uid: self.mirror.group(&key).map(|group| group.uid.clone()).unwrap_or_default(),
+                warning,
+                reason: reason.to_owned(),
+                message,
+                component: "phalanx",
+            });
+        }
+    }
+
+    fn note_pod(&self, pod: &PodRef, reason: &str, message: String) {
+        self.recorder.note(Note {
+            api_version: "v1",
+            kind: "Pod",
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            warning: false,
+            reason: reason.to_owned(),
+            message,
+            component: "phalanx",
+        });
+    }
+
+    /// Tells pods once that they wait, so that autoscalers see them; the details are on the PodGroup.
+    fn mark_unschedulable(&mut self, pods: &[PodRef], message: &str) {
+        let now = self.timestamp().to_string();
+        for pod in pods {
+            let key = format!("{}/{}", pod.namespace, pod.name);
+            if self.mirror.pod(&key).is_none_or(|member| member.told) {
+                continue;
+            }
+            self.mirror.told(&key);
+            self.send(Call::strategic(
+                Kind::Pod.path(&pod.namespace, &pod.name, "status"),
+                json!({
+                    "metadata": { "uid": pod.uid },
+                    "status": { "conditions": [{
+                        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                        "message": message, "lastTransitionTime": now,
+                    }] },
+                }),
+            ));
+        }
+    }
+
+    /// ModelServings that something changed for.
+    pub(super) fn serve(&mut self) {
+        for batch in self.serving.work(self.timestamp()) {
+            for event in &batch.events {
+                self.recorder.note(Note {
+                    api_version: keys::WORKLOAD_V1ALPHA1,
+                    kind: "ModelServing",
+                    namespace: batch.key.0.clone(),
+                    name: batch.key.1.clone(),
+                    uid: batch.uid.clone(),
+                    warning: event.warning,
+                    reason: event.reason.to_owned(),
+                    message: event.message.clone(),
+                    component: "modelserving-controller",
+                });
+            }
+            let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
+            tokio::spawn(async move {
+                let key = batch.key.clone();
+                let ok = make(batch, client, gate).await;
+                let _ = inputs.send(Input::Batch(key, ok)).await;
+            });
+        }
+    }
+}
+
+/// Makes a batch; the first group with a failure ends it, and the status is written in any case.
+async fn make(batch: Batch, client: kube::Client, gate: crate::live::lease::Gate) -> bool {
+    let mut ok = true;
+    for group in batch.groups {
+        let answers: Vec<bool> = futures::stream::iter(group)
+            .map(|call| one(call, &client, &gate))
+            .buffered(BATCH_CALLS)
+            .collect()
+            .await;
+        ok = answers.into_iter().all(|ok| ok);
+        if !ok {
+            break;
+        }
+    }
+    if let Some(status) = batch.status {
+        ok &= one(status, &client, &gate).await;
+    }
+    ok
+}
+
+async fn one(call: Call, client: &kube::Client, gate: &crate::live::lease::Gate) -> bool {
+    if !gate.may_write() {
+        return false;
+    }
+    let (method, path) = (call.method.clone(), call.path.clone());
+    match call.run(client, writer::DEADLINE).await {
+        Reply::Done(_) => true,
+        // somebody, perhaps we, did it before; or what it concerned is another object by now
+        Reply::Refused { code: 409, .. }
+            if method == http::Method::POST || method == http::Method::DELETE =>
+        {
+            true
+        }
+        Reply::Refused { code: 404, .. } if method != http::Method::POST => true,
+        // a `test` of the uid failed: the object is another one
+        Reply::Refused { code: 422, ref message, .. } if message.contains("test") => true,
+        answer => {
+            tracing::warn!(%method, path, ?answer, "a change of a ModelServing failed; it is asked for again");
+            false
+        }
+    }
+}

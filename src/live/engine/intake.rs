@@ -1,0 +1,233 @@
+//! What comes in: objects from watches, answers, records of predecessors.
+
+use super::{Engine, Input, Recovery};
+use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::hyper_node::HyperNode;
+use crate::api::model_serving::ModelServing;
+use crate::api::pod_group::PodGroup;
+use crate::api::queue::Queue;
+use crate::cluster::Event;
+use crate::live::events::Note;
+use crate::live::kind::Kind;
+use crate::live::recovery::Found;
+use crate::live::serving::owned;
+use crate::live::watch::Change;
+use crate::reservation::{GangKey, Input as Told, PodFacts, Recovered, RecoveredPod};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::atomic::Ordering;
+
+impl Engine {
+    pub(super) fn take_in(&mut self, input: Input) {
+        let now = self.clock.elapsed();
+        match input {
+            Input::Watch(Change::Applied { kind, object }) => self.apply(kind, object),
+            Input::Watch(Change::Gone { kind, namespace, name }) => self.gone(kind, &namespace, &name),
+            Input::Watch(Change::Synced(kind)) => self.synced(kind),
+            Input::Watch(Change::Missing(kind)) => {
+                tracing::info!(?kind, "its CRD is not installed; it is watched once it is");
+                if kind == Kind::PodGroup {
+                    self.serving.set_pod_groups(false);
+                }
+                self.synced(kind);
+            }
+            Input::Answered(call, answer) => self.tell(now, Told::Answered { call, answer }),
+            Input::Batch(key, ok) => self.serving.done(&key, ok, self.timestamp()),
+            Input::Found(found) => {
+                for found in found {
+                    self.recover(found);
+                }
+                self.recovered = Recovery::Complete;
+            }
+        }
+    }
+
+    fn synced(&mut self, kind: Kind) {
+        self.unsynced.remove(&kind);
+        if self.unsynced.is_empty() {
+            self.health.synced.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn apply(&mut self, kind: Kind, object: Value) {
+        if let Some(owned) = owned(kind)
+            && self.plan.model_serving
+        {
+            self.serving.apply_owned(owned, &object);
+        }
+        match kind {
+            Kind::Node => self.with(kind, object, |engine, node: Node| {
+                engine.scheduler.apply(Event::Node(&node));
+            }),
+            Kind::PriorityClass => self.with(kind, object, |engine, class: PriorityClass| {
+                engine.scheduler.apply(Event::PriorityClass(&class));
+            }),
+            Kind::Queue => self.with(kind, object, |engine, queue: Queue| {
+                engine.scheduler.apply(Event::Queue(&queue));
+            }),
+            Kind::HyperNode => self.with(kind, object, |engine, hyper_node: HyperNode| {
+                engine.scheduler.apply(Event::HyperNode(&hyper_node));
+            }),
+            Kind::PodGroup => self.with(kind, object, |engine, group: PodGroup| engine.apply_group(&group)),
+            Kind::Pod => self.with(kind, object, |engine, pod: Pod| engine.apply_pod(&pod)),
+            Kind::ModelServing => self.with(kind, object, |engine, object: ModelServing| {
+                engine.serving.apply_object(object);
+            }),
+            Kind::Service | Kind::ControllerRevision => {}
+        }
+    }
+
+    /// Decodes an object, or reports on it that it cannot be used; nothing else is held up by it.
+    fn with<T: DeserializeOwned>(&mut self, kind: Kind, object: Value, then: impl FnOnce(&mut Self, T)) {
+        match T::deserialize(&object) {
+            Ok(typed) => then(self, typed),
+            Err(error) => {
+                let text =
+                    |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
+                tracing::warn!(?kind, namespace, name, %error, "object cannot be used");
+                self.health.metrics.quarantined.inc();
+                self.recorder.note(Note {
+                    api_version: if kind == Kind::Pod || kind == Kind::Node { "v1" } else { "" },
+                    kind: kind_name(kind),
+                    uid: text("/metadata/uid"),
+                    namespace,
+                    name,
+                    warning: true,
+                    reason: "Malformed".to_owned(),
+                    message: format!("it cannot be used and is left out: {error}"),
+                    component: "phalanx",
+                });
+            }
+        }
+    }
+
+    fn apply_group(&mut self, group: &PodGroup) {
+        self.scheduler.apply(Event::PodGroup(group));
+        self.mirror.put_group(group);
+        let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
+        self.gang_changed(&key);
+    }
+
+    fn apply_pod(&mut self, pod: &Pod) {
+        self.scheduler.apply(Event::Pod(pod));
+        let ours = pod
+            .spec
+            .scheduler_name
+            .as_ref()
+            .is_some_and(|name| self.plan.cluster.scheduler_names.contains(name));
+        if !ours {
+            return;
+        }
+        let now = self.clock.elapsed();
+        let member = self.mirror.put_pod(pod);
+        let (facts, group) = (member.facts.clone(), member.group.clone());
+        if facts.node.is_none()
+            && let Some(group) = &group
+        {
+            self.last_seen.entry(group.clone()).and_modify(|at| *at = now).or_insert(now);
+        }
+        self.tell(now, Told::PodSeen(facts));
+        if let Some(group) = group {
+            self.gang_changed(&group);
+        }
+    }
+
+    fn gang_changed(&mut self, key: &str) {
+        let gang = GangKey::new(true, key);
+        if self.reservations.phase(&gang).is_none() {
+            return;
+        }
+        let Some(group) = self.mirror.group(key) else { return };
+        let told =
+            Told::GangChanged { gang, minimum: group.facts.minimum.clone(), bound: self.mirror.bound(key) };
+        self.tell(self.clock.elapsed(), told);
+    }
+
+    fn gone(&mut self, kind: Kind, namespace: &str, name: &str) {
+        if self.plan.model_serving {
+            self.serving.gone(kind, namespace, name);
+        }
+        let key = format!("{namespace}/{name}");
+        let now = self.clock.elapsed();
+        match kind {
+            Kind::Node => {
+                self.scheduler.apply(Event::NodeGone(name));
+                self.tell(now, Told::NodeLost(name.to_owned()));
+            }
+            Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(name)),
+            Kind::Queue => self.scheduler.apply(Event::QueueGone(name)),
+            Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(name)),
+            Kind::PodGroup => {
+                self.scheduler.apply(Event::PodGroupGone { namespace, name });
+                self.mirror.drop_group(&key);
+                self.last_seen.remove(&key);
+                self.tell(now, Told::GroupGone(GangKey::new(true, &key)));
+            }
+            Kind::Pod => {
+                self.scheduler.apply(Event::PodGone { namespace, name });
+                if let Some(member) = self.mirror.drop_pod(&key) {
+                    self.tell(now, Told::PodGone(member.facts.pod));
+                    if let Some(group) = member.group {
+                        self.gang_changed(&group);
+                    }
+                }
+            }
+            Kind::ModelServing | Kind::Service | Kind::ControllerRevision => {}
+        }
+    }
+
+    /// Takes in a record of a predecessor: its promises hold, as far as there is room for them.
+    fn recover(&mut self, found: Found) {
+        use crate::reservation::record::Record;
+        let record = found.facts.record.as_deref().and_then(|text| Record::decode(text).ok());
+        let mut pods = Vec::new();
+        let of_record = |facts: &PodFacts| {
+            record.as_ref().and_then(|record| record.entries.iter().find(|e| e.name == facts.pod.name))
+        };
+        for facts in &found.pods {
+            let entry = of_record(facts);
+            let promised = entry.filter(|entry| entry.uid.as_deref() == Some(facts.pod.uid.as_str()));
+            let fits = match (promised, &facts.node) {
+                (Some(entry), None) => {
+                    let key = format!("{}/{}", facts.pod.namespace, facts.pod.name);
+                    self.scheduler.promise(&key, &entry.node)
+                }
+                _ => true,
+            };
+            pods.push(RecoveredPod { facts: facts.clone(), fits });
+        }
+        let group = found.group.clone();
+        let others = self
+            .mirror
+            .of_group(&group)
+            .filter(|facts| !found.pods.iter().any(|known| known.pod.uid == facts.pod.uid));
+        pods.extend(others.map(|facts| RecoveredPod { facts: facts.clone(), fits: true }));
+        let bound = pods
+            .iter()
+            .map(|pod| &pod.facts)
+            .filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
+            .map(|facts| crate::reservation::BoundPod {
+                uid: facts.pod.uid.clone(),
+                role: facts.role.clone(),
+            })
+            .collect();
+        let gang = GangKey::new(true, &group);
+        let now = self.clock.elapsed();
+        self.tell(now, Told::Recovered(Recovered { gang, group: found.facts, pods, bound }));
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Node => "Node",
+        Kind::PriorityClass => "PriorityClass",
+        Kind::Queue => "Queue",
+        Kind::HyperNode => "HyperNode",
+        Kind::PodGroup => "PodGroup",
+        Kind::Pod => "Pod",
+        Kind::ModelServing => "ModelServing",
+        Kind::Service => "Service",
+        Kind::ControllerRevision => "ControllerRevision",
+    }
+}

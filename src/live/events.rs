@@ -1,0 +1,105 @@
+//! Events: one per object and reason, updated when it comes again. A full queue drops events and counts them; nothing
+//! waits for an event.
+
+use super::call::{Answer, Call};
+use super::clock::Clock;
+use kube::Client;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Something to tell about an object.
+#[derive(Clone, Debug)]
+pub struct Note {
+    /// apiVersion of the object.
+    pub api_version: &'static str,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its namespace; empty for cluster-scoped objects.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid, where known.
+    pub uid: String,
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// One word.
+    pub reason: String,
+    /// One sentence.
+    pub message: String,
+    /// Who says so.
+    pub component: &'static str,
+}
+
+/// Takes notes without waiting.
+#[derive(Clone)]
+pub struct Recorder {
+    notes: Sender<Note>,
+}
+
+impl Recorder {
+    /// Starts the task that writes.
+    pub fn start(client: Client, clock: Clock) -> Self {
+        let (notes, receiver) = channel(4096);
+        tokio::spawn(write(client, clock, receiver));
+        Recorder { notes }
+    }
+
+    /// Takes a note, or drops it if too many are waiting.
+    pub fn note(&self, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            tracing::warn!("too many events are waiting; one is dropped");
+        }
+    }
+}
+
+/// How many events are remembered for counting.
+const REMEMBERED: usize = 8192;
+
+async fn write(client: Client, clock: Clock, mut notes: Receiver<Note>) {
+    // count and first time, by event name
+    let mut told: BTreeMap<String, (u32, String)> = BTreeMap::new();
+    while let Some(note) = notes.recv().await {
+        let namespace = if note.namespace.is_empty() { "default" } else { &note.namespace };
+        // Roles of one ModelServing report the same reason with different messages: each message is an event.
+        let cause =
+            if note.warning { note.reason.clone() } else { format!("{}{}", note.reason, note.message) };
+        let name = format!("{}.{:016x}", note.name, hash(&[&note.uid, note.kind, &cause]));
+        let now = clock.timestamp().to_string();
+        if told.len() > REMEMBERED {
+            told.clear();
+        }
+        let key = format!("{namespace}/{name}");
+        let (count, first) = told.entry(key).or_insert_with(|| (0, now.clone()));
+        *count += 1;
+        let body = json!({
+            "apiVersion": "v1", "kind": "Event",
+            "metadata": { "name": name, "namespace": namespace },
+            "involvedObject": {
+                "apiVersion": note.api_version, "kind": note.kind, "namespace": note.namespace,
+                "name": note.name, "uid": note.uid,
+            },
+            "reason": note.reason, "message": note.message,
+            "type": if note.warning { "Warning" } else { "Normal" },
+            "source": { "component": note.component },
+            "reportingComponent": note.component, "reportingInstance": "",
+            "firstTimestamp": first, "lastTimestamp": now, "count": count,
+        });
+        let base = format!("/api/v1/namespaces/{namespace}/events");
+        let deadline = Duration::from_secs(5);
+        let answer = Call::post(base.clone(), body.clone()).run(&client, deadline).await;
+        if matches!(answer, Answer::Refused { code: 409, .. }) {
+            let patch = json!({ "message": note.message, "lastTimestamp": now, "count": count });
+            Call::merge(format!("{base}/{name}"), patch).run(&client, deadline).await;
+        }
+    }
+}
+
+/// FNV-1a over parts.
+fn hash(parts: &[&str]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,165 @@
+//! What the reservation must know of objects and the core does not keep: resourceVersions, annotations, owners.
+
+use crate::api::core::{Pod, PodPhase};
+use crate::api::keys;
+use crate::api::pod_group::{PodGroup, PodGroupSpec};
+use crate::reservation::record::RESERVATION;
+use crate::reservation::{BoundPod, Count, GroupFacts, PodFacts};
+use crate::scheduler::PodRef;
+use std::collections::BTreeMap;
+
+/// PodGroups and the pods of ours, as last seen.
+#[derive(Debug, Default)]
+pub struct Mirror {
+    /// By `namespace/name`.
+    groups: BTreeMap<String, Group>,
+    /// By `namespace/name`.
+    pods: BTreeMap<String, Member>,
+}
+
+/// A PodGroup.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// What reservations read.
+    pub facts: GroupFacts,
+    /// Its uid, for events.
+    pub uid: String,
+}
+
+/// A pod.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What reservations read.
+    pub facts: PodFacts,
+    /// `namespace/name` of its PodGroup.
+    pub group: Option<String>,
+    /// Has it been told that it cannot be scheduled?
+    pub told: bool,
+    /// Does it run?
+    pub running: bool,
+}
+
+impl Mirror {
+    /// A PodGroup is new or changed.
+    pub fn put_group(&mut self, group: &PodGroup) {
+        let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
+        self.groups.insert(key, Group { facts: group_facts(group), uid: group.metadata.uid.clone() });
+    }
+
+    /// A PodGroup is gone.
+    pub fn drop_group(&mut self, key: &str) {
+        self.groups.remove(key);
+    }
+
+    /// The PodGroup.
+    pub fn group(&self, key: &str) -> Option<&Group> {
+        self.groups.get(key)
+    }
+
+    /// PodGroups.
+    pub fn groups(&self) -> impl Iterator<Item = (&String, &Group)> {
+        self.groups.iter()
+    }
+
+    /// A new resourceVersion, by an answer to one of our own writes.
+    pub fn wrote_group(&mut self, key: &str, facts: GroupFacts) {
+        if let Some(group) = self.groups.get_mut(key) {
+            group.facts = facts;
+        }
+    }
+
+    /// A pod of ours is new or changed.
+    pub fn put_pod(&mut self, pod: &Pod) -> &Member {
+        let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+        let condition = pod.status.conditions.iter().find(|condition| condition.type_ == "PodScheduled");
+        let group = pod.metadata.annotations.get(keys::GROUP_NAME).filter(|name| !name.is_empty());
+        let member = Member {
+            facts: pod_facts(pod),
+            group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
+            told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
+            running: pod.status.phase == Some(PodPhase::Running),
+        };
+        self.pods.insert(key.clone(), member);
+        &self.pods[&key]
+    }
+
+    /// A pod is gone.
+    pub fn drop_pod(&mut self, key: &str) -> Option<Member> {
+        self.pods.remove(key)
+    }
+
+    /// The pod.
+    pub fn pod(&self, key: &str) -> Option<&Member> {
+        self.pods.get(key)
+    }
+
+    /// A pod has been told that it waits.
+    pub fn told(&mut self, key: &str) {
+        if let Some(member) = self.pods.get_mut(key) {
+            member.told = true;
+        }
+    }
+
+    /// Pods of a gang that have a node and stay.
+    pub fn bound(&self, group: &str) -> Vec<BoundPod> {
+        self.of_group(group)
+            .filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
+            .map(|facts| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() })
+            .collect()
+    }
+
+    /// Pods of a gang.
+    pub fn of_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a PodFacts> {
+        self.pods
+            .values()
+            .filter(move |member| member.group.as_deref() == Some(group))
+            .map(|member| &member.facts)
+    }
+}
+
+/// What a reservation reads of a PodGroup.
+pub fn group_facts(group: &PodGroup) -> GroupFacts {
+    let annotations = &group.metadata.annotations;
+    let others = annotations.iter().filter(|(key, _)| *key != RESERVATION);
+    GroupFacts {
+        resource_version: group.metadata.resource_version.clone(),
+        record: annotations.get(RESERVATION).cloned(),
+        other_annotation_bytes: others.map(|(key, value)| key.len() + value.len()).sum(),
+        minimum: minimum(&group.spec),
+    }
+}
+
+/// The minimum; role minima count only where `minMember` covers their sum, as in the scheduler.
+fn minimum(spec: &PodGroupSpec) -> Count {
+    let members = u32::try_from(spec.min_member.unwrap_or(0)).unwrap_or(0);
+    let roles: BTreeMap<String, u32> = spec
+        .min_task_member
+        .iter()
+        .filter_map(|(role, &count)| {
+            Some((role.clone(), u32::try_from(count).ok().filter(|&count| count > 0)?))
+        })
+        .collect();
+    let sum: u64 = roles.values().map(|&count| u64::from(count)).sum();
+    Count { members, roles: if u64::from(members) >= sum { roles } else { BTreeMap::new() } }
+}
+
+/// What a reservation reads of a pod.
+pub fn pod_facts(pod: &Pod) -> PodFacts {
+    let metadata = &pod.metadata;
+    let role = metadata.annotations.get(keys::TASK_SPEC).or_else(|| metadata.labels.get(keys::TASK_SPEC));
+    PodFacts {
+        pod: PodRef {
+            namespace: metadata.namespace.clone(),
+            name: metadata.name.clone(),
+            uid: metadata.uid.clone(),
+        },
+        node: pod.spec.node_name.clone().filter(|node| !node.is_empty()),
+        failed: pod.status.phase == Some(PodPhase::Failed),
+        deleting: metadata.deletion_timestamp.is_some(),
+        recreated: metadata
+            .owner_references
+            .iter()
+            .any(|owner| owner.controller == Some(true) && owner.kind != "Node"),
+        role: role.cloned().unwrap_or_default(),
+    }
+}
