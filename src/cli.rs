@@ -7,6 +7,8 @@ mod crds;
 mod input;
 mod output;
 mod progress;
+#[cfg(feature = "cluster")]
+mod run;
 mod simulate;
 mod version;
 
@@ -25,6 +27,8 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Simulate(simulate::Simulate),
+    #[cfg(feature = "cluster")]
+    Run(run::Run),
     Crds(crds::Crds),
     Version(version::Version),
 }
@@ -45,6 +49,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let answer = match arguments.command {
         Command::Simulate(command) => command.run(),
+        #[cfg(feature = "cluster")]
+        Command::Run(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Version(command) => command.run(),
     };

@@ -123,6 +123,7 @@ pub fn group_facts(group: &PodGroup) -> GroupFacts {
     let others = annotations.iter().filter(|(key, _)| *key != RESERVATION);
     GroupFacts {
         resource_version: group.metadata.resource_version.clone(),
+        generation: group.metadata.generation,
         record: annotations.get(RESERVATION).cloned(),
         other_annotation_bytes: others.map(|(key, value)| key.len() + value.len()).sum(),
         minimum: minimum(&group.spec),

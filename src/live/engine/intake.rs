@@ -139,8 +139,12 @@ impl Engine {
             return;
         }
         let Some(group) = self.mirror.group(key) else { return };
-        let told =
-            Told::GangChanged { gang, minimum: group.facts.minimum.clone(), bound: self.mirror.bound(key) };
+        let told = Told::GangChanged {
+            gang,
+            generation: group.facts.generation,
+            minimum: group.facts.minimum.clone(),
+            bound: self.mirror.bound(key),
+        };
         self.tell(self.clock.elapsed(), told);
     }
 

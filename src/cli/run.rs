@@ -1,0 +1,200 @@
+//! `phalanx run`: the scheduler and the ModelServing controller against a cluster.
+
+use super::output;
+use crate::live::client;
+use crate::live::clock::Clock;
+use crate::live::engine::{Engine, Plan};
+use crate::live::http::{Health, serve};
+use crate::live::lease::{Election, Gate, Standing};
+use crate::reservation::Settings;
+use crate::reservation::lease::LeaseSettings;
+use crate::scheduler::config;
+use anyhow::Context;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Runs the scheduler and the ModelServing controller against a cluster.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Which cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The scheduler's configuration: Phalanx's own format or Volcano's.
+    #[arg(long, value_name = "FILE", alias = "scheduler-conf")]
+    config: Option<PathBuf>,
+    /// A scheduler name to answer to; repeatable. Else the configuration's, `volcano` by default.
+    #[arg(long, value_name = "NAME")]
+    scheduler_name: Vec<String>,
+    /// Which controllers run: `scheduler`, `modelserving`, or `*` for all.
+    #[arg(long, value_name = "LIST", default_value = "*", value_delimiter = ',')]
+    controllers: Vec<String>,
+    /// Only one of several instances is to work at a time.
+    #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    leader_elect: bool,
+    /// The namespace of the Lease.
+    #[arg(long, value_name = "NAME", default_value = "kube-system")]
+    leader_elect_namespace: String,
+    /// The name of the Lease.
+    #[arg(long, value_name = "NAME", default_value = "phalanx")]
+    leader_elect_name: String,
+    /// How long a lease lasts without renewal.
+    #[arg(long, value_name = "SECONDS", default_value_t = 15)]
+    leader_elect_lease_seconds: u64,
+    /// Where /livez, /readyz and /metrics are served; empty for nowhere.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen_address: String,
+    /// Logs as JSON, one object a line.
+    #[arg(long)]
+    log_json: bool,
+}
+
+impl Run {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        // Every field by name: a new flag cannot be forgotten here.
+        let Run {
+            kubeconfig,
+            config,
+            scheduler_name,
+            controllers,
+            leader_elect,
+            leader_elect_namespace,
+            leader_elect_name,
+            leader_elect_lease_seconds,
+            listen_address,
+            log_json,
+        } = self;
+        let mut settings = match &config {
+            Some(path) => read_config(path)?,
+            None => config::SchedulerConfig::default(),
+        };
+        if !scheduler_name.is_empty() {
+            settings.cluster.scheduler_names = scheduler_name;
+        }
+        let on = |name: &str| controllers.iter().any(|c| c == name || c == "*");
+        if let Some(unknown) =
+            controllers.iter().find(|c| !["*", "scheduler", "modelserving"].contains(&c.as_str()))
+        {
+            anyhow::bail!("--controllers: {unknown} is not one of scheduler, modelserving, *");
+        }
+        let plan = Plan {
+            cluster: settings.cluster,
+            rules: settings.placement,
+            scheduler: on("scheduler"),
+            model_serving: on("modelserving"),
+            reservation: Settings::default(),
+        };
+        let election = leader_elect.then(|| {
+            let mut lease = LeaseSettings::default();
+            lease.duration = std::time::Duration::from_secs(leader_elect_lease_seconds.max(3));
+            lease.margin = lease.duration / 3;
+            lease.renew_every = lease.duration / 8;
+            Election {
+                namespace: leader_elect_namespace,
+                name: leader_elect_name,
+                identity: identity(),
+                settings: lease,
+            }
+        });
+        let listen = match listen_address.as_str() {
+            "" => None,
+            text => Some(text.parse::<SocketAddr>().with_context(|| format!("--listen-address {text}"))?),
+        };
+        log(log_json);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(work(plan, kubeconfig, election, listen))
+    }
+}
+
+async fn work(
+    plan: Plan,
+    kubeconfig: Option<PathBuf>,
+    election: Option<Election>,
+    listen: Option<SocketAddr>,
+) -> anyhow::Result<ExitCode> {
+    let clock = Clock::start();
+    let started = tokio::time::Instant::now();
+    let clients = client::connect(kubeconfig.as_deref()).await.context("cannot find the cluster")?;
+    let health = Arc::new(Health::default());
+    let mut server = tokio::spawn({
+        let health = Arc::clone(&health);
+        async move {
+            match listen {
+                Some(address) => serve(address, health, started).await,
+                None => std::future::pending().await,
+            }
+        }
+    });
+    let work = async {
+        let (gate, epoch) = match election {
+            None => (Gate::open(clock), clock.timestamp().0.unsigned_abs()),
+            Some(election) => {
+                let settings = election.settings.clone();
+                let (sender, mut standing) = watch::channel(Standing::Candidate);
+                tokio::spawn(election.run(clients.write.clone(), clock, sender));
+                tracing::info!("waiting for the lease");
+                let epoch = loop {
+                    if let Standing::Leading(held) = *standing.borrow_and_update() {
+                        break held.epoch;
+                    }
+                    // a standby is healthy: it has nothing to do
+                    health.synced.store(true, std::sync::atomic::Ordering::Relaxed);
+                    let now = started.elapsed().as_secs();
+                    health.beat.store(now, std::sync::atomic::Ordering::Relaxed);
+                    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), standing.changed()).await;
+                };
+                (Gate::new(standing, settings, clock), epoch)
+            }
+        };
+        health.synced.store(false, std::sync::atomic::Ordering::Relaxed);
+        health.metrics.leading.set(1);
+        Engine::run(plan, clients, gate, epoch, Arc::clone(&health), clock).await
+    };
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        biased;
+        _ = terminate.recv() => { tracing::info!("terminated"); Ok(ExitCode::SUCCESS) }
+        _ = tokio::signal::ctrl_c() => { tracing::info!("interrupted"); Ok(ExitCode::SUCCESS) }
+        result = &mut server => {
+            result?.context("--listen-address")?;
+            anyhow::bail!("the health server has ended")
+        }
+        result = work => { result?; Ok(ExitCode::SUCCESS) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a configuration is a file")]
+fn read_config(path: &std::path::Path) -> anyhow::Result<config::SchedulerConfig> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
+    let (settings, warnings) =
+        config::load(&text).map_err(|errors| anyhow::anyhow!("{}:\n{errors}", path.display()))?;
+    for warning in warnings {
+        output::complain(&format!("{}: {warning}", path.display()));
+    }
+    Ok(settings)
+}
+
+/// Different for every process: the host, the process and the time.
+#[expect(clippy::disallowed_methods, reason = "two processes must not share an identity")]
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "phalanx".to_owned());
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
+    format!("{host}_{}_{nanos:x}", std::process::id())
+}
+
+fn log(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PHALANX_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json {
+        subscriber.json().init();
+    } else {
+        subscriber.init();
+    }
+}
