@@ -9,4 +9,10 @@
 
 mod cluster;
 mod deploy;
+#[cfg(feature = "cluster")]
+mod kill;
+#[cfg(feature = "cluster")]
+mod phalanx;
 mod simulated;
+#[cfg(feature = "cluster")]
+mod walkthrough;
