@@ -4,14 +4,15 @@
 //! values, and time is an argument. `ARCHITECTURE.md` is the map of its rooms; data flows through them one way:
 //!
 //! ```text
-//! api -> cluster -> placement -> scheduler -> simulation -> cli
-//!   \-> modelserving ----------------------------^
+//! api -> cluster -> placement -> scheduler -> reservation -> simulation -> cli
+//!   \-> modelserving -------------------------------------^
 //! ```
 
 pub mod api;
 pub mod cluster;
 pub mod modelserving;
 pub mod placement;
+pub mod reservation;
 pub mod scheduler;
 pub mod simulation;
 

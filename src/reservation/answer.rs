@@ -1,0 +1,184 @@
+//! What the answer to a call means for the member or the record that it was made for.
+
+use super::effect::{Effect, Outcome, Report};
+use super::gang::{Context, Gang};
+use super::input::{Answer, GroupFacts};
+use super::member::{Action, Loss, Standing};
+use super::phase::Phase;
+use super::record::{Record, RecordState};
+use super::writer::{Found, WriterAction};
+use std::time::Duration;
+
+/// What a gang does after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Goes on.
+    On,
+    /// Leaves at once and gives back what it holds: the PodGroup is somebody else's.
+    Leave,
+}
+
+impl Gang {
+    /// A call for a member was answered; it had been sent at `sent`.
+    pub(super) fn member_answered(
+        &mut self,
+        at: usize,
+        action: Action,
+        answer: Answer,
+        sent: Duration,
+        cx: &mut Context<'_>,
+    ) {
+        let name = match action {
+            Action::Bind => "bind",
+            Action::Read => "read",
+            Action::Evict => "evict",
+        };
+        if let Answer::Refused { message } = &answer {
+            self.refused(name, message, cx);
+        }
+        let (now, key) = (cx.now, self.key.clone());
+        let (doubt, backoff) = (now + cx.settings.doubt, cx.settings.backoff);
+        let who = self.id << 20 | at as u64;
+        let effects = &mut *cx.effects;
+        self.touch(at, |member| {
+            member.calling = false;
+            if member.is_lost() {
+                return;
+            }
+            let mut again = None;
+            match (action, answer) {
+                // The watch may have been faster, or something worse may have happened since.
+                (Action::Bind, Answer::Done) if !member.is_unbound() => {}
+                (Action::Bind, Answer::Done) => member.bound(effects),
+                (Action::Evict, Answer::Done) => match member.standing {
+                    Standing::Unbound => (member.suspect, member.not_before) = (true, now),
+                    _ => member.lose(Loss::Evicted, effects),
+                },
+                (Action::Read, Answer::Pod(Some(facts))) if facts.pod.uid == member.pod.uid => {
+                    member.suspect = false;
+                    member.see(&facts, &key, effects);
+                    if member.is_unbound() {
+                        if member.doubt.is_some_and(|until| until <= sent) {
+                            member.doubt = None;
+                        }
+                        again = Some(None);
+                    } else {
+                        member.failures = 0;
+                    }
+                }
+                (Action::Read, Answer::Pod(_)) | (Action::Bind, Answer::NotFound) => {
+                    member.lose(Loss::Gone, effects);
+                }
+                (Action::Evict, Answer::NotFound | Answer::Conflict) => member.lose(Loss::Gone, effects),
+                // Bound already, being deleted, gated, or another pod by now: its object tells.
+                (Action::Bind, Answer::Conflict) => (member.suspect, member.not_before) = (true, now),
+                (_, Answer::TooMany { retry_after }) => again = Some(retry_after),
+                (Action::Bind, Answer::ServerError { retry_after }) => {
+                    member.doubt = Some(doubt);
+                    again = Some(retry_after);
+                }
+                (_, Answer::ServerError { retry_after }) => again = Some(retry_after),
+                (_, Answer::Refused { .. }) => again = Some(None),
+                (Action::Bind, _) => {
+                    member.doubt = Some(doubt);
+                    (member.suspect, member.not_before) = (true, now);
+                }
+                (Action::Read | Action::Evict, _) => again = Some(None),
+            }
+            if let Some(retry_after) = again {
+                member.failures += 1;
+                member.not_before = now + backoff.after(member.failures, who, retry_after);
+            }
+        });
+    }
+
+    /// A call for the record was answered.
+    pub(super) fn record_answered(
+        &mut self,
+        action: WriterAction,
+        answer: Answer,
+        cx: &mut Context<'_>,
+    ) -> Then {
+        let (now, who, backoff) = (cx.now, self.id, cx.settings.backoff);
+        let Some(writer) = &mut self.writer else { return Then::On };
+        self.review = true;
+        match (action, answer) {
+            (WriterAction::Write, Answer::Written { resource_version }) => {
+                writer.succeeded(resource_version);
+                self.reschedule_all();
+            }
+            (WriterAction::Read, Answer::Group(Some(group))) => {
+                let found = writer.found(&group);
+                self.set_minimum(&group.minimum, group.generation);
+                if let Found::Foreign(text) = found {
+                    return self.foreign(text, &group, cx);
+                }
+                self.reschedule_all();
+            }
+            (WriterAction::Read, Answer::Group(None)) | (WriterAction::Write, Answer::NotFound) => {
+                self.group_gone();
+            }
+            (_, Answer::TooMany { retry_after } | Answer::ServerError { retry_after }) => {
+                writer.failed(now, |failures| backoff.after(failures, who, retry_after));
+            }
+            (_, Answer::Refused { message }) => {
+                writer.failed(now, |failures| backoff.after(failures, who, None));
+                self.refused("record", &message, cx);
+                if self.phase == Phase::Decided {
+                    self.overdue = true;
+                }
+            }
+            (WriterAction::Write, _) => writer.unsure(),
+            (WriterAction::Read, _) => {
+                writer.failed(now, |failures| backoff.after(failures, who, None));
+                writer.unsure();
+            }
+        }
+        Then::On
+    }
+
+    /// The object has a record that neither we wrote nor was there when we began.
+    fn foreign(&mut self, text: String, group: &GroupFacts, cx: &mut Context<'_>) -> Then {
+        let Some(writer) = &mut self.writer else { return Then::On };
+        let begun = writer.written > 0;
+        match Record::decode(&text) {
+            Ok(record) if record.epoch > cx.epoch => {
+                cx.report(&self.key, Report::Superseded { epoch: record.epoch });
+                Then::Leave
+            }
+            // A predecessor's write was late: its record comes first. Nothing of ours has been bound.
+            Ok(record) if record.state != RecordState::Done && !begun => {
+                cx.effects.push(Effect::Recover(self.key.clone()));
+                Then::Leave
+            }
+            Err(error) if !begun => {
+                cx.report(&self.key, Report::RecordUnreadable(error));
+                Then::Leave
+            }
+            // Where we have begun, whoever changed it had no right to: ours is written again.
+            _ => {
+                writer.accept(group.record.clone());
+                Then::On
+            }
+        }
+    }
+
+    /// The PodGroup is gone: there is no gang any more.
+    pub(super) fn group_gone(&mut self) {
+        self.writer = None;
+        self.group_gone = true;
+        self.minimum = Default::default();
+        if self.phase == Phase::Decided {
+            self.phase = Phase::Closing(Outcome::GroupGone);
+        }
+        self.review = true;
+        self.reschedule_all();
+    }
+
+    fn refused(&mut self, call: &'static str, message: &str, cx: &mut Context<'_>) {
+        if self.refusal != message {
+            message.clone_into(&mut self.refusal);
+            cx.report(&self.key, Report::CallRefused { call, message: message.to_owned() });
+        }
+    }
+}

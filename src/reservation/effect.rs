@@ -1,0 +1,227 @@
+//! What a reservation asks for: calls to the API server, capacity to give back, and what users should hear.
+
+use super::input::{CallId, Count, GangKey};
+use super::record::RecordError;
+use crate::scheduler::PodRef;
+use std::fmt;
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Make a call and report its answer under this number. Immediately before a write is sent, the shell asks whether
+    /// the lease still allows it ([`super::lease::Held::may_write`]); if not, it sends nothing. What an answer shows of
+    /// an object (a pod that was read, one that is being deleted now) it takes into the cluster as well, ahead of the
+    /// watch: decisions that count an evicted pod as bound would be wrong.
+    Call {
+        /// Its number.
+        id: CallId,
+        /// The gang it is made for.
+        gang: GangKey,
+        /// What to call.
+        call: Call,
+    },
+    /// The pod is bound to the node it was promised: the promise has become the pod's own use of the node.
+    Bound {
+        /// The pod.
+        pod: PodRef,
+        /// The node.
+        node: String,
+    },
+    /// The promise is off: give its capacity back. The pod, if it exists still, waits for another.
+    Release {
+        /// The pod.
+        pod: PodRef,
+        /// The node.
+        node: String,
+    },
+    /// Place missing members within the gang's domain; answer with [`super::Input::Decided`] or
+    /// [`super::Input::NotPlaced`].
+    PlaceAgain {
+        /// The gang.
+        gang: GangKey,
+        /// Members that exist and need another node.
+        moving: Vec<PodRef>,
+        /// How many more pods than the gang has or expects it needs for its minimum, those that move included.
+        short: Count,
+        /// The domain.
+        domain: Option<String>,
+        /// Its tier.
+        tier: Option<u32>,
+    },
+    /// A predecessor's record turned up where we were about to write: read PodGroup and pods, and hand in
+    /// [`super::Input::Recovered`].
+    Recover(GangKey),
+    /// Tell people.
+    Report {
+        /// The gang.
+        gang: GangKey,
+        /// What.
+        report: Report,
+    },
+}
+
+/// A call to the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// PATCH the annotation [`super::record::RESERVATION`] of the PodGroup, with its resourceVersion as precondition.
+    /// Other changes of the object may ride along.
+    WriteRecord {
+        /// The PodGroup's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// The precondition.
+        resource_version: String,
+        /// The text; `None` removes the annotation.
+        record: Option<String>,
+    },
+    /// GET the PodGroup, not from a cache.
+    ReadGroup {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// POST the binding, with the uid as precondition.
+    Bind {
+        /// The pod.
+        pod: PodRef,
+        /// The node.
+        node: String,
+    },
+    /// GET the pod, not from a cache.
+    ReadPod {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+    /// DELETE the pod, with the uid as precondition and its own grace period.
+    Evict {
+        /// The pod.
+        pod: PodRef,
+    },
+}
+
+/// How a reservation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// All members that it still has are bound, and the gang has its minimum.
+    Bound,
+    /// The gang has its minimum; members that could not be bound in time were given up.
+    Partly,
+    /// What was bound has been evicted.
+    RolledBack,
+    /// Nothing had been bound.
+    Abandoned,
+    /// The PodGroup is gone; what is bound stays.
+    GroupGone,
+}
+
+/// What users and metrics hear.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// It is over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// Members bound.
+        bound: u32,
+    },
+    /// Members were lost, and the gang needs others for its minimum.
+    Repairing {
+        /// What is missing.
+        short: Count,
+    },
+    /// The gang cannot be completed: its bound members will be evicted.
+    RollingBack {
+        /// How many.
+        bound: u32,
+    },
+    /// The gang cannot be completed, and nothing would recreate its bound members: held until it can.
+    Held {
+        /// Members bound.
+        bound: u32,
+    },
+    /// Somebody else bound a member.
+    BoundElsewhere {
+        /// The pod.
+        pod: PodRef,
+        /// Where it is.
+        node: String,
+        /// Where it should have been.
+        promised: String,
+    },
+    /// The record does not fit into the annotations.
+    RecordTooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// What is free.
+        room: usize,
+    },
+    /// There is a record that cannot be understood; it is left alone.
+    RecordUnreadable(RecordError),
+    /// There is a record of a later leader.
+    Superseded {
+        /// Its epoch.
+        epoch: u64,
+    },
+    /// The API server refuses a call.
+    CallRefused {
+        /// Which: `bind`, `record`, `evict` or `read`.
+        call: &'static str,
+        /// What it said.
+        message: String,
+    },
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use super::record::RESERVATION;
+        match self {
+            Report::Ended { outcome: Outcome::Bound, bound } => write!(f, "{bound} pods are bound"),
+            Report::Ended { outcome: Outcome::Partly, bound } => {
+                write!(f, "{bound} pods are bound; the others could not be bound in time and wait again")
+            }
+            Report::Ended { outcome: Outcome::RolledBack, .. } => {
+                f.write_str("the bound pods were evicted; the gang waits again")
+            }
+            Report::Ended { outcome: Outcome::Abandoned, .. } => {
+                f.write_str("nothing was bound; the gang waits again")
+            }
+            Report::Ended { outcome: Outcome::GroupGone, bound } => {
+                write!(f, "the PodGroup is gone; {bound} pods stay bound")
+            }
+            Report::Repairing { short } => {
+                write!(f, "{} more pods are needed for the minimum", short.members)?;
+                for (role, count) in &short.roles {
+                    write!(f, ", {count} of role {role}")?;
+                }
+                Ok(())
+            }
+            Report::RollingBack { bound } => {
+                write!(f, "the minimum cannot be bound: evicting {bound} pods that are")
+            }
+            Report::Held { bound } => write!(
+                f,
+                "the minimum cannot be bound, and nothing would recreate the {bound} pods that are: waiting; \
+                 delete them, or make room"
+            ),
+            Report::BoundElsewhere { pod, node, promised } => write!(
+                f,
+                "pod {}/{} was bound to node {node} by somebody else, not to {promised}",
+                pod.namespace, pod.name
+            ),
+            Report::RecordTooLarge { bytes, room } => write!(
+                f,
+                "the record of the gang takes {bytes} bytes, and its annotations leave {room}: split the gang or \
+                 remove annotations"
+            ),
+            Report::RecordUnreadable(error) => write!(f, "annotation {RESERVATION} {error}"),
+            Report::Superseded { epoch } => {
+                write!(f, "annotation {RESERVATION} is of a later leader, of epoch {epoch}")
+            }
+            Report::CallRefused { call, message } => write!(f, "the API server refuses ({call}): {message}"),
+        }
+    }
+}

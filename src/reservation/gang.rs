@@ -1,0 +1,442 @@
+//! One reservation: its members, its record, and the calls that are due.
+//!
+//! What happens to it when is decided in `phase`; what an answer means, in `answer`.
+
+use super::Settings;
+use super::effect::{Call, Effect, Report};
+use super::input::{BoundPod, CallId, Count, Decided, GangKey, GroupFacts, Promise};
+use super::member::{Action, Loss, Member, Mode, Standing};
+use super::phase::Phase;
+use super::record::{Entry, Record, RecordState, room_beside};
+use super::writer::{RecordWriter, WriterAction};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What every step has at hand.
+pub(super) struct Context<'a> {
+    pub(super) now: Duration,
+    pub(super) settings: &'a Settings,
+    pub(super) epoch: u64,
+    pub(super) calls: &'a mut Calls,
+    pub(super) effects: &'a mut Vec<Effect>,
+}
+
+impl Context<'_> {
+    pub(super) fn report(&mut self, gang: &GangKey, report: Report) {
+        self.effects.push(Effect::Report { gang: gang.clone(), report });
+    }
+}
+
+/// The calls that are out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    next: u64,
+    open: BTreeMap<CallId, OpenCall>,
+    /// Those for members; records do not count.
+    pub(super) for_members: usize,
+}
+
+/// A call that is out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenCall {
+    pub(super) gang: u64,
+    pub(super) target: Target,
+    pub(super) sent: Duration,
+}
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Record(WriterAction),
+    Member(u32, Action),
+}
+
+impl Calls {
+    fn start(&mut self, call: OpenCall) -> CallId {
+        let id = CallId(self.next);
+        self.next += 1;
+        self.for_members += usize::from(matches!(call.target, Target::Member(..)));
+        self.open.insert(id, call);
+        id
+    }
+
+    pub(super) fn end(&mut self, id: CallId) -> Option<OpenCall> {
+        let call = self.open.remove(&id)?;
+        self.for_members -= usize::from(matches!(call.target, Target::Member(..)));
+        Some(call)
+    }
+}
+
+/// When to ask the scheduler for missing members.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asking {
+    pub(super) at: Duration,
+    pub(super) waiting: bool,
+    pub(super) failures: u32,
+}
+
+/// One reservation.
+#[derive(Clone, Debug)]
+pub(super) struct Gang {
+    pub(super) id: u64,
+    pub(super) key: GangKey,
+    pub(super) phase: Phase,
+    pub(super) members: Vec<Member>,
+    /// Members that are unbound.
+    pub(super) unbound: usize,
+    pub(super) minimum: Count,
+    /// The PodGroup's generation that the minimum is from.
+    pub(super) generation: i64,
+    /// What is bound of the gang beside the members.
+    pub(super) others: Count,
+    pub(super) domain: Option<String>,
+    pub(super) tier: Option<u32>,
+    pub(super) deadline: Duration,
+    pub(super) overdue: bool,
+    /// The scheduler found no room for what is missing.
+    pub(super) no_room: bool,
+    pub(super) group_gone: bool,
+    pub(super) asking: Asking,
+    /// `None` where one bind is all there is to do.
+    pub(super) writer: Option<RecordWriter>,
+    /// Earlier members and their nodes, from the record.
+    pub(super) remembered: Vec<Entry>,
+    /// Members with a call that is due, by time.
+    pub(super) due: BTreeSet<(Duration, u32)>,
+    /// Something happened that may move the phase.
+    pub(super) review: bool,
+    /// Already reported.
+    pub(super) held: bool,
+    pub(super) refusal: String,
+    /// The time it is registered to be looked at again.
+    pub(super) wake: Option<Duration>,
+}
+
+impl Gang {
+    /// A gang without members.
+    pub(super) fn empty(id: u64, key: GangKey, phase: Phase, cx: &Context<'_>) -> Self {
+        Gang {
+            id,
+            key,
+            phase,
+            members: Vec::new(),
+            unbound: 0,
+            minimum: Count::default(),
+            generation: i64::MIN,
+            others: Count::default(),
+            domain: None,
+            tier: None,
+            deadline: cx.now + cx.settings.deadline,
+            overdue: false,
+            no_room: false,
+            group_gone: false,
+            asking: Asking::default(),
+            writer: None,
+            remembered: Vec::new(),
+            due: BTreeSet::new(),
+            review: true,
+            held: false,
+            refusal: String::new(),
+            wake: None,
+        }
+    }
+
+    /// A new reservation. One pod whose bind completes the gang needs no record: the bind is atomic by itself.
+    pub(super) fn decided(id: u64, decided: Decided, cx: &mut Context<'_>) -> Option<Gang> {
+        let mut gang = Gang::empty(id, decided.gang.clone(), Phase::Binding, cx);
+        gang.join(decided, cx).then_some(gang)
+    }
+
+    /// Takes in newly placed members; false if the gang has nothing to do afterwards and never had.
+    pub(super) fn join(&mut self, decided: Decided, cx: &mut Context<'_>) -> bool {
+        let Decided { pods, domain, tier, group, bound, .. } = decided;
+        if !self.phase.accepts_members() {
+            release(pods, cx.effects);
+            return true;
+        }
+        self.set_others(&bound);
+        if self.writer.is_some() {
+            if let Some(group) = &group {
+                self.set_minimum(&group.minimum, group.generation);
+            }
+        } else if let Some(group) = &group
+            && self.needs_record(&pods, &group.minimum)
+            && let Err(report) = self.begin_record(group, cx)
+        {
+            // Only a gang without members can get here: one with members has no unfinished record.
+            if let Some(report) = report {
+                cx.report(&self.key, report);
+            }
+            release(pods, cx.effects);
+            return !self.members.is_empty();
+        }
+        if domain.is_some() {
+            (self.domain, self.tier) = (domain, tier);
+        }
+        let revision = self.writer.as_mut().map_or(0, RecordWriter::want);
+        let before = self.members.len();
+        let mut moved = Vec::new();
+        for promise in pods {
+            match self.members.iter().position(|member| member.pod.uid == promise.pod.uid) {
+                Some(at) if self.members[at].standing == Standing::Lost(Loss::Displaced) => {
+                    moved.push((
+                        at,
+                        std::mem::replace(&mut self.members[at], Member::new(promise, revision, cx.now)),
+                    ));
+                }
+                Some(_) => release(vec![promise], cx.effects),
+                None => self.members.push(Member::new(promise, revision, cx.now)),
+            }
+        }
+        if let Some((bytes, room)) = self.oversize(cx.epoch) {
+            cx.report(&self.key, Report::RecordTooLarge { bytes, room });
+            for (at, member) in moved {
+                let newcomer = std::mem::replace(&mut self.members[at], member);
+                cx.effects.push(Effect::Release { pod: newcomer.pod, node: newcomer.node });
+            }
+            for newcomer in self.members.drain(before..) {
+                cx.effects.push(Effect::Release { pod: newcomer.pod, node: newcomer.node });
+            }
+            self.no_room = true;
+            self.review = true;
+            return before > 0;
+        }
+        self.unbound += self.members.len() - before + moved.len();
+        for at in 0..before {
+            // A pod of the same name takes the place of one that we have not seen go.
+            let name = &self.members[at].pod.name;
+            let replaced = self.members[before..].iter().any(|newcomer| newcomer.pod.name == *name);
+            if replaced && !self.members[at].is_lost() {
+                self.members[at].suspect = true;
+            }
+        }
+        self.deadline = cx.now + cx.settings.deadline;
+        (self.overdue, self.no_room, self.held) = (false, false, false);
+        self.asking.waiting = false;
+        self.asking.at = cx.now + cx.settings.backoff.after(1, self.id, None);
+        if self.phase == Phase::Closing(super::Outcome::Bound) || (before == 0 && self.writer.is_some()) {
+            self.phase = if before == 0 { Phase::Decided } else { Phase::Binding };
+        }
+        self.review = true;
+        self.reschedule_all();
+        true
+    }
+
+    fn needs_record(&self, newcomers: &[Promise], minimum: &Count) -> bool {
+        let mut after = self.others.clone();
+        newcomers.iter().for_each(|promise| after.add(&promise.role));
+        newcomers.len() > 1 || after.short_of(minimum).is_some()
+    }
+
+    /// Starts a record; an error if the PodGroup has one that stands in the way.
+    fn begin_record(&mut self, group: &GroupFacts, cx: &mut Context<'_>) -> Result<(), Option<Report>> {
+        if let Some(text) = &group.record {
+            let record = Record::decode(text).map_err(|error| Some(Report::RecordUnreadable(error)))?;
+            if record.state != RecordState::Done {
+                if record.epoch > cx.epoch {
+                    return Err(Some(Report::Superseded { epoch: record.epoch }));
+                }
+                cx.effects.push(Effect::Recover(self.key.clone()));
+                return Err(None);
+            }
+            self.remembered = record.entries;
+        }
+        self.set_minimum(&group.minimum, group.generation);
+        self.writer = Some(RecordWriter::new(group, false, cx.now));
+        Ok(())
+    }
+
+    /// The record's bytes and the room for it, if it is too large.
+    fn oversize(&self, epoch: u64) -> Option<(usize, usize)> {
+        let writer = self.writer.as_ref()?;
+        let room = room_beside(writer.other_bytes);
+        // Short texts are not worth making twice: no entry takes more than three times its names and a uid.
+        let most: usize = self
+            .members
+            .iter()
+            .map(|member| 3 * (member.pod.name.len() + member.pod.uid.len() + member.node.len()) + 10)
+            .sum();
+        if most + 1024 < room {
+            return None;
+        }
+        let bytes = self.draft(epoch).map_or(0, |text| text.len());
+        (bytes > room).then_some((bytes, room))
+    }
+
+    /// The minimum, unless a later one is known: watches may be behind.
+    pub(super) fn set_minimum(&mut self, minimum: &Count, generation: i64) {
+        if generation >= self.generation {
+            self.minimum.clone_from(minimum);
+            self.generation = generation;
+        }
+    }
+
+    /// What is bound beside the members.
+    pub(super) fn set_others(&mut self, bound: &[BoundPod]) {
+        let own: BTreeSet<&str> = self.members.iter().map(|member| member.pod.uid.as_str()).collect();
+        let mut others = Count::default();
+        bound.iter().filter(|pod| !own.contains(pod.uid.as_str())).for_each(|pod| others.add(&pod.role));
+        self.others = others;
+    }
+
+    /// The text that the record should have; `None`: no annotation.
+    fn draft(&self, epoch: u64) -> Option<String> {
+        let state = match self.phase {
+            Phase::RollingBack => RecordState::RollingBack,
+            Phase::Closing(_) => RecordState::Done,
+            _ => RecordState::Binding,
+        };
+        let own = self.members.iter().filter_map(|member| {
+            let uid = match member.standing {
+                Standing::Unbound if state == RecordState::Done => return None,
+                Standing::Lost(_) => return None,
+                Standing::Elsewhere => None,
+                Standing::Bound if state == RecordState::Done => None,
+                Standing::Unbound | Standing::Bound => Some(member.pod.uid.clone()),
+            };
+            Some(Entry { name: member.pod.name.clone(), uid, node: member.node.clone() })
+        });
+        let mut entries: Vec<Entry> = own.collect();
+        // Of earlier members no more are remembered than can still be there.
+        let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let earlier: Vec<Entry> = self
+            .remembered
+            .iter()
+            .filter(|entry| !names.contains(entry.name.as_str()))
+            .take(self.others.members as usize)
+            .map(|entry| Entry { uid: None, ..entry.clone() })
+            .collect();
+        entries.extend(earlier);
+        if state == RecordState::Done
+            && entries.is_empty()
+            && !self.writer.as_ref().is_some_and(RecordWriter::needs_tombstone)
+        {
+            return None;
+        }
+        let (domain, tier) = (self.domain.clone(), self.tier);
+        Some(Record { state, epoch, domain, tier, entries }.encode())
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        let recorded = self.writer.as_ref().is_none_or(RecordWriter::is_written);
+        Mode {
+            binding: self.phase == Phase::Binding,
+            letting_go: matches!(self.phase, Phase::RollingBack | Phase::Releasing),
+            rolling_back: (self.phase == Phase::RollingBack).then_some(recorded),
+            written: self.writer.as_ref().map_or(u32::MAX, |writer| writer.written),
+        }
+    }
+
+    /// Changes a member and everything that is derived from it.
+    pub(super) fn touch(&mut self, at: usize, change: impl FnOnce(&mut Member)) {
+        let member = &mut self.members[at];
+        let before = member.standing;
+        change(member);
+        let after = member.standing;
+        if before == Standing::Unbound && after != before {
+            self.unbound -= 1;
+        }
+        if before != after && matches!(after, Standing::Lost(_)) {
+            self.asking.waiting = false;
+            self.asking.at = Duration::ZERO;
+        }
+        // The common case, one more bind out of many, is not worth looking at the whole gang.
+        let common = self.phase == Phase::Binding && self.unbound > 0 && !member.unfit && !member.is_lost();
+        self.review |= !common;
+        let mode = self.mode();
+        self.reschedule(at, mode);
+    }
+
+    fn reschedule(&mut self, at: usize, mode: Mode) {
+        let member = &mut self.members[at];
+        let due = member.next(mode).map(|(time, _)| time);
+        if due != member.due {
+            let key = at as u32;
+            if let Some(time) = member.due {
+                self.due.remove(&(time, key));
+            }
+            if let Some(time) = due {
+                self.due.insert((time, key));
+            }
+            member.due = due;
+        }
+    }
+
+    pub(super) fn reschedule_all(&mut self) {
+        let mode = self.mode();
+        (0..self.members.len()).for_each(|at| self.reschedule(at, mode));
+    }
+
+    /// Makes the next call for a member, if one is due now.
+    pub(super) fn call_member(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(&(time, at)) = self.due.first() else { return false };
+        if time > cx.now {
+            return false;
+        }
+        let mode = self.mode();
+        let member = &mut self.members[at as usize];
+        if let Some((_, action)) = member.next(mode) {
+            let pod = member.pod.clone();
+            let call = match action {
+                Action::Bind => Call::Bind { pod, node: member.node.clone() },
+                Action::Read => Call::ReadPod { namespace: pod.namespace, name: pod.name },
+                Action::Evict => Call::Evict { pod },
+            };
+            member.calling = true;
+            let open = OpenCall { gang: self.id, target: Target::Member(at, action), sent: cx.now };
+            let id = cx.calls.start(open);
+            cx.effects.push(Effect::Call { id, gang: self.key.clone(), call });
+        }
+        self.reschedule(at as usize, mode);
+        true
+    }
+
+    /// Makes the calls for the record, and asks the scheduler, if that is due now.
+    pub(super) fn call_others(&mut self, cx: &mut Context<'_>) {
+        let action = self.writer.as_ref().and_then(RecordWriter::next).filter(|(time, _)| *time <= cx.now);
+        if let Some((_, action)) = action {
+            let text = if action == WriterAction::Write { self.draft(cx.epoch) } else { None };
+            let (namespace, name) = (self.key.namespace.clone(), self.key.name.clone());
+            if let Some(writer) = &mut self.writer {
+                let call = match action {
+                    WriterAction::Read => {
+                        writer.reading();
+                        Call::ReadGroup { namespace, name }
+                    }
+                    WriterAction::Write => {
+                        writer.sending(text.clone());
+                        let resource_version = writer.resource_version.clone();
+                        Call::WriteRecord { namespace, name, resource_version, record: text }
+                    }
+                };
+                let open = OpenCall { gang: self.id, target: Target::Record(action), sent: cx.now };
+                let id = cx.calls.start(open);
+                cx.effects.push(Effect::Call { id, gang: self.key.clone(), call });
+            }
+        }
+        if self.phase == Phase::Repairing && !self.asking.waiting && self.asking.at <= cx.now {
+            self.asking.waiting = true;
+            let moving = self.members.iter().filter(|m| m.standing == Standing::Lost(Loss::Displaced));
+            cx.effects.push(Effect::PlaceAgain {
+                gang: self.key.clone(),
+                moving: moving.map(|member| member.pod.clone()).collect(),
+                short: self.tally().short.unwrap_or_default(),
+                domain: self.domain.clone(),
+                tier: self.tier,
+            });
+        }
+    }
+
+    /// When something is due by time alone. Calls for members that are due already wait for the budget instead.
+    pub(super) fn next_wake(&self, now: Duration) -> Option<Duration> {
+        let record = self.writer.as_ref().and_then(RecordWriter::next).map(|(time, _)| time);
+        let asking = (self.phase == Phase::Repairing && !self.asking.waiting).then_some(self.asking.at);
+        let deadline = (!self.overdue).then_some(self.deadline);
+        let member = self.due.first().map(|&(time, _)| time).filter(|time| *time > now);
+        [record, asking, deadline, member].into_iter().flatten().min()
+    }
+}
+
+fn release(pods: Vec<Promise>, effects: &mut Vec<Effect>) {
+    effects.extend(pods.into_iter().map(|promise| Effect::Release { pod: promise.pod, node: promise.node }));
+}

@@ -1,0 +1,72 @@
+//! A reservation from the record of another leader, and from what the API shows of its pods.
+//!
+//! Taking over begins with writing the record again under our epoch, at the resourceVersion it was found at. From then
+//! on no write of the predecessor to this PodGroup can take effect, and a bind of it that is still on its way does what
+//! the record says. Until such a bind can be ruled out, every member found unbound is in doubt.
+
+use super::effect::Report;
+use super::gang::{Context, Gang};
+use super::input::{Promise, Recovered};
+use super::member::Member;
+use super::phase::Phase;
+use super::record::{Record, RecordState};
+use super::writer::RecordWriter;
+use crate::scheduler::PodRef;
+use std::collections::BTreeMap;
+
+impl Gang {
+    /// `None` if nothing is left to do, or it is not for us to do; what was taken for it is given back.
+    pub(super) fn recovered(id: u64, recovered: Recovered, cx: &mut Context<'_>) -> Option<Gang> {
+        let Recovered { gang: key, group, pods, bound } = recovered;
+        let record = match Record::decode(group.record.as_deref()?) {
+            Ok(record) if record.state == RecordState::Done => return None,
+            Ok(record) if record.epoch > cx.epoch => {
+                cx.report(&key, Report::Superseded { epoch: record.epoch });
+                return None;
+            }
+            Ok(record) => record,
+            Err(error) => {
+                cx.report(&key, Report::RecordUnreadable(error));
+                return None;
+            }
+        };
+        let phase = match record.state {
+            RecordState::RollingBack => Phase::RollingBack,
+            _ => Phase::Binding,
+        };
+        let mut gang = Gang::empty(id, key, phase, cx);
+        (gang.domain, gang.tier) = (record.domain, record.tier);
+        gang.set_minimum(&group.minimum, group.generation);
+        let mut writer = RecordWriter::new(&group, true, cx.now);
+        let revision = writer.want();
+        gang.writer = Some(writer);
+        let pods: BTreeMap<&str, _> = pods.iter().map(|pod| (pod.facts.pod.name.as_str(), pod)).collect();
+        for entry in record.entries {
+            let Some(uid) = entry.uid.clone() else {
+                gang.remembered.push(entry);
+                continue;
+            };
+            let found = pods.get(entry.name.as_str()).filter(|pod| pod.facts.pod.uid == uid);
+            let pod = PodRef { namespace: gang.key.namespace.clone(), name: entry.name, uid };
+            let (role, recreated) =
+                found.map_or((String::new(), false), |pod| (pod.facts.role.clone(), pod.facts.recreated));
+            let promise = Promise { pod, node: entry.node, role, recreated };
+            let mut member = Member::new(promise, revision, cx.now);
+            member.doubt = Some(cx.now + cx.settings.doubt);
+            match found {
+                Some(pod) => {
+                    member.holds = pod.facts.node.is_none() && pod.fits;
+                    member.unfit = !pod.fits;
+                    member.see(&pod.facts, &gang.key, cx.effects);
+                }
+                // The list may be older than the record: read before it is taken for gone.
+                None => (member.holds, member.unfit, member.suspect) = (false, true, true),
+            }
+            gang.unbound += usize::from(member.is_unbound());
+            gang.members.push(member);
+        }
+        gang.set_others(&bound);
+        gang.reschedule_all();
+        Some(gang)
+    }
+}

@@ -1,0 +1,8 @@
+//! The reservation in a model of the world: see `world`. `random` plays random runs, `crash` every crash of one gang,
+//! `scripted` single answers one by one.
+
+mod dice;
+mod instance;
+mod random;
+mod server;
+mod world;

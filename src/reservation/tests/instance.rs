@@ -1,0 +1,452 @@
+//! An instance of Phalanx in the model: a lease, a cache fed by watches, a ledger of capacity, a scheduler that takes the
+//! first domain with room, and the reservations under test.
+
+use super::super::lease::{Held, Seen};
+use super::super::record::{Record, RecordState};
+use super::super::{
+    BoundPod, CallId, Count, Decided, Effect, GangKey, GroupFacts, Input, Outcome, PodFacts, Promise,
+    Recovered, RecoveredPod, Report, Reservations, Settings,
+};
+use super::server::{Change, NAMESPACE, Server};
+use crate::scheduler::PodRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+#[derive(Debug)]
+pub(super) struct Instance {
+    pub(super) name: String,
+    pub(super) paused_until: u64,
+    pub(super) seen: Option<Seen>,
+    pub(super) held: Option<Held>,
+    pub(super) core: Option<Core>,
+}
+
+/// What a leader has in memory.
+#[derive(Debug)]
+pub(super) struct Core {
+    /// Tells its events from those of an earlier term.
+    pub(super) term: u64,
+    pub(super) reservations: Reservations,
+    pods: BTreeMap<String, (PodFacts, String)>,
+    groups: BTreeMap<String, GroupFacts>,
+    /// Name, domain, slots, ready.
+    nodes: Vec<(String, String, usize, bool)>,
+    /// Promises by uid: pod and node. What the reservations own.
+    promised: BTreeMap<String, (PodRef, String)>,
+    /// Pods that we bound and the watch does not show yet.
+    assumed: BTreeMap<String, (BoundPod, String, String)>,
+    /// The next timer of the reservations in the world's queue.
+    pub(super) wake: Option<u64>,
+    /// Watches deliver in order.
+    pub(super) watch_clock: u64,
+    pub(super) violations: Vec<String>,
+    pub(super) outcomes: BTreeMap<Outcome, u64>,
+    pub(super) reports: BTreeMap<&'static str, u64>,
+}
+
+impl Core {
+    /// A new leader, with everything listed.
+    pub(super) fn new(term: u64, epoch: u64, settings: &Settings, server: &Server, now: u64) -> Self {
+        let nodes = server
+            .nodes
+            .iter()
+            .map(|(name, node)| (name.clone(), node.domain.clone(), node.slots as usize, node.ready));
+        Core {
+            term,
+            reservations: Reservations::new(settings.clone(), epoch),
+            pods: server
+                .pods
+                .iter()
+                .filter_map(|(name, pod)| Some((name.clone(), (server.facts(name)?, pod.gang.clone()))))
+                .collect(),
+            groups: server
+                .groups
+                .keys()
+                .filter_map(|name| Some((name.clone(), server.group_facts(name)?)))
+                .collect(),
+            nodes: nodes.collect(),
+            promised: BTreeMap::new(),
+            assumed: BTreeMap::new(),
+            wake: None,
+            watch_clock: now,
+            violations: Vec::new(),
+            outcomes: BTreeMap::new(),
+            reports: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, now: u64, input: Input, effects: &mut Vec<Effect>) {
+        let from = effects.len();
+        self.reservations.step(Duration::from_millis(now), input, effects);
+        for effect in &effects[from..] {
+            self.book(effect);
+        }
+    }
+
+    /// Keeps the ledger.
+    fn book(&mut self, effect: &Effect) {
+        let (pod, node, bound) = match effect {
+            Effect::Bound { pod, node } => (pod, node, true),
+            Effect::Release { pod, node } => (pod, node, false),
+            Effect::Report { report, .. } => {
+                let name = match report {
+                    Report::Ended { outcome, .. } => {
+                        *self.outcomes.entry(*outcome).or_default() += 1;
+                        "ended"
+                    }
+                    Report::Repairing { .. } => "repairing",
+                    Report::RollingBack { .. } => "rolling back",
+                    Report::Held { .. } => "held",
+                    Report::BoundElsewhere { .. } => "bound elsewhere",
+                    Report::RecordTooLarge { .. } => "too large",
+                    Report::RecordUnreadable(_) => "unreadable",
+                    Report::Superseded { .. } => "superseded",
+                    Report::CallRefused { .. } => "refused",
+                };
+                *self.reports.entry(name).or_default() += 1;
+                return;
+            }
+            _ => return,
+        };
+        match self.promised.remove(&pod.uid) {
+            Some((_, promised)) if promised == *node => {}
+            other => self.violations.push(format!("ledger: {} on {node} was promised {other:?}", pod.name)),
+        }
+        if bound && let Some((facts, gang)) = self.pods.get(&pod.name) {
+            // The watch may have shown it bound or gone already.
+            if facts.pod.uid == pod.uid && facts.node.is_none() {
+                let assumed = BoundPod { uid: pod.uid.clone(), role: facts.role.clone() };
+                self.assumed.insert(pod.uid.clone(), (assumed, gang.clone(), node.clone()));
+            }
+        }
+    }
+
+    /// The ledger and the reservations agree.
+    pub(super) fn audit(&mut self) {
+        let promised: BTreeSet<(String, String)> =
+            self.reservations.promised().map(|(pod, node)| (pod.uid.clone(), node.to_owned())).collect();
+        let ledger: BTreeSet<(String, String)> =
+            self.promised.iter().map(|(uid, (_, node))| (uid.clone(), node.clone())).collect();
+        if promised != ledger {
+            self.violations.push(format!("ledger: it says {ledger:?}, the reservations {promised:?}"));
+        }
+    }
+
+    /// Takes in what a watch shows; returns a gang whose record should be looked at.
+    pub(super) fn watch(&mut self, now: u64, change: Change, effects: &mut Vec<Effect>) -> Option<GangKey> {
+        match change {
+            Change::Pod(facts, gang) => {
+                if let Some(assumed) = self.assumed.get(&facts.pod.uid)
+                    && facts.node.as_ref() == Some(&assumed.2)
+                {
+                    self.assumed.remove(&facts.pod.uid);
+                }
+                self.know(&facts, &gang);
+                let matters = facts.node.is_some();
+                self.step(now, Input::PodSeen(facts), effects);
+                if matters {
+                    self.gang_changed(now, &gang, effects);
+                }
+            }
+            Change::PodGone(pod, gang) => {
+                self.assumed.remove(&pod.uid);
+                if self.pods.get(&pod.name).is_some_and(|(facts, _)| facts.pod.uid == pod.uid) {
+                    self.pods.remove(&pod.name);
+                }
+                self.step(now, Input::PodGone(pod), effects);
+                self.gang_changed(now, &gang, effects);
+            }
+            Change::Group(name, facts) => {
+                let record = facts.record.as_deref().and_then(|text| Record::decode(text).ok());
+                let minimum = self.groups.insert(name.clone(), facts.clone()).map(|old| old.minimum);
+                if minimum != Some(facts.minimum) {
+                    self.gang_changed(now, &name, effects);
+                }
+                let key = group_key(&name);
+                if record.is_some_and(|record| {
+                    record.state != RecordState::Done && record.epoch < self.reservations.epoch()
+                }) && self.reservations.phase(&key).is_none()
+                {
+                    return Some(key);
+                }
+            }
+            Change::GroupGone(name) => {
+                self.groups.remove(&name);
+                self.step(now, Input::GroupGone(group_key(&name)), effects);
+            }
+            Change::Node(name, ready) => {
+                self.nodes.iter_mut().filter(|node| node.0 == name).for_each(|node| node.3 = ready);
+                if !ready {
+                    self.step(now, Input::NodeLost(name), effects);
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a pod into the cache; one that was bound is never unbound again.
+    fn know(&mut self, facts: &PodFacts, gang: &str) {
+        if let Some((old, _)) = self.pods.get(&facts.pod.name) {
+            // Uids go up in this world: an older pod of the name is old news.
+            if facts.pod.uid < old.pod.uid {
+                return;
+            } else if facts.pod.uid > old.pod.uid {
+                self.assumed.remove(&old.pod.uid);
+            } else if (old.node.is_some() && facts.node.is_none()) || (old.deleting && !facts.deleting) {
+                return;
+            }
+        }
+        self.pods.insert(facts.pod.name.clone(), (facts.clone(), gang.to_owned()));
+    }
+
+    /// What a read shows is known to everybody, not to the reservation alone.
+    pub(super) fn read(&mut self, name: &str, facts: Option<&PodFacts>) {
+        let Some(facts) = facts else {
+            if let Some((old, _)) = self.pods.remove(name) {
+                self.assumed.remove(&old.pod.uid);
+            }
+            return;
+        };
+        if let Some((_, gang)) = self.pods.get(&facts.pod.name) {
+            let gang = gang.clone();
+            self.know(facts, &gang);
+        }
+    }
+
+    /// The API server accepted an eviction.
+    pub(super) fn evicted(&mut self, pod: &PodRef) {
+        if let Some((facts, _)) = self.pods.get_mut(&pod.name).filter(|(facts, _)| facts.pod.uid == pod.uid) {
+            facts.deleting = true;
+        }
+        if let Some((_, _, node)) = self.assumed.remove(&pod.uid)
+            && let Some((facts, _)) = self.pods.get_mut(&pod.name)
+        {
+            facts.node = Some(node);
+        }
+    }
+
+    fn gang_changed(&mut self, now: u64, gang: &str, effects: &mut Vec<Effect>) {
+        if let Some(facts) = self.groups.get(gang) {
+            let (minimum, generation, bound) = (facts.minimum.clone(), facts.generation, self.bound(gang));
+            let gang = group_key(gang);
+            self.step(now, Input::GangChanged { gang, minimum, generation, bound }, effects);
+        }
+    }
+
+    fn bound(&self, gang: &str) -> Vec<BoundPod> {
+        let shown = self
+            .pods
+            .values()
+            .filter(|(facts, of)| of == gang && facts.node.is_some() && !facts.failed && !facts.deleting);
+        let shown = shown.map(|(facts, _)| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() });
+        let assumed = self.assumed.values().filter(|(_, of, _)| of == gang).map(|(pod, ..)| pod.clone());
+        shown.chain(assumed).collect()
+    }
+
+    fn free(&self, node: &str, slots: usize) -> usize {
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        used.extend(
+            self.pods
+                .values()
+                .filter(|(f, _)| !f.failed && f.node.as_deref() == Some(node))
+                .map(|(facts, _)| facts.pod.uid.as_str()),
+        );
+        used.extend(self.assumed.iter().filter(|(_, (.., at))| at == node).map(|(uid, _)| uid.as_str()));
+        used.extend(self.promised.iter().filter(|(_, (_, at))| at == node).map(|(uid, _)| uid.as_str()));
+        slots.saturating_sub(used.len())
+    }
+
+    /// Hands in a record that another leader left, with what the server shows now.
+    pub(super) fn recover(
+        &mut self,
+        now: u64,
+        name: &str,
+        server: &Server,
+        forget: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let key = group_key(name);
+        let Some(group) = server.group_facts(name) else { return };
+        let Some(Ok(record)) = group.record.as_deref().map(Record::decode) else { return };
+        if record.state == RecordState::Done || self.reservations.phase(&key).is_some() {
+            return;
+        }
+        let mut pods = Vec::new();
+        for (name, _) in server.pods_of(name) {
+            let Some(facts) = server.facts(name) else { continue };
+            let entry = record.entries.iter().find(|e| e.uid.as_ref() == Some(&facts.pod.uid));
+            let mut fits = false;
+            if let Some(entry) = entry
+                && facts.node.is_none()
+                && record.epoch <= self.reservations.epoch()
+                && !self.promised.contains_key(&facts.pod.uid)
+            {
+                let node = self.nodes.iter().find(|node| node.0 == entry.node);
+                fits = node.is_some_and(|(name, _, slots, ready)| *ready && self.free(name, *slots) > 0);
+                if forget && pods.len() % 3 == 1 {
+                    // As if the list were older than the record.
+                    continue;
+                }
+                if fits {
+                    let promise = (facts.pod.clone(), entry.node.clone());
+                    self.promised.insert(facts.pod.uid.clone(), promise);
+                }
+            }
+            pods.push(RecoveredPod { facts, fits });
+        }
+        self.groups.insert(name.to_owned(), group.clone());
+        let bound = server.bound_of(name);
+        self.step(now, Input::Recovered(Recovered { gang: key, group, pods, bound }), effects);
+    }
+
+    /// Places every gang that can be placed, and more members of those that grow.
+    pub(super) fn schedule(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        let gangs: BTreeSet<String> = self.groups.keys().cloned().collect();
+        for gang in gangs {
+            let key = group_key(&gang);
+            match self.reservations.phase(&key) {
+                Some(phase) if !phase.accepts_members() => continue,
+                // Missing members are placed when the reservation asks.
+                Some(super::super::Phase::Repairing) => continue,
+                _ => {}
+            }
+            let bound = self.bound(&gang);
+            let pending = self.pending(&gang);
+            let minimum = self.groups[&gang].minimum.clone();
+            let mut reach = Count::default();
+            bound.iter().for_each(|pod| reach.add(&pod.role));
+            let promised: Vec<BoundPod> = self.promised_of(&gang);
+            promised.iter().for_each(|pod| reach.add(&pod.role));
+            pending.iter().for_each(|pod| reach.add(&pod.role));
+            if pending.is_empty() || reach.short_of(&minimum).is_some() {
+                continue;
+            }
+            if let Some(decided) = self.place(key, pending, None) {
+                self.step(now, Input::Decided(decided), effects);
+            }
+        }
+        let alone: Vec<String> = self
+            .pods
+            .iter()
+            .filter(|(_, (facts, gang))| gang.is_empty() && self.waits(facts))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in alone {
+            let key = GangKey { is_pod_group: false, namespace: NAMESPACE.into(), name: name.clone() };
+            let facts = self.pods[&name].0.clone();
+            if let Some(decided) = self.place(key, vec![facts], None) {
+                self.step(now, Input::Decided(decided), effects);
+            }
+        }
+    }
+
+    fn waits(&self, facts: &PodFacts) -> bool {
+        facts.node.is_none()
+            && !facts.failed
+            && !facts.deleting
+            && !self.promised.contains_key(&facts.pod.uid)
+            && !self.assumed.contains_key(&facts.pod.uid)
+    }
+
+    fn pending(&self, gang: &str) -> Vec<PodFacts> {
+        let pods = self.pods.values().filter(|(facts, of)| of == gang && self.waits(facts));
+        pods.map(|(facts, _)| facts.clone()).collect()
+    }
+
+    fn promised_of(&self, gang: &str) -> Vec<BoundPod> {
+        let own = self.promised.values().filter_map(|(pod, _)| {
+            let (facts, of) = self.pods.get(&pod.name)?;
+            (of == gang && facts.pod.uid == pod.uid && !self.assumed.contains_key(&pod.uid))
+                .then(|| BoundPod { uid: pod.uid.clone(), role: facts.role.clone() })
+        });
+        own.collect()
+    }
+
+    /// Answers [`Effect::PlaceAgain`].
+    pub(super) fn place_again(
+        &mut self,
+        now: u64,
+        key: &GangKey,
+        short: &Count,
+        domain: Option<&str>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let pending = self.pending(&key.name);
+        let mut count = Count::default();
+        pending.iter().for_each(|pod| count.add(&pod.role));
+        let input = if count.short_of(short).is_some() {
+            Input::NotPlaced { gang: key.clone(), absent: true }
+        } else {
+            match self.place(key.clone(), pending, domain) {
+                Some(decided) => Input::Decided(decided),
+                None => Input::NotPlaced { gang: key.clone(), absent: false },
+            }
+        };
+        self.step(now, input, effects);
+    }
+
+    /// All of the pods in the first domain with room, and takes that.
+    fn place(&mut self, key: GangKey, pods: Vec<PodFacts>, within: Option<&str>) -> Option<Decided> {
+        let bound = if key.is_pod_group { self.bound(&key.name) } else { Vec::new() };
+        // A gang stays where it is.
+        let mut home = within.map(str::to_owned);
+        if home.is_none() && key.is_pod_group {
+            let at = |node: &str| self.nodes.iter().find(|n| n.0 == node).map(|n| n.1.clone());
+            let own = self.pods.values().filter(|(facts, of)| *of == key.name && !facts.failed);
+            home = own.filter_map(|(facts, _)| at(facts.node.as_deref()?)).next().or_else(|| {
+                let own = self
+                    .promised
+                    .values()
+                    .find(|(pod, _)| self.pods.get(&pod.name).is_some_and(|(_, of)| *of == key.name));
+                own.and_then(|(_, node)| at(node))
+            });
+        }
+        let mut domains: Vec<String> = self.nodes.iter().map(|node| node.1.clone()).collect();
+        domains.dedup();
+        for domain in domains {
+            if home.as_ref().is_some_and(|home| *home != domain) || domain == "elsewhere" {
+                continue;
+            }
+            let mut room = self
+                .nodes
+                .iter()
+                .filter(|node| node.1 == domain && node.3)
+                .flat_map(|node| std::iter::repeat_n(node.0.clone(), self.free(&node.0, node.2)));
+            let promises: Vec<Promise> = pods
+                .iter()
+                .map_while(|facts| {
+                    Some(Promise {
+                        pod: facts.pod.clone(),
+                        node: room.next()?,
+                        role: facts.role.clone(),
+                        recreated: facts.recreated,
+                    })
+                })
+                .collect();
+            if promises.len() < pods.len() {
+                continue;
+            }
+            for promise in &promises {
+                let held = (promise.pod.clone(), promise.node.clone());
+                self.promised.insert(promise.pod.uid.clone(), held);
+            }
+            let group = key.is_pod_group.then(|| self.groups.get(&key.name).cloned()).flatten();
+            return Some(Decided {
+                gang: key,
+                pods: promises,
+                domain: Some(domain),
+                tier: Some(1),
+                group,
+                bound,
+            });
+        }
+        None
+    }
+}
+
+pub(super) fn group_key(name: &str) -> GangKey {
+    GangKey { is_pod_group: true, namespace: NAMESPACE.to_owned(), name: name.to_owned() }
+}
+
+/// A call on its way.
+pub(super) type Sent = (CallId, super::super::Call);

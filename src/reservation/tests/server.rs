@@ -1,0 +1,323 @@
+//! The API server of the model: pods, PodGroups, nodes, and what it answers. It also watches over what must never
+//! happen, at the moment when it would.
+
+use super::super::lease::Lease;
+use super::super::record::{Record, RecordState};
+use super::super::{Answer, BoundPod, Call, Count, GroupFacts, PodFacts};
+use crate::scheduler::PodRef;
+use std::collections::BTreeMap;
+
+pub(super) const NAMESPACE: &str = "ns";
+
+#[derive(Clone, Debug)]
+pub(super) struct Pod {
+    pub(super) uid: String,
+    /// The PodGroup; empty for a pod that stands for itself.
+    pub(super) gang: String,
+    pub(super) role: String,
+    pub(super) node: Option<String>,
+    pub(super) failed: bool,
+    pub(super) deleting: bool,
+    pub(super) recreated: bool,
+    /// Bound by another scheduler.
+    pub(super) foreign: bool,
+}
+
+impl Pod {
+    pub(super) fn counts(&self) -> bool {
+        self.node.is_some() && !self.failed && !self.deleting
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) version: u64,
+    pub(super) generation: i64,
+    pub(super) record: Option<String>,
+    pub(super) minimum: Count,
+    /// The one before it was changed: the leader may not have heard of the change.
+    pub(super) earlier_minimum: Count,
+    /// Every pod that was ever bound, and its role.
+    ever_bound: BTreeMap<String, String>,
+    /// It has had its minimum at some time, or was finished with it while one of its pods had failed already, unseen:
+    /// what it loses later is not ours to undo.
+    pub(super) ever_met: bool,
+}
+
+impl Group {
+    fn note_done(&mut self) {
+        let record = self.record.as_deref().and_then(|text| Record::decode(text).ok());
+        if let Some(record) = record.filter(|record| record.state == RecordState::Done) {
+            let mut bound = Count::default();
+            let roles = record.entries.iter().filter_map(|entry| self.ever_bound.get(&entry.name));
+            roles.for_each(|role| bound.add(role));
+            self.note(&bound);
+        }
+    }
+
+    fn note(&mut self, bound: &Count) {
+        let mut minima = [&self.minimum, &self.earlier_minimum].into_iter();
+        self.ever_met |= bound.members > 0 && minima.any(|minimum| bound.short_of(minimum).is_none());
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) domain: String,
+    pub(super) slots: u32,
+    pub(super) ready: bool,
+}
+
+/// What a watch shows.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    Pod(PodFacts, String),
+    PodGone(PodRef, String),
+    Group(String, GroupFacts),
+    GroupGone(String),
+    Node(String, bool),
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Server {
+    pub(super) pods: BTreeMap<String, Pod>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) nodes: BTreeMap<String, Node>,
+    pub(super) lease: Option<Lease>,
+    pub(super) version: u64,
+    next_uid: u64,
+    /// What happened since the watches were last fed.
+    pub(super) changes: Vec<Change>,
+    /// What must never happen, and did.
+    pub(super) violations: Vec<String>,
+    /// Writes that took effect.
+    pub(super) writes: u64,
+    pub(super) binds: u64,
+    pub(super) evictions: u64,
+}
+
+impl Server {
+    pub(super) fn create_pod(&mut self, name: &str, gang: &str, role: &str, recreated: bool) {
+        self.next_uid += 1;
+        let pod = Pod {
+            uid: format!("00000000-0000-4000-8000-{:012x}", self.next_uid),
+            gang: gang.to_owned(),
+            role: role.to_owned(),
+            node: None,
+            failed: false,
+            deleting: false,
+            recreated,
+            foreign: false,
+        };
+        self.pods.insert(name.to_owned(), pod);
+        self.pod_changed(name);
+    }
+
+    pub(super) fn create_group(&mut self, name: &str, minimum: Count) {
+        self.version += 1;
+        let group = Group {
+            version: self.version,
+            generation: 1,
+            record: None,
+            earlier_minimum: minimum.clone(),
+            minimum,
+            ever_bound: BTreeMap::new(),
+            ever_met: false,
+        };
+        self.groups.insert(name.to_owned(), group);
+        self.group_changed(name);
+    }
+
+    pub(super) fn facts(&self, name: &str) -> Option<PodFacts> {
+        let pod = self.pods.get(name)?;
+        Some(PodFacts {
+            pod: pod_ref(name, &pod.uid),
+            node: pod.node.clone(),
+            failed: pod.failed,
+            deleting: pod.deleting,
+            recreated: pod.recreated,
+            role: pod.role.clone(),
+        })
+    }
+
+    pub(super) fn group_facts(&self, name: &str) -> Option<GroupFacts> {
+        let group = self.groups.get(name)?;
+        Some(GroupFacts {
+            resource_version: group.version.to_string(),
+            generation: group.generation,
+            record: group.record.clone(),
+            other_annotation_bytes: 100,
+            minimum: group.minimum.clone(),
+        })
+    }
+
+    pub(super) fn pods_of<'a>(
+        &'a self,
+        gang: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a Pod)> + Clone {
+        self.pods.iter().filter(move |(_, pod)| pod.gang == gang)
+    }
+
+    pub(super) fn bound_of(&self, gang: &str) -> Vec<BoundPod> {
+        let bound = self.pods_of(gang).filter(|(_, pod)| pod.counts());
+        bound.map(|(_, pod)| BoundPod { uid: pod.uid.clone(), role: pod.role.clone() }).collect()
+    }
+
+    pub(super) fn pod_changed(&mut self, name: &str) {
+        self.version += 1;
+        if let (Some(facts), Some(pod)) = (self.facts(name), self.pods.get(name)) {
+            self.changes.push(Change::Pod(facts, pod.gang.clone()));
+        }
+    }
+
+    /// Somebody changed the PodGroup.
+    pub(super) fn group_changed(&mut self, name: &str) {
+        self.version += 1;
+        let version = self.version;
+        if let Some(group) = self.groups.get_mut(name) {
+            group.version = version;
+        }
+        if let Some(facts) = self.group_facts(name) {
+            self.changes.push(Change::Group(name.to_owned(), facts));
+        }
+        self.note_minimum(name);
+    }
+
+    pub(super) fn remove_pod(&mut self, name: &str) {
+        if let Some(pod) = self.pods.remove(name) {
+            self.version += 1;
+            self.changes.push(Change::PodGone(pod_ref(name, &pod.uid), pod.gang));
+        }
+    }
+
+    /// Deletes as the API server does: an unbound pod at once, a bound one when its kubelet is done. True for the latter.
+    pub(super) fn delete_pod(&mut self, name: &str) -> bool {
+        let Some(pod) = self.pods.get_mut(name) else { return false };
+        if pod.node.is_none() {
+            self.remove_pod(name);
+            return false;
+        }
+        let first = !std::mem::replace(&mut pod.deleting, true);
+        self.pod_changed(name);
+        first
+    }
+
+    pub(super) fn remove_group(&mut self, name: &str) {
+        if self.groups.remove(name).is_some() {
+            self.version += 1;
+            self.changes.push(Change::GroupGone(name.to_owned()));
+        }
+    }
+
+    pub(super) fn set_ready(&mut self, name: &str, ready: bool) {
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.ready = ready;
+            self.version += 1;
+            self.changes.push(Change::Node(name.to_owned(), ready));
+        }
+    }
+
+    /// Binds as another scheduler would.
+    pub(super) fn bind_foreign(&mut self, name: &str, node: &str) {
+        if let Some(pod) = self.pods.get_mut(name).filter(|pod| pod.node.is_none()) {
+            pod.node = Some(node.to_owned());
+            pod.foreign = true;
+            self.pod_changed(name);
+            self.note_bound(name);
+        }
+    }
+
+    /// Carries out a call of ours. The second value names a pod that has begun to end or was bound.
+    pub(super) fn serve(&mut self, call: &Call) -> (Answer, Option<String>) {
+        match call {
+            Call::WriteRecord { name, resource_version, record, .. } => {
+                let Some(group) = self.groups.get_mut(name) else { return (Answer::NotFound, None) };
+                if group.version.to_string() != *resource_version {
+                    return (Answer::Conflict, None);
+                }
+                if group.record != *record {
+                    group.record.clone_from(record);
+                    group.note_done();
+                    self.writes += 1;
+                    self.group_changed(name);
+                }
+                let version = self.groups.get(name).map(|group| group.version.to_string());
+                (Answer::Written { resource_version: version.unwrap_or_default() }, None)
+            }
+            Call::ReadGroup { name, .. } => (Answer::Group(self.group_facts(name)), None),
+            Call::ReadPod { name, .. } => (Answer::Pod(self.facts(name)), None),
+            Call::Bind { pod, node } => {
+                let Some(found) = self.pods.get_mut(&pod.name) else { return (Answer::NotFound, None) };
+                if found.uid != pod.uid || found.node.is_some() || found.deleting {
+                    return (Answer::Conflict, None);
+                }
+                found.node = Some(node.clone());
+                self.writes += 1;
+                self.binds += 1;
+                self.pod_changed(&pod.name);
+                self.judge_bind(pod, node);
+                (Answer::Done, Some(pod.name.clone()))
+            }
+            Call::Evict { pod } => {
+                let Some(found) = self.pods.get(&pod.name) else { return (Answer::NotFound, None) };
+                if found.uid != pod.uid {
+                    return (Answer::Conflict, None);
+                }
+                if !found.recreated {
+                    self.violations.push(format!("no-orphan: {} is evicted, nothing recreates it", pod.name));
+                }
+                self.writes += 1;
+                self.evictions += 1;
+                let ending = self.delete_pod(&pod.name);
+                (Answer::Done, ending.then(|| pod.name.clone()))
+            }
+        }
+    }
+
+    fn judge_bind(&mut self, pod: &PodRef, node: &str) {
+        let used = self.pods.values().filter(|pod| !pod.failed && pod.node.as_deref() == Some(node)).count();
+        let slots = self.nodes.get(node).map_or(0, |node| node.slots as usize);
+        if used > slots {
+            self.violations.push(format!("no-overcommit: {node} has {used} pods and {slots} slots"));
+        }
+        let gang = self.pods.get(&pod.name).map(|pod| pod.gang.clone()).unwrap_or_default();
+        self.note_bound(&pod.name);
+        let Some(group) = self.groups.get(&gang) else { return };
+        let record = group.record.as_deref().and_then(|text| Record::decode(text).ok());
+        let named = record.is_some_and(|record| {
+            // One that is on its way while we begin to roll back is found, and evicted.
+            record.state != RecordState::Done
+                && record.entries.iter().any(|entry| {
+                    entry.name == pod.name && entry.uid.as_ref() == Some(&pod.uid) && entry.node == node
+                })
+        });
+        // Without a record, one pod may be bound to a gang that has the rest.
+        if !named && !group.ever_met {
+            self.violations.push(format!(
+                "one-writer: {} is bound to {node}, the record of {gang} is {:?}",
+                pod.name, group.record
+            ));
+        }
+    }
+
+    fn note_bound(&mut self, name: &str) {
+        let Some(pod) = self.pods.get(name) else { return };
+        let gang = pod.gang.clone();
+        if let Some(group) = self.groups.get_mut(&gang) {
+            group.ever_bound.insert(name.to_owned(), pod.role.clone());
+        }
+        self.note_minimum(&gang);
+    }
+
+    fn note_minimum(&mut self, gang: &str) {
+        let mut bound = Count::default();
+        self.pods_of(gang).filter(|(_, pod)| pod.counts()).for_each(|(_, pod)| bound.add(&pod.role));
+        if let Some(group) = self.groups.get_mut(gang) {
+            group.note(&bound);
+        }
+    }
+}
+
+pub(super) fn pod_ref(name: &str, uid: &str) -> PodRef {
+    PodRef { namespace: NAMESPACE.to_owned(), name: name.to_owned(), uid: uid.to_owned() }
+}
