@@ -164,7 +164,7 @@ fn play(steps: &[(u64, Step)], deletes: bool) -> u64 {
                     None => candidate.seen = Some(Seen::first(server.clone(), sent)),
                 }
                 let seen = candidate.seen.as_mut().expect("just set");
-                let least = epochs.last().map_or(0, |epoch| epoch + 1);
+                let least = epochs.last().map_or(0, |&epoch: &u64| epoch + 1);
                 let decision = decide(&settings, &candidate.name, seen, candidate.held.as_ref(), least, sent);
                 let (epoch, precondition) = match decision {
                     LeaseDecision::WaitUntil(_) => continue,
