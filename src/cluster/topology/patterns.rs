@@ -7,7 +7,7 @@
 use super::finding::MemberFault;
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::{Hir, HirKind, Literal, Look};
 use rustc_hash::FxHashMap;
 
 /// What one build may spend on patterns, and again on selectors, in tries of one name (below a microsecond each).
@@ -25,6 +25,14 @@ pub(super) struct Pattern<'a> {
     states: usize,
     /// Every match contains one of these; empty if nothing is known.
     fixed: Vec<Vec<u8>>,
+    /// The same question without a regular expression, if there is one.
+    plain: Option<Plain>,
+}
+
+/// A question that needs no regular expression.
+enum Plain {
+    StartsWith(Box<[u8]>),
+    Contains(Box<[u8]>),
 }
 
 impl<'a> Pattern<'a> {
@@ -40,15 +48,37 @@ impl<'a> Pattern<'a> {
         if states > MAX_STATES {
             return Err(too_large(text));
         }
-        Ok(Pattern { text, states, fixed: fixed_parts(&hir).unwrap_or_default() })
+        let plain = plain(&hir);
+        Ok(Pattern { text, states, fixed: fixed_parts(&hir).unwrap_or_default(), plain })
     }
 
     /// Unanchored, and with ASCII classes, as Go's are; names of objects are ASCII.
-    fn compile(&self) -> Result<Regex, MemberFault> {
-        RegexBuilder::new(self.text).unicode(false).build().map_err(|error| match error {
+    fn compile(&self) -> Result<Compiled<'_>, MemberFault> {
+        if let Some(plain) = &self.plain {
+            return Ok(Compiled::Plain(plain));
+        }
+        let regex = RegexBuilder::new(self.text).unicode(false).build().map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => too_large(self.text),
             error => bad(self.text, &error.to_string()),
-        })
+        });
+        regex.map(Compiled::Regex)
+    }
+}
+
+enum Compiled<'p> {
+    Plain(&'p Plain),
+    Regex(Regex),
+}
+
+impl Compiled<'_> {
+    fn is_match(&self, name: &[u8]) -> bool {
+        match self {
+            Compiled::Plain(Plain::StartsWith(start)) => name.starts_with(start),
+            Compiled::Plain(Plain::Contains(part)) => {
+                name.windows(part.len()).any(|window| *window == **part)
+            }
+            Compiled::Regex(regex) => regex.is_match(name),
+        }
     }
 }
 
@@ -76,6 +106,27 @@ fn states(hir: &Hir) -> usize {
             parts.iter().map(states).fold(1, usize::saturating_add)
         }
         HirKind::Empty | HirKind::Look(_) | HirKind::Class(_) => 1,
+    }
+}
+
+/// Most patterns are `rack-7-` or `^rack-7-.*`; compiling them would cost more than all the rest.
+fn plain(hir: &Hir) -> Option<Plain> {
+    let mut parts = match hir.kind() {
+        HirKind::Concat(parts) => parts.as_slice(),
+        _ => std::slice::from_ref(hir),
+    };
+    // what may follow and may be missing does not matter, as long as nothing follows that
+    while let [rest @ .., last] = parts
+        && matches!(last.kind(), HirKind::Repetition(repetition) if repetition.min == 0)
+    {
+        parts = rest;
+    }
+    match parts.iter().map(Hir::kind).collect::<Vec<_>>()[..] {
+        [HirKind::Look(Look::Start), HirKind::Literal(Literal(text))] => {
+            Some(Plain::StartsWith(text.clone()))
+        }
+        [HirKind::Literal(Literal(text))] => Some(Plain::Contains(text.clone())),
+        _ => None,
     }
 }
 
@@ -131,15 +182,15 @@ pub(super) fn match_all(
             dropped.push((at, MemberFault::TooBroad { candidates: candidates[at] }));
             continue;
         }
-        let regex = match pattern.compile() {
-            Ok(regex) => regex,
+        let compiled = match pattern.compile() {
+            Ok(compiled) => compiled,
             Err(fault) => {
                 dropped.push((at, fault));
                 continue;
             }
         };
         let mut try_on = |name: u32| {
-            if regex.is_match(names[name as usize].as_bytes()) {
+            if compiled.is_match(names[name as usize].as_bytes()) {
                 found(at, name);
             }
         };
@@ -202,5 +253,61 @@ impl<'p> Containing<'p> {
 
     fn get(&self, text: &[u8]) -> &[u32] {
         self.index.get(text).map_or(&[], |&at| &self.names[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_pattern() -> impl Strategy<Value = String> {
+        let atom = prop::sample::select(vec![
+            "a", "b", "ab", "-", "7", "a7-", ".", "[a7]", "[^b]", "(ab|7)", "(a|[b-])",
+        ]);
+        let times = prop::sample::select(vec!["", "", "", "*", "+", "?", "{2}", "{0,2}"]);
+        let atoms = prop::collection::vec((atom, times), 1..5);
+        let ends = (prop::sample::select(vec!["", "^", "(?m)^"]), prop::sample::select(vec!["", "$"]));
+        (atoms, ends).prop_map(|(atoms, (start, end))| {
+            let atoms: String = atoms
+                .iter()
+                .map(|(atom, times)| match *times {
+                    "" => (*atom).to_owned(),
+                    times => format!("({atom}){times}"),
+                })
+                .collect();
+            format!("{start}{atoms}{end}")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn short_cuts_change_nothing(
+            patterns in prop::collection::vec(any_pattern(), 1..6),
+            names in prop::collection::vec("[ab7-]{0,8}", 0..12),
+        ) {
+            let read: Vec<Pattern<'_>> = patterns.iter().map(|text| Pattern::parse(text).expect("valid")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut found = Vec::new();
+            let dropped = match_all(&read, &vec![1; read.len()], &names, |pattern, name| found.push((pattern, name)));
+            prop_assert_eq!(dropped.len(), 0);
+            let mut expected = Vec::new();
+            for (at, text) in patterns.iter().enumerate() {
+                let regex = regex::Regex::new(text).expect("valid");
+                expected.extend((0..).zip(&names).filter(|(_, name)| regex.is_match(name)).map(|(name, _)| (at, name)));
+            }
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn what_costs_most_is_dropped_first_and_equals_together() {
+        let check = |costs: &[usize], kept: &[bool]| assert_eq!(affordable(costs), kept);
+        check(&[], &[]);
+        check(&[BUDGET], &[true]);
+        check(&[BUDGET + 1], &[false]);
+        check(&[1, BUDGET, 2], &[true, false, true]);
+        check(&[BUDGET / 2, BUDGET / 2, BUDGET / 2], &[false, false, false]);
+        check(&[usize::MAX, 5, usize::MAX], &[false, true, false]);
     }
 }
