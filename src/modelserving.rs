@@ -75,6 +75,7 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     let context = Context::new(object, observed, now);
     let mut plan = Plan::default();
     let groups = context.assess();
+    let memory = running(&context, &groups, &mut plan);
     let decision = decide(&context, &groups, &mut plan);
     let going = &decision.going;
     let planned: Vec<Assessed<'_>> =
@@ -99,7 +100,6 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
 
     let status = status::status(&context, &groups, &planned, &mut plan);
     history::clean_up(&context, &status, &mut plan);
-    let memory = running(&context, &groups, &mut plan);
     let events = plan.take_events(&context);
     let wake_at = plan.wake_at;
     let status = (status != object.status).then_some(status);

@@ -1,6 +1,7 @@
 //! ServingGroups and role replicas, which are no API objects: derived from pods, PodGroups and Services each time. Pods
 //! are told apart by name, which nobody can edit; labels only say what they were built from.
 
+use super::change::Kind;
 use super::names::{self, PodKey};
 use super::observed::{ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedService};
 use super::settings::Recovery;
@@ -43,8 +44,8 @@ pub(crate) struct Group<'a> {
 pub(crate) struct Groups<'a> {
     /// By ordinal.
     pub(crate) list: Vec<Group<'a>>,
-    /// Names of pods, PodGroups, Services and ControllerRevisions that are not ours.
-    pub(crate) foreign: BTreeSet<&'a str>,
+    /// Names that would be ours and are not.
+    pub(crate) foreign: BTreeSet<(Kind, &'a str)>,
 }
 
 impl<'a> Groups<'a> {
@@ -52,23 +53,26 @@ impl<'a> Groups<'a> {
     pub(crate) fn derive(object: &'a ModelServing, observed: &Observed<'a>) -> Self {
         let (name, uid) = (object.metadata.name.as_str(), object.metadata.uid.as_str());
         let mut foreign = BTreeSet::new();
-        let mut ours = |object: &'a ObjectRef| {
+        let mut ours = |kind: Kind, object: &'a ObjectRef| {
             let ours = object.owner == uid;
             if !ours {
-                foreign.insert(object.name.as_str());
+                foreign.insert((kind, object.name.as_str()));
             }
             ours
         };
         let mut members: Vec<Member<'a>> = Vec::with_capacity(observed.pods.len());
         for pod in observed.pods {
-            if let Some(key) = names::parse_pod(name, &pod.object.name).filter(|_| ours(&pod.object)) {
+            if let Some(key) =
+                names::parse_pod(name, &pod.object.name).filter(|_| ours(Kind::Pod, &pod.object))
+            {
                 members.push(Member { key, pod });
             }
         }
         let mut services: Vec<(PodKey<'a>, &'a ObservedService)> =
             Vec::with_capacity(observed.services.len());
         for service in observed.services {
-            if let Some(key) = names::parse_pod(name, &service.object.name).filter(|_| ours(&service.object))
+            if let Some(key) =
+                names::parse_pod(name, &service.object.name).filter(|_| ours(Kind::Service, &service.object))
             {
                 services.push((key, service));
             }
@@ -76,12 +80,12 @@ impl<'a> Groups<'a> {
         let mut pod_groups: Vec<(u32, &'a ObservedPodGroup)> = Vec::with_capacity(observed.pod_groups.len());
         for pod_group in observed.pod_groups {
             let ordinal = names::parse_group(name, &pod_group.object.name);
-            if let Some(ordinal) = ordinal.filter(|_| ours(&pod_group.object)) {
+            if let Some(ordinal) = ordinal.filter(|_| ours(Kind::PodGroup, &pod_group.object)) {
                 pod_groups.push((ordinal, pod_group));
             }
         }
         for revision in observed.revisions {
-            ours(&revision.object);
+            ours(Kind::ControllerRevision, &revision.object);
         }
         members.sort_unstable_by_key(|member| member.key);
         services.sort_unstable_by_key(|(key, _)| *key);

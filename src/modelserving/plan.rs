@@ -54,7 +54,7 @@ impl Plan {
 
     /// Does somebody else hold this name? If so, it is left alone and looked at again soon.
     pub(crate) fn is_foreign(&mut self, context: &Context<'_>, kind: Kind, name: &str) -> bool {
-        let foreign = context.groups.foreign.contains(name);
+        let foreign = context.groups.foreign.contains(&(kind, name));
         if foreign {
             self.trouble(
                 "NameConflict",

@@ -25,6 +25,7 @@ pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &
     let in_gang = in_gang(context, assessed.group);
     let blocked = in_gang && plan.is_foreign(context, Kind::PodGroup, &group_name);
     let pod_group = assessed.group.and_then(|group| group.pod_group);
+    let before = (plan.pods.len(), plan.deletes.len());
     let mut work =
         Work { context, assessed, name: &group_name, in_gang, blocked, plan, complete: Vec::new() };
     for &revised in &roles {
@@ -45,7 +46,10 @@ pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &
         Some(pod_group) if in_gang && !pod_group.object.deleting => {
             let lowered = gang.step(context, &pod_group.spec, None);
             let raised = gang.step(context, lowered.as_ref().unwrap_or(&pod_group.spec), Some(&complete));
-            plan.lower.extend(lowered.map(|spec| update(pod_group, spec)));
+            // Where no pod comes or goes there is nothing between the two.
+            let moves = (plan.pods.len(), plan.deletes.len()) != before;
+            plan.lower
+                .extend(lowered.filter(|_| moves || raised.is_none()).map(|spec| update(pod_group, spec)));
             plan.raise.extend(raised.map(|spec| update(pod_group, spec)));
         }
         Some(pod_group) if !in_gang => plan.delete(Kind::PodGroup, &pod_group.object),

@@ -1,7 +1,7 @@
 //! Random specs, edits and faults in virtual time. A run is a pure function of its seed; a failure prints it. To replay it,
 //! put it into [`KNOWN`].
 
-use super::world::World;
+use super::world::{World, describe};
 use crate::api::meta::IntOrString;
 use crate::api::model_serving::{ModelServing, Role};
 use crate::modelserving::settings::{Settings, Strategy, role_max_unavailable, role_pods, role_replicas};
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Seeds that have failed once.
 const KNOWN: &[u64] = &[349, 878, 1008, 1010];
-const RUNS: u64 = 1000;
+const RUNS: u64 = 300;
 
 #[test]
 fn known_seeds() {
@@ -63,15 +63,6 @@ fn shape(world: &World) -> (Vec<(String, String)>, Vec<String>, Value) {
     status["conditions"] = Value::Null;
     status["labelSelector"] = Value::Null;
     (pods, services, status)
-}
-
-fn describe(change: &Change) -> String {
-    match change {
-        Change::Delete { kind, name, .. } => format!("-{kind:?} {name}"),
-        Change::UpdatePodGroup { name, spec, .. } => format!("~{name} {:?}", spec.min_member),
-        Change::Patch { name, .. } => format!("~{name}"),
-        change => format!("+{:?} {}", change.kind(), change.name()),
-    }
 }
 
 /// What a ServingGroup is worth.

@@ -5,7 +5,7 @@ use crate::api::keys;
 use crate::api::model_serving::ModelServing;
 use crate::api::time::Timestamp;
 use crate::modelserving::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Clone)]
 pub(super) struct World {
@@ -41,6 +41,28 @@ impl World {
             events: Vec::new(),
             uids: 0,
         }
+    }
+
+    /// A ModelServing `ms` with these roles and these fields of the spec, not yet reconciled.
+    pub(super) fn of(roles: Value, spec: Value) -> Self {
+        let mut object = json!({"metadata": {"name": "ms"}, "spec": {"template": {"roles": roles}}});
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            if key == "template" {
+                for (key, value) in value.as_object().into_iter().flatten() {
+                    object["spec"]["template"][key] = value.clone();
+                }
+            } else {
+                object["spec"][key] = value.clone();
+            }
+        }
+        World::new(serde_json::from_value(object).unwrap())
+    }
+
+    /// The same, and everything runs.
+    pub(super) fn running(roles: Value, spec: Value) -> Self {
+        let mut world = World::of(roles, spec);
+        world.run();
+        world
     }
 
     pub(super) fn reconcile(&self) -> Outcome {
@@ -186,6 +208,25 @@ impl World {
         self.object.metadata.generation += 1;
     }
 
+    /// Gives every role this image.
+    pub(super) fn set_image(&mut self, image: &str) {
+        self.edit(|object| {
+            for role in &mut object.spec.template.roles {
+                let templates = [Some(&mut role.entry_template), role.worker_template.as_mut()];
+                for template in templates.into_iter().flatten() {
+                    template.spec.as_mut().unwrap()["containers"][0]["image"] = image.into();
+                }
+            }
+        });
+    }
+
+    /// The pod fails now.
+    pub(super) fn fail(&mut self, name: &str) {
+        let now = self.now;
+        let pod = self.pod(name);
+        (pod.ready, pod.started, pod.failing_since) = (false, true, Some(now));
+    }
+
     pub(super) fn pod(&mut self, name: &str) -> &mut ObservedPod {
         self.pods.iter_mut().find(|pod| pod.object.name == name).unwrap_or_else(|| panic!("no pod {name}"))
     }
@@ -198,8 +239,44 @@ impl World {
         names
     }
 
+    /// Ordinals of ServingGroups with pods that stay.
+    pub(super) fn groups(&self) -> Vec<u32> {
+        let mut groups: Vec<u32> =
+            self.names().iter().map(|name| names::parse_pod("ms", name).unwrap().group).collect();
+        groups.dedup();
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    }
+
+    /// What the next reconcile would do, one text a change.
+    pub(super) fn next(&self) -> Vec<String> {
+        self.reconcile().changes.iter().map(describe).collect()
+    }
+
     pub(super) fn uid(&mut self) -> String {
         self.uids += 1;
         format!("uid-{}", self.uids)
     }
+}
+
+/// `+Pod ms-0-a-0-0`, `-Service ms-0-a-0-0`, `~ms-0 Some(4)` (a PodGroup's minimum), `~ms-0-a-0-0` (metadata).
+pub(super) fn describe(change: &Change) -> String {
+    match change {
+        Change::Delete { kind, name, .. } => format!("-{kind:?} {name}"),
+        Change::UpdatePodGroup { name, spec, .. } => format!("~{name} {:?}", spec.min_member),
+        Change::Patch { name, .. } => format!("~{name}"),
+        change => format!("+{:?} {}", change.kind(), change.name()),
+    }
+}
+
+/// A role of which every pod has one container `c` of this image.
+pub(super) fn role(name: &str, replicas: u32, workers: u32, image: &str) -> Value {
+    let pod = json!({"spec": {"containers": [{"name": "c", "image": image}]}});
+    let mut role =
+        json!({"name": name, "replicas": replicas, "workerReplicas": workers, "entryTemplate": pod});
+    if workers > 0 {
+        role["workerTemplate"] = pod;
+    }
+    role
 }

@@ -1,0 +1,243 @@
+//! Status, conditions, selector and events.
+
+use super::world::{World, role};
+use crate::modelserving::names;
+use serde_json::json;
+
+fn texts(world: &World) -> Vec<String> {
+    world
+        .object
+        .status
+        .conditions
+        .iter()
+        .map(|c| format!("{}={}: {}", c.type_, c.status, c.message))
+        .collect()
+}
+
+/// E12 and 4.8: what is told, in order.
+#[test]
+fn events() {
+    let mut world = World::running(json!([role("a", 1, 1, "i")]), json!({}));
+    let take = |world: &mut World| -> Vec<String> {
+        std::mem::take(&mut world.events)
+            .into_iter()
+            .map(|e| format!("{}: {}", e.reason, e.message))
+            .collect()
+    };
+    assert_eq!(
+        take(&mut world),
+        [
+            "RoleCreating: Role a/a-0 in ServingGroup ms-0 is now Creating",
+            "ServingGroupCreating: ServingGroup ms-0 is now Creating",
+            "RoleRunning: Role a/a-0 in ServingGroup ms-0 is now Running",
+        ]
+    );
+    world.fail("ms-0-a-0-1");
+    world.run();
+    assert_eq!(
+        take(&mut world),
+        [
+            "RoleCreating: Role a/a-0 in ServingGroup ms-0 is now Creating",
+            "RoleDeleting: Role a/a-0 in ServingGroup ms-0 is now Deleting",
+            "RoleCreating: Role a/a-0 in ServingGroup ms-0 is now Creating",
+            "RoleRunning: Role a/a-0 in ServingGroup ms-0 is now Running",
+        ]
+    );
+    // A pod that may still recover.
+    world.edit(|object| object.spec.template.restart_grace_period_seconds = Some(60));
+    world.fail("ms-0-a-0-1");
+    world.settle();
+    assert_eq!(take(&mut world), ["RoleCreating: Role a/a-0 in ServingGroup ms-0 is now Creating"]);
+    world.run_pods();
+    world.settle();
+    assert_eq!(take(&mut world), ["RoleRunning: Role a/a-0 in ServingGroup ms-0 is now Running"]);
+    world.edit(|object| object.spec.replicas = Some(0));
+    world.run();
+    assert_eq!(take(&mut world), ["ServingGroupDeleting: ServingGroup ms-0 is now Deleting: scaled down"]);
+    // A restarted controller tells nothing that is no news.
+    let mut world = World::running(json!([role("a", 1, 1, "i")]), json!({}));
+    world.events.clear();
+    world.memory = None;
+    world.settle();
+    assert!(world.events.is_empty());
+}
+
+/// U39 and U33: when a role replica is Running.
+#[test]
+fn when_a_role_replica_runs() {
+    let check = |workers: u32, ready: &[u32], expect: bool| {
+        let mut world = World::of(json!([role("a", 1, workers, "i")]), json!({}));
+        world.settle();
+        for index in ready {
+            let pod = world.pod(&names::pod("ms", 0, "a", 0, *index));
+            (pod.ready, pod.started) = (true, true);
+        }
+        world.settle();
+        let told = world.events.iter().any(|event| event.reason == "RoleRunning");
+        assert_eq!(told, expect, "{workers} workers, {ready:?} ready");
+        assert_eq!(world.object.status.available_replicas == 1, expect);
+    };
+    check(0, &[0], true);
+    check(0, &[], false);
+    check(2, &[0], false);
+    check(2, &[0, 2], false);
+    check(2, &[0, 1, 2], true);
+    check(1, &[0, 1], true);
+    check(3, &[0, 1, 2], false);
+}
+
+/// The reason why a gang waits, and why a pod does not start, reach the condition, and are told once.
+#[test]
+fn why_it_takes_so_long() {
+    let mut world = World::of(json!([role("a", 1, 1, "i")]), json!({}));
+    world.settle();
+    world.pod_groups[0].unschedulable = Some("fits 3 of 4 pods at tier 1".to_owned());
+    world.events.clear();
+    world.settle();
+    assert_eq!(
+        texts(&world),
+        ["Progressing=True: Some groups is progressing: [0]; ms-0: fits 3 of 4 pods at tier 1"]
+    );
+    assert_eq!(world.events.len(), 1);
+    assert!(world.events[0].warning && world.events[0].reason == "FailedScheduling");
+    world.now = world.now.plus(60);
+    assert!(world.step().events.is_empty(), "it is known");
+    world.pod_groups[0].unschedulable = None;
+    world.pod("ms-0-a-0-1").waiting = Some("ErrImagePull".to_owned());
+    world.settle();
+    assert_eq!(
+        texts(&world),
+        ["Progressing=True: Some groups is progressing: [0]; ms-0-a-0-1: ErrImagePull"]
+    );
+    world.pod("ms-0-a-0-1").waiting = None;
+    world.run();
+    assert!(texts(&world).contains(&"Available=True: All Serving groups are ready".to_owned()));
+}
+
+/// A pod that a plugin cannot build is not built without it.
+#[test]
+fn plugin_errors_are_told() {
+    let mut world = World::of(json!([role("a", 1, 0, "i")]), json!({"plugins": [{"name": "nope"}]}));
+    world.settle();
+    assert!(world.pods.is_empty());
+    assert!(texts(&world)[0].contains("role a: plugin nope: unknown"), "{:?}", texts(&world));
+    assert!(world.events.iter().any(|event| event.warning && event.reason == "PluginFailed"));
+    world.edit(|object| object.spec.plugins.clear());
+    world.run();
+    assert_eq!(world.pods.len(), 1);
+}
+
+/// A worker without a template: the entry pod alone, as upstream does, and it is said.
+#[test]
+fn workers_without_a_template() {
+    let mut a = role("a", 1, 0, "i");
+    a["workerReplicas"] = 2.into();
+    let mut world = World::of(json!([a]), json!({}));
+    world.settle();
+    assert_eq!(world.names(), ["ms-0-a-0-0"]);
+    assert!(texts(&world)[0].contains("workerTemplate is required"), "{:?}", texts(&world));
+}
+
+/// U27: the current revision. Groups by revision, what the status says -> what it says next.
+#[test]
+fn current_revision() {
+    let check = |status: &str, groups: &[&str], expect: &str| {
+        let count = groups.len().max(1);
+        let mut world = World::running(
+            json!([role("a", 1, 0, "new")]),
+            json!({"replicas": count, "rolloutStrategy": {"type": "ServingGroupRollingUpdate",
+                "rollingUpdateConfiguration": {"partition": 9}}}),
+        );
+        let update = world.object.status.update_revision.clone();
+        let label = |name: &str| if name == "v2" { update.clone() } else { format!("{name}bbbbbbbbbb") };
+        for (group, name) in groups.iter().enumerate() {
+            let pod = world.pod(&names::pod("ms", group as u32, "a", 0, 0));
+            pod.revision = label(name);
+            if *name != "v2" {
+                pod.role_hash = label(name);
+            }
+        }
+        if groups.is_empty() {
+            world.pods.clear();
+            world.pod_groups.clear();
+            world.object.spec.replicas = Some(0);
+        }
+        world.object.status.current_revision = if status.is_empty() { String::new() } else { label(status) };
+        world.step();
+        assert_eq!(world.object.status.current_revision, label(expect), "{status}, {groups:?}");
+        assert_eq!(world.object.status.update_revision, update);
+    };
+    check("", &["v4", "v4", "v4"], "v4");
+    check("v4", &["v4", "v4", "v2"], "v4");
+    check("v4", &["v2", "v2"], "v2");
+    check("", &["v4", "v4", "v5", "v2"], "v4");
+    check("v5", &["v4", "v4", "v5", "v2"], "v5");
+    check("", &[], "v2");
+}
+
+/// U26, and where upstream's selector finds nothing.
+#[test]
+fn selector() {
+    let by_ordinal = "modelserving.volcano.sh/entry=true,modelserving.volcano.sh/name=ms,\
+                      modelserving.volcano.sh/role-id=a-0,modelserving.volcano.sh/role=a";
+    let by_label = "modelserving.volcano.sh/name=ms,modelserving.volcano.sh/representative=true";
+    let world = World::running(json!([role("a", 1, 0, "i")]), json!({"replicas": 0}));
+    assert_eq!(world.object.status.label_selector, by_ordinal);
+    let mut world =
+        World::running(json!([role("a", 3, 1, "i"), role("b", 1, 0, "i")]), json!({"replicas": 2}));
+    assert_eq!(world.object.status.label_selector, by_ordinal);
+    let representatives = |world: &World| -> Vec<String> {
+        let chosen = world.pods.iter().filter(|pod| pod.representative && !pod.object.deleting);
+        let mut names: Vec<String> = chosen.map(|pod| pod.object.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert!(representatives(&world).is_empty());
+    // Replica 0 is the cheapest in one group: it goes, and the other group keeps its own.
+    for pod in world.pods.iter_mut().filter(|pod| !pod.object.name.starts_with("ms-1-a-0")) {
+        pod.deletion_cost = 10;
+    }
+    world.edit(|object| object.spec.template.roles[0].replicas = Some(2));
+    world.run();
+    assert_eq!(world.object.status.label_selector, by_label);
+    assert_eq!(representatives(&world), ["ms-0-a-0-0", "ms-1-a-1-0"]);
+    // It stays with its pod while that lives, moves on when it goes, and new groups get one at birth.
+    world.edit(|object| object.spec.replicas = Some(3));
+    world.settle();
+    assert_eq!(representatives(&world), ["ms-0-a-0-0", "ms-1-a-1-0", "ms-2-a-0-0"]);
+    world.run();
+    world.pod("ms-1-a-1-1").object.deleting = true;
+    world.settle();
+    assert_eq!(representatives(&world), ["ms-0-a-0-0", "ms-1-a-2-0", "ms-2-a-0-0"]);
+    world.run();
+    world.edit(|object| object.spec.template.roles[0].replicas = Some(3));
+    world.run();
+    assert_eq!(world.object.status.label_selector, by_ordinal, "every group has a replica 0 again");
+    // The first role may ask for no pods.
+    world.edit(|object| object.spec.template.roles[0].replicas = Some(0));
+    world.run();
+    assert!(world.object.status.label_selector.ends_with("role-id=b-0,modelserving.volcano.sh/role=b"));
+}
+
+/// A status that says the same is not written again. Upstream writes one on every sync.
+#[test]
+fn no_needless_status() {
+    let mut world = World::running(json!([role("a", 1, 0, "i")]), json!({"replicas": 2}));
+    world.now = world.now.plus(1000);
+    assert_eq!(world.reconcile().status, None);
+}
+
+/// RoleRollingUpdate: a group whose role is being replaced is not available. Upstream still counts it.
+#[test]
+fn availability_while_a_role_rolls() {
+    let mut a = role("a", 2, 0, "old");
+    a["maxUnavailable"] = 1.into();
+    let mut world = World::running(json!([a]), json!({"rolloutStrategy": {"type": "RoleRollingUpdate"}}));
+    world.set_image("new");
+    world.settle();
+    assert_eq!(world.object.status.available_replicas, 0);
+    assert_eq!(
+        texts(&world).last().map(String::as_str),
+        Some("UpdateInProgress=True: Some groups is progressing: [0], Updated Groups are: []")
+    );
+}
