@@ -133,6 +133,8 @@ pub struct Summary {
     pub waiting_pod_groups: u32,
     /// Made gangs that have run their time.
     pub ended_gangs: u32,
+    /// How long the made gang waited that waited longest for its minimum; those that still wait included.
+    pub longest_wait_milliseconds: u64,
     /// Pods that were given a node during the run.
     pub placements: u64,
     /// What the nodes have and what pods of all schedulers request of it.

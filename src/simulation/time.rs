@@ -35,21 +35,21 @@ pub fn parse_range(text: &str) -> Option<(Millis, Millis)> {
     (low <= high).then_some((low, high))
 }
 
-/// Writes a duration in its two largest units: `1h30m`, `17s`, `2.5s`.
+/// Writes a duration as [`parse_duration`] reads it, without what is zero at its end: `1h0m39s`, `90m` as `1h30m`.
+/// Milliseconds are left out from a minute on.
 pub fn print_duration(millis: Millis) -> String {
     let (seconds, rest) = (millis / 1000, millis % 1000);
-    let two = |a: u64, unit_a: &str, b: u64, unit_b: &str| match b {
-        0 => format!("{a}{unit_a}"),
-        _ => format!("{a}{unit_a}{b}{unit_b}"),
-    };
     match seconds {
-        0 if rest > 0 => format!("{rest}ms"),
-        0..60 if rest > 0 => format!("{seconds}.{}s", format!("{rest:03}").trim_end_matches('0')),
-        0..60 => format!("{seconds}s"),
-        60..3600 => two(seconds / 60, "m", seconds % 60, "s"),
-        3600..86_400 => two(seconds / 3600, "h", seconds % 3600 / 60, "m"),
-        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+        0 if rest > 0 => return format!("{rest}ms"),
+        1..60 if rest > 0 => return format!("{seconds}.{}s", format!("{rest:03}").trim_end_matches('0')),
+        0..60 => return format!("{seconds}s"),
+        _ => {}
     }
+    let parts =
+        [(seconds / 86_400, 'd'), (seconds / 3600 % 24, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
+    let first = parts.iter().position(|&(amount, _)| amount > 0).unwrap_or(0);
+    let last = parts.iter().rposition(|&(amount, _)| amount > 0).unwrap_or(0);
+    parts[first..=last].iter().map(|(amount, unit)| format!("{amount}{unit}")).collect()
 }
 
 /// Seconds since 1970 of an RFC 3339 text; fractions of a second are cut off.
@@ -91,7 +91,9 @@ mod tests {
         check(17_000, "17s");
         check(60_000, "1m");
         check(61_500, "1m1s");
+        check(3_639_000, "1h0m39s");
         check(5_400_000, "1h30m");
         check(90_000_000, "1d1h");
+        check(86_401_000, "1d0h0m1s");
     }
 }

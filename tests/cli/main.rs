@@ -3,4 +3,5 @@
 mod binary;
 mod input;
 mod output;
+mod simulations;
 mod walkthrough;

@@ -86,7 +86,7 @@ fn where_it_cannot_fit_nothing_is_placed_and_the_exit_code_can_say_so() {
 
 #[test]
 fn the_objects_read_back_and_nothing_is_left_to_do() {
-    let cluster = std::fs::read_to_string(WALKTHROUGH).unwrap();
+    let cluster = crate::simulations::read(WALKTHROUGH);
     let cluster = cluster.split("---\n").next().unwrap();
     let first = simulate(&[WALKTHROUGH, "--objects"], "").out;
     let objects: Vec<Value> = serde_saphyr::from_multiple(&first).unwrap();

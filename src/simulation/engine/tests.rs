@@ -28,6 +28,7 @@ fn run(text: &str) -> Simulation {
     let world = World::admit(reader).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let mut run = Simulation::new(world, SchedulerConfig::default());
     run.run(|_| ());
+    assert_eq!(run.scheduler.cluster().audit(), Vec::<String>::new(), "the scheduler's books balance");
     run
 }
 
@@ -236,4 +237,49 @@ fn what_the_timeline_breaks_is_noted_and_nothing_else_breaks() {
         "{story:?}"
     );
     assert_eq!(story.last().unwrap(), "6s user Refused x: ModelServing default/x does not exist");
+}
+
+/// What became of made gangs: `name: nodes, or -; from, to`.
+fn gangs(run: &Simulation) -> Vec<String> {
+    let time = |at: Option<Millis>| at.map_or("-".to_owned(), print_duration);
+    let line = |gang: &crowd::Made| {
+        let nodes: Vec<&str> = gang.nodes.iter().map(|node| node.as_deref().unwrap_or("-")).collect();
+        format!("{}: {}; {} {}", run.crowd.name(gang).1, nodes.join(" "), time(gang.placed), time(gang.ended))
+    };
+    run.crowd.gangs.iter().map(line).collect()
+}
+
+const POOL: &str =
+    "  nodePools:\n  - {name: g, count: 4, capacity: {gpu: 8}, tree: [{name: rack, tier: 1, count: 2}]}\n";
+
+#[test]
+fn made_gangs_come_wait_run_and_go() {
+    let text = "  gangs:\n  - {name: a, count: 3, size: 2, requests: {gpu: 8}, topology: {highestTierAllowed: 1}, arrival: {every: 1m}, duration: 3m}";
+    let run = run(&simulation(&format!("{POOL}{text}")));
+    // The third gang finds both racks taken and gets the first that is given back.
+    let expect = ["a-0: g-0 g-1; 0s 3m", "a-1: g-2 g-3; 1m 4m", "a-2: g-0 g-1; 3m 6m"];
+    assert_eq!(gangs(&run), expect);
+    assert_eq!((run.placed, run.ending), (6, Ending::Quiet));
+}
+
+#[test]
+fn a_made_gang_is_placed_whole_or_not_at_all() {
+    let text = "  gangs:\n  - {name: a, size: 3, requests: {gpu: 8}, topology: {highestTierAllowed: 1}}\n  - {name: b, size: 5, requests: {gpu: 8}, minMember: 4, topology: {mode: soft}}";
+    let run = run(&simulation(&format!("{POOL}{text}")));
+    assert_eq!(gangs(&run), ["a-0: - - -; - -", "b-0: g-0 g-1 g-2 g-3 -; 0s -"]);
+}
+
+#[test]
+fn parts_of_a_made_gang_stay_closer_together() {
+    let text = "  gangs:\n  - {name: a, size: 4, requests: {gpu: 8}, subGroup: {size: 2, topology: {highestTierAllowed: 1}}}";
+    let run = run(&simulation(&format!("{POOL}{text}")));
+    assert_eq!(gangs(&run), ["a-0: g-0 g-1 g-2 g-3; 0s -"]);
+}
+
+#[test]
+fn drawn_values_depend_on_the_seed_alone() {
+    let text = "  gangs:\n  - {name: a, count: 9, sizes: [1, 2], requests: {gpu: 1}, arrival: {every: 1s..9s}, duration: 1m..5m}";
+    let story = |seed: u32| gangs(&run(&simulation(&format!("  seed: {seed}\n{POOL}{text}"))));
+    assert_eq!(story(1), story(1));
+    assert_ne!(story(1), story(2));
 }

@@ -173,6 +173,13 @@ pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupR
         pod_groups: pod_groups.len() as u32,
         waiting_pod_groups: pod_groups.iter().filter(|group| waits(group)).count() as u32,
         ended_gangs: run.crowd.gangs.iter().filter(|gang| gang.ended.is_some()).count() as u32,
+        longest_wait_milliseconds: run
+            .crowd
+            .gangs
+            .iter()
+            .map(|gang| gang.placed.unwrap_or(run.now) - gang.came)
+            .max()
+            .unwrap_or(0),
         placements: run.placed,
         resources: resources(run),
     }

@@ -1,4 +1,4 @@
-//! The report for people at a terminal.
+//! The report for people at a terminal: what waits must be found at once, however much else there is.
 
 use super::columns::columns;
 use super::rows::waits;
@@ -6,7 +6,8 @@ use super::{PodGroupRow, PodRow, Report};
 use crate::simulation::time::print_duration;
 use std::fmt::Write;
 
-/// Above so many pods only those that wait are listed, unless all are asked for.
+/// Above so many pods only those are listed that wait on their own, unless all are asked for; those that wait in a
+/// gang are spoken for by their PodGroup. Of more PodGroups only those that wait are listed.
 pub const MANY: usize = 200;
 
 /// What to show.
@@ -45,10 +46,11 @@ pub fn table(report: &Report, view: View) -> String {
 fn pods(report: &Report, view: View, text: &mut String) {
     let ours: Vec<&PodRow> = report.pods.iter().filter(|pod| pod.ours || view.all).collect();
     let many = ours.len() > MANY && !view.all;
+    let alone = |pod: &&PodRow| pod.waits() && pod.pod_group.is_none();
     let shown: Vec<&PodRow> = ours
         .iter()
         .copied()
-        .filter(|pod| !many || pod.waits())
+        .filter(|pod| !many || alone(pod))
         .take(if many { MANY } else { usize::MAX })
         .collect();
     if !shown.is_empty() {
@@ -68,12 +70,9 @@ fn pods(report: &Report, view: View, text: &mut String) {
         text.push_str(&columns(&["NAMESPACE", "NAME", "READY", "STATUS", "NODE", "DOMAIN"], &rows));
     }
     if shown.len() < ours.len() {
-        let _ = writeln!(
-            text,
-            "({} of {} pods listed: those that wait; --all lists every pod)",
-            shown.len(),
-            ours.len()
-        );
+        let (listed, all) = (shown.len(), ours.len());
+        let what = if listed == 0 { "none waits on its own" } else { "those that wait on their own" };
+        let _ = writeln!(text, "({listed} of {all} pods listed: {what}; --all lists every pod)");
     }
     let mut said = Vec::new();
     for pod in shown.iter().filter(|pod| !pod.message.is_empty()) {
@@ -155,6 +154,9 @@ fn summary(report: &Report, text: &mut String) {
     }
     if summary.ended_gangs > 0 {
         let _ = write!(text, ", {} ended", counted(summary.ended_gangs, "gang"));
+    }
+    if summary.longest_wait_milliseconds > 0 {
+        let _ = write!(text, ", longest wait {}", print_duration(summary.longest_wait_milliseconds));
     }
     let _ = write!(text, "; {}", counted(summary.nodes, "node"));
     if summary.ready_nodes < summary.nodes {

@@ -107,10 +107,10 @@ fn action(at: &str, name: &str, value: &Value, wrong: &mut impl FnMut(String, St
                 wrong(format!("{at}.kind"), format!("is {kind:?}"), remedy);
             }
         }
-        "kill" | "restore" | "remove" | "cordon" | "uncordon" | "drain" => {
-            if value.get("node").is_some() == value.get("hyperNode").is_some() {
-                wrong(at.to_owned(), "names no node".into(), "give either node or hyperNode".into());
-            }
+        "kill" | "restore" | "remove" | "cordon" | "uncordon" | "drain"
+            if value.get("node").is_some() == value.get("hyperNode").is_some() =>
+        {
+            wrong(at.to_owned(), "does not name one place".into(), "give either node or hyperNode".into());
         }
         _ => {}
     }

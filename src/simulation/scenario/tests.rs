@@ -124,7 +124,10 @@ fn the_timeline_does_one_thing_at_a_time() {
         "{at: 5s, crash: {name: a}, fail: {name: a}}",
         &["5: spec.timeline[0]: does several things: crash, fail; make an item of its own for each"],
     );
-    check("{at: 5s, kill: {}}", &["5: spec.timeline[0].kill: names no node; give either node or hyperNode"]);
+    check(
+        "{at: 5s, kill: {}}",
+        &["5: spec.timeline[0].kill: does not name one place; give either node or hyperNode"],
+    );
     check(
         "{at: 5s, delete: {kind: Pot, name: a}}",
         &["5: spec.timeline[0].delete.kind: is \"Pot\"; did you mean Pod?"],

@@ -1,0 +1,78 @@
+//! The simulations that come with the project do what their heads say.
+
+use crate::binary::simulate;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn report(arguments: &[&str], input: &str) -> Value {
+    let answer = simulate(&[arguments, &["-o", "json"]].concat(), input);
+    assert_eq!((answer.code, answer.err.as_str()), (0, ""), "{arguments:?}");
+    serde_json::from_str(&answer.out).unwrap()
+}
+
+fn list<'a>(report: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
+    report[field].as_array().unwrap().iter()
+}
+
+#[test]
+fn every_simulation_says_what_to_look_at() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/simulations");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = read(entry.unwrap().path().to_str().unwrap());
+        assert!(
+            text.contains("#   phalanx simulate simulations/") || text.contains("#   time phalanx"),
+            "{text:.60}"
+        );
+        assert!(text.contains("# Look at"), "{text:.60}");
+        count += 1;
+    }
+    assert!(count >= 8);
+}
+
+#[test]
+fn the_lingjun_network_keeps_large_leaves_for_large_gangs() {
+    let report = report(&["simulations/lingjun.yaml"], "");
+    assert_eq!(report["summary"]["nodes"], 847);
+    assert_eq!(report["summary"]["waitingPods"], 0);
+    let octets: Vec<&Value> = list(&report, "podGroups")
+        .filter(|group| group["name"].as_str().unwrap().starts_with("octet"))
+        .collect();
+    assert_eq!(octets.len(), 45);
+    let leaves: BTreeSet<&str> = octets.iter().map(|group| group["domain"].as_str().unwrap()).collect();
+    assert_eq!(leaves.len(), 45, "each has a leaf to itself");
+    assert!(octets.iter().all(|group| group["tier"] == 1));
+}
+
+#[test]
+fn faults_are_survived() {
+    let report = report(&["simulations/faults.yaml", "--timeline"], "");
+    assert_eq!(report["summary"]["waitingPods"], 0);
+    let serving = &report["modelServings"][0];
+    assert_eq!((&serving["availableReplicas"], &serving["updatedReplicas"]), (&json!(2), &json!(2)));
+    let happened = |by: &str, reason: &str| {
+        list(&report, "events").filter(|event| event["by"] == by && event["reason"] == reason).count()
+    };
+    assert_eq!(happened("node", "NodeNotReady"), 1);
+    assert_eq!(happened("node", "TaintManagerEviction"), 1);
+    // 2 at the start, 2 by scaling, 2 after the node came back, 4 by the update; none by the crash.
+    assert_eq!(happened("scheduler", "Scheduled"), 10);
+}
+
+#[test]
+fn ten_thousand_nodes_are_taken_in() {
+    let text = read("simulations/ten-thousand-nodes.yaml").replace("until: 11h", "until: 30s");
+    let report = report(&["-"], &text);
+    assert_eq!(report["summary"]["nodes"], 10_240);
+    assert_eq!(report["summary"]["waitingPods"], 0);
+    let mut nodes: BTreeMap<&str, u32> = BTreeMap::new();
+    for pod in list(&report, "pods").filter(|pod| pod["podGroup"].as_str().unwrap().starts_with("pair")) {
+        *nodes.entry(pod["node"].as_str().unwrap()).or_default() += 1;
+    }
+    assert!(!nodes.is_empty() && nodes.values().all(|&count| count == 1));
+}
+
+#[expect(clippy::disallowed_methods, reason = "reads the project's own files")]
+pub(crate) fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
