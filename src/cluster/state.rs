@@ -292,7 +292,7 @@ impl Cluster {
                 }
             }
             if let Some(gang) = pod.gang
-                && !self.gangs.get(gang).is_some_and(|gang| gang.pods.binary_search(&id).is_ok())
+                && self.gangs.get(gang).is_none_or(|gang| gang.pods.binary_search(&id).is_err())
             {
                 wrong.push(format!("pod {} is not listed in its gang", pod.key));
             }

@@ -78,11 +78,11 @@ impl Serving {
     pub fn apply_object(&mut self, object: ModelServing) {
         let key = (object.metadata.namespace.clone(), object.metadata.name.clone());
         self.dirty.insert(key.clone());
-        if let Some(entry) = self.objects.get_mut(&key) {
-            if entry.object.metadata.uid == object.metadata.uid {
-                entry.object = object;
-                return;
-            }
+        if let Some(entry) = self.objects.get_mut(&key)
+            && entry.object.metadata.uid == object.metadata.uid
+        {
+            entry.object = object;
+            return;
         }
         let entry = Entry { object, family: Family::default(), busy: false, failures: 0, not_before: None };
         self.objects.insert(key, entry);

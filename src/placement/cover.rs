@@ -155,8 +155,6 @@ struct Item {
     steps: Vec<Step>,
     /// Capacity, for choosing among equals.
     room: u64,
-    /// Units that it gives for free.
-    base: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,7 +302,7 @@ impl Cover {
                 layout.base += u64::from(base);
                 let rest = stairs[1..].iter().map(|s| Step { cost: s.cost, units: s.units - base });
                 if stairs.len() > 1 {
-                    layout.items.push(item(ground, child, rest.collect(), base));
+                    layout.items.push(item(ground, child, rest.collect()));
                 }
             } else if let [only] = stairs[..] {
                 if only.units > 0 {
@@ -313,7 +311,7 @@ impl Cover {
             } else {
                 let steps = stairs.iter().filter(|s| s.units > 0);
                 let steps = steps.map(|s| Step { cost: s.cost + charge, units: s.units });
-                layout.items.push(item(ground, child, steps.collect(), 0));
+                layout.items.push(item(ground, child, steps.collect()));
             }
         }
         if own > 0 && holds_own(ground, domain) {
@@ -349,7 +347,7 @@ impl Cover {
                 end += 1;
             }
             let room = u64::MAX;
-            layout.items.push(Item { of: ItemOf::Pieces(start, end), steps, room, base: 0 });
+            layout.items.push(Item { of: ItemOf::Pieces(start, end), steps, room });
             start = end;
         }
     }
@@ -574,8 +572,8 @@ fn inner_limit(ground: &Ground<'_>, domain: u32, limit: u32) -> u32 {
     }
 }
 
-fn item(ground: &Ground<'_>, child: u32, steps: Vec<Step>, base: u32) -> Item {
-    Item { of: ItemOf::Domain(child), steps, room: ground.sums[child as usize], base }
+fn item(ground: &Ground<'_>, child: u32, steps: Vec<Step>) -> Item {
+    Item { of: ItemOf::Domain(child), steps, room: ground.sums[child as usize] }
 }
 
 fn item_position(item: &Item) -> (u32, u32) {

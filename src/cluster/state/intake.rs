@@ -34,7 +34,7 @@ impl Cluster {
             .and_then(|gang| self.gangs.get(gang))
             .filter(|gang| gang.kind == GangKind::PodGroup)
             .map(|gang| gang.name());
-        &*known.uid == pod.metadata.uid
+        *known.uid == pod.metadata.uid
             && known.gang.is_some() == self.is_ours(pod)
             && (known.gang.is_none() || group == group_name(pod) || known.state == PodState::Assumed)
     }
