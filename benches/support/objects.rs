@@ -5,7 +5,7 @@ use phalanx::api::keys;
 use phalanx::api::quantity::Quantity;
 
 /// A node with eight GPUs, 128 cores, 2 TiB of memory and the labels that real nodes carry.
-pub fn node(index: usize, nodes_per_rack: usize, racks_per_block: usize) -> Node {
+pub(crate) fn node(index: usize, nodes_per_rack: usize, racks_per_block: usize) -> Node {
     let rack = index / nodes_per_rack;
     let mut node = Node::default();
     node.metadata.name = format!("gpu-{index:05}");
@@ -31,7 +31,7 @@ pub fn node(index: usize, nodes_per_rack: usize, racks_per_block: usize) -> Node
 }
 
 /// A pod with three resources; `node` binds it.
-pub fn pod(name: &str, gang: Option<&str>, gpus: u32, node: Option<&str>) -> Pod {
+pub(crate) fn pod(name: &str, gang: Option<&str>, gpus: u32, node: Option<&str>) -> Pod {
     let mut pod = Pod::default();
     pod.metadata.name = name.to_owned();
     pod.metadata.namespace = "default".to_owned();

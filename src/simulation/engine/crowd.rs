@@ -53,6 +53,8 @@ pub(crate) struct Made {
     number: u32,
     /// The node of each pod; `None` for pods that wait.
     pub(crate) nodes: Vec<Option<Arc<str>>>,
+    /// When it came.
+    pub(crate) came: Millis,
     /// When its minimum was placed.
     pub(crate) placed: Option<Millis>,
     /// When it ended.
@@ -221,6 +223,7 @@ impl Simulation {
             source: source_index as u32,
             number,
             nodes: vec![None; size],
+            came: self.now,
             placed: None,
             ended: None,
             status: PodGroupStatus::default(),
