@@ -4,7 +4,7 @@
 //! rule, or a [`Shortfall`] that says how far it got. It never says that a gang cannot be placed unless a bound or an
 //! exhausted search proves it ([`Proof`]). Same input, same bytes: integers and total orders only.
 //!
-//! What is minimised, in this order: pods left out, then the cost terms in the configured order ([`cost`]), then the
+//! What is minimised, in this order: pods left out, then the cost terms in the configured order (`cost`), then the
 //! depth-first position.
 
 mod apex;

@@ -1,8 +1,8 @@
 //! Watches, one task per kind, into one channel.
 //!
 //! A raw stream per kind is turned into [`Change`]s: objects that vanish during a gap are noticed by comparing keys
-//! when a relist ends, and an object that does not decode becomes a [`Change::Malformed`] instead of the end of the
-//! watch. Kinds whose CRD is missing are looked for again every few seconds.
+//! when a relist ends. Objects come as JSON, so that one that does not decode is the engine's to report and never the end
+//! of the watch. Kinds whose CRD is missing are looked for again every few seconds.
 
 use super::kind::Kind;
 use futures::StreamExt;

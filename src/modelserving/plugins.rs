@@ -1,5 +1,5 @@
 //! Plugins: named steps that change a pod before it is created. A new one is a file with a [`Plugin`] and a line in
-//! [`BUILT_IN`]. Source: kthena `pkg/model-serving-controller/plugins`.
+//! `BUILT_IN`. Source: kthena `pkg/model-serving-controller/plugins`.
 
 mod demo_pod_tweaks;
 mod lws;
