@@ -15,9 +15,11 @@ mod demand;
 mod exact;
 mod fill;
 mod general;
+mod mixed;
 mod nodes;
 pub mod outcome;
 mod overlay;
+mod packing;
 mod plan;
 mod ranks;
 pub mod request;
@@ -38,6 +40,7 @@ use crate::cluster::ids::DomainId;
 use cover::Cover;
 use demand::Demand;
 use fill::Fill;
+use mixed::Mixed;
 use nodes::Seat;
 use overlay::Overlay;
 use plan::Plan;
@@ -110,6 +113,15 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
             Sliced::Placed(plan) => return Ok(plan),
             Sliced::Short => return Err(Proof::Proven),
             Sliced::Partial => {}
+        }
+    }
+    if mixed::applies(context) {
+        match mixed::solve(context, tools) {
+            Mixed::Placed(plan) => return Ok(plan),
+            Mixed::Refuted if mixed::is_hard(context) && demand.needed() >= demand.placeable() => {
+                return Err(Proof::Proven);
+            }
+            Mixed::Refuted | Mixed::Unknown => {}
         }
     }
     general::solve(context, tools)

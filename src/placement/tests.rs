@@ -3,4 +3,5 @@
 mod brute;
 mod index;
 mod optimal;
+mod reference;
 mod world;

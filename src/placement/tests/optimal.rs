@@ -58,7 +58,7 @@ pub(super) fn rule() -> impl Strategy<Value = TierRule> {
 }
 
 proptest! {
-    #![proptest_config(cases(150))]
+    #![proptest_config(cases(100))]
 
     #[test]
     fn one_kind(
@@ -129,6 +129,38 @@ proptest! {
         let class = world.class([1, 1, 0]);
         let request = super::world::loose(pods(class, 0, count), required);
         check(&world, &request, &PlacementRules { packing: Packing::Spread, ..PlacementRules::default() });
+    }
+
+    #[test]
+    fn sizes_differ(
+        topology in trees(6),
+        nodes in prop::collection::vec(0..4i64, 6),
+        sizes in prop::collection::vec(1..4u32, 1..4).prop_filter("few pods", |s| s.iter().sum::<u32>() < 7),
+        alone in 0..2u32,
+        gang in rule(),
+        required in prop::option::of(1..3u32),
+        held in prop::collection::vec(0..8u32, 0..2),
+        rules in orders(),
+    ) {
+        let mut world = World::new(topology, nodes.into_iter().map(|cpu| [cpu, 16, 0]));
+        let class = world.class([1, 1, 0]);
+        let mut subgroups = vec![Subgroup {
+            policy: None,
+            members: pods(class, 0, alone),
+            placed: held.into_iter().map(running).collect(),
+        }];
+        let mut policies = Vec::new();
+        for (at, &size) in (0..).zip(&sizes) {
+            let rule = TierRule { required, preferred: None };
+            policies.push(Policy { size, minimum: 1, rule });
+            subgroups.push(Subgroup {
+                policy: Some(at),
+                members: pods(class, 10 * (at + 1), size),
+                placed: Vec::new(),
+            });
+        }
+        let request = GangRequest { rule: gang, minimum: alone, policies, subgroups, ..GangRequest::default() };
+        check(&world, &request, &rules);
     }
 
     #[test]
