@@ -83,15 +83,28 @@ struct Context<'a> {
 }
 
 impl Placer {
-    /// Where the gang goes.
+    /// Where the gang goes. A shortfall in the answer has counts only: how far the best domain of each tier goes, in
+    /// pods; where pods differ that is an upper bound. [`Placer::explain`] gives the rest.
     pub fn place(&mut self, view: View<'_>, request: &GangRequest, rules: &PlacementRules) -> Outcome {
         self.tree.refresh(view.topology, rules.level_weight);
         let demand = Demand::new(view, &self.tree, request);
         let context = Context { view, tree: &self.tree, rules, demand: &demand };
         match solve(&context, &mut self.tools) {
             Ok(plan) => Outcome::Placed(finish(&context, &mut self.tools, &plan)),
-            Err(proof) => Outcome::Short(shortfall::measure(&context, &mut self.tools, proof)),
+            Err(proof) => Outcome::Short(shortfall::measure(&context, &mut self.tools, Err(proof))),
         }
+    }
+}
+
+impl Placer {
+    /// Why the gang, or a part of it, has no place: the full shortfall, with the causes that exclude nodes and with
+    /// remedies, which are checked by placing the changed gang. Empty if all pods can be placed. Costs several
+    /// decisions; for messages, not for every try.
+    pub fn explain(&mut self, view: View<'_>, request: &GangRequest, rules: &PlacementRules) -> Shortfall {
+        self.tree.refresh(view.topology, rules.level_weight);
+        let demand = Demand::new(view, &self.tree, request);
+        let context = Context { view, tree: &self.tree, rules, demand: &demand };
+        shortfall::explain(&context, &mut self.tools, request)
     }
 }
 
@@ -136,7 +149,7 @@ fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
         tier: context.tree.tier[domain as usize],
         cost,
         proof: plan.proof,
-        shortfall: left_out.then(|| shortfall::measure(context, tools, plan.proof)),
+        shortfall: left_out.then(|| shortfall::measure(context, tools, Ok(plan))),
     }
 }
 

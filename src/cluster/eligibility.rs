@@ -191,6 +191,13 @@ impl Eligibility {
         })
     }
 
+    /// Would the node be allowed if only this cause went away? Taints of one key go together.
+    pub fn is_excluded_only_by(&self, constraint: ConstraintId, node: NodeId, cause: Cause) -> bool {
+        self.nodes.subject(node).is_some_and(|subject| {
+            self.constraint(constraint).is_only(cause, subject, &self.nodes, &self.texts)
+        })
+    }
+
     /// Does the constraint have a node selector or a required node affinity?
     pub fn has_selectors(&self, constraint: ConstraintId) -> bool {
         self.constraint(constraint).has_selectors()

@@ -514,7 +514,7 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
     }
 
     /// Places as much as possible inside a region: what the minima need first.
-    fn place_most(&mut self, region: u32) {
+    pub(super) fn place_most(&mut self, region: u32) {
         let demand = self.context.demand;
         let mut placed = vec![false; demand.groups.len()];
         let mut groups: Vec<u32> = (0..demand.groups.len() as u32).collect();

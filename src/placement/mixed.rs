@@ -23,7 +23,6 @@ use super::ranks;
 use super::rules::{CostTerm, Packing};
 use super::single::{around, own, seat};
 use super::slots::ClassSlots;
-use super::tree::Tree;
 use super::{Context, Tools};
 use crate::cluster::topology::Tier;
 use std::cmp::Reverse;

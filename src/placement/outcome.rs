@@ -55,7 +55,7 @@ pub enum Proof {
 /// Why there is no placement, or none for all pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shortfall {
-    /// Pods that the gang needs and does not have.
+    /// Pods that are asked for: those that the minima lack or, where they are met, all that wait.
     pub needed: u32,
     /// Per tier, lowest first and the whole cluster last: the best domain and how far it goes. Tiers above the
     /// required one are listed too, since they may be the remedy.
@@ -78,9 +78,9 @@ pub struct TierFit {
     pub tier: Option<Tier>,
     /// The domain that fits most.
     pub domain: DomainId,
-    /// Pods of the gang that fit there, out of `needed`.
+    /// How many of them fit there, alone and under all other rules.
     pub fits: u32,
-    /// Pods needed there.
+    /// Pods that are asked for.
     pub needed: u32,
     /// Do the gang's hard rules allow this tier?
     pub allowed: bool,

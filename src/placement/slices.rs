@@ -178,7 +178,7 @@ fn choose(demand: &Demand, count: u64) -> Option<Vec<u32>> {
 }
 
 /// Slices by domain and level.
-struct Slices<'a> {
+pub(super) struct Slices<'a> {
     tree: &'a Tree,
     /// Do few domains outweigh the tiers of subgroups?
     domains_first: bool,
@@ -204,7 +204,7 @@ struct Split {
 }
 
 impl<'a> Slices<'a> {
-    fn count(context: &Context<'a>, sums: &[u64], group: &'a Group) -> Self {
+    pub(super) fn count(context: &Context<'a>, sums: &[u64], group: &'a Group) -> Self {
         let tree = context.tree;
         let levels = tree.tiers.len();
         let size = group.pods();
@@ -233,6 +233,11 @@ impl<'a> Slices<'a> {
             }
         }
         slices
+    }
+
+    /// Slices that lie inside a domain.
+    pub(super) fn held(&self, domain: u32) -> u64 {
+        self.held[domain as usize]
     }
 
     /// The cheapest `count` slices inside a domain that holds that many.

@@ -11,6 +11,7 @@
 use super::overlay::Overlay;
 use super::tree::Tree;
 use crate::cluster::View;
+use crate::cluster::cause::Cause;
 use crate::cluster::class::Class;
 use crate::cluster::ids::{ClassId, NodeId};
 use rustc_hash::FxHashMap;
@@ -28,12 +29,15 @@ pub(super) struct Slots {
     clock: u64,
     index: FxHashMap<ClassId, usize>,
     classes: Vec<ClassSlots>,
+    /// A cause that is taken to be lifted.
+    lifted: Option<Cause>,
 }
 
 /// Slot counts of one class.
 #[derive(Debug)]
 pub(super) struct ClassSlots {
     class: ClassId,
+    lifted: Option<Cause>,
     /// By position.
     pub(super) nodes: Vec<u32>,
     /// By domain.
@@ -48,6 +52,12 @@ pub(super) struct ClassSlots {
 }
 
 impl Slots {
+    /// Counts nodes that only this cause excludes as if it did not. To be called before any class is counted.
+    pub(super) fn lift(&mut self, cause: Cause) {
+        debug_assert!(self.classes.is_empty(), "what is counted is not counted again");
+        self.lifted = Some(cause);
+    }
+
     /// Brings a class up to date and returns where it is; valid until the next call for another class, and beyond for
     /// up to [`KEPT`] classes as long as they are pinned.
     pub(super) fn ensure(&mut self, view: View<'_>, tree: &Tree, class: ClassId, overlay: &Overlay) -> usize {
@@ -145,6 +155,7 @@ impl Slots {
             None => {
                 self.classes.push(ClassSlots {
                     class: ClassId(u32::MAX),
+                    lifted: self.lifted,
                     nodes: Vec::new(),
                     sums: Vec::new(),
                     seen: 0,
@@ -185,7 +196,7 @@ impl ClassSlots {
 
     fn recount(&mut self, view: View<'_>, tree: &Tree, position: usize, overlay: &Overlay) {
         let class = view.classes.get(self.class);
-        let now = count(view, class, view.topology.order()[position], position, overlay);
+        let now = count(view, class, self.lifted, view.topology.order()[position], position, overlay);
         let before = std::mem::replace(&mut self.nodes[position], now);
         if now == before {
             return;
@@ -203,7 +214,7 @@ impl ClassSlots {
     fn rebuild(&mut self, view: View<'_>, tree: &Tree, overlay: &Overlay) {
         let class = view.classes.get(self.class);
         self.nodes.clear();
-        count_all(view, class, overlay, &mut self.nodes);
+        count_all(view, class, self.lifted, overlay, &mut self.nodes);
         self.sums.clear();
         self.sums.resize(tree.len(), 0);
         for at in (0..tree.len()).rev() {
@@ -220,13 +231,21 @@ impl ClassSlots {
 }
 
 /// How many pods of the class the node can take now: whole requests within what is free, 0 where it is not eligible.
-pub(super) fn count(view: View<'_>, class: &Class, node: NodeId, position: usize, overlay: &Overlay) -> u32 {
-    if !view.capacity.is_present(node) || view.eligibility.cause(class.constraint, node).is_some() {
+fn count(
+    view: View<'_>,
+    class: &Class,
+    lifted: Option<Cause>,
+    node: NodeId,
+    position: usize,
+    overlay: &Overlay,
+) -> u32 {
+    let cause = view.eligibility.cause(class.constraint, node);
+    if !view.capacity.is_present(node) || !is_open(view, class, lifted, node, cause) {
         return 0;
     }
     let mut fits = SLOT_LIMIT;
     for &(resource, amount) in class.requests.iter().rev() {
-        let free = view.capacity.free(node, resource) - overlay.taken(resource, position);
+        let free = view.capacity.free(node, resource).saturating_sub(overlay.taken(resource, position));
         fits = fit(fits, free, amount);
         if fits == 0 {
             break;
@@ -235,13 +254,26 @@ pub(super) fn count(view: View<'_>, class: &Class, node: NodeId, position: usize
     fits as u32
 }
 
-/// The lesser of `fits` and `free / amount`, without a division where a product settles it.
+/// Is the node open to the class, given what excludes it and what is taken to be lifted?
+#[inline]
+fn is_open(view: View<'_>, class: &Class, lifted: Option<Cause>, node: NodeId, cause: Option<Cause>) -> bool {
+    cause.is_none()
+        || cause == lifted
+            && lifted
+                .is_some_and(|lifted| view.eligibility.is_excluded_only_by(class.constraint, node, lifted))
+}
+
+/// The lesser of `fits` and `free / amount`, without a division where a product or a sum settles it.
 #[inline]
 fn fit(fits: i64, free: i64, amount: i64) -> i64 {
-    if amount <= 0 || fits.checked_mul(amount).is_some_and(|need| need <= free) {
+    if amount <= 0 {
         fits
     } else if free < amount {
         0
+    } else if fits.checked_mul(amount).is_some_and(|need| need <= free) {
+        fits
+    } else if free - amount < amount {
+        1
     } else {
         free / amount
     }
@@ -249,15 +281,12 @@ fn fit(fits: i64, free: i64, amount: i64) -> i64 {
 
 /// [`count`] for all positions. Extended resources go first, since they are the scarce ones: what they leave is small,
 /// and a product then shows that the others suffice.
-fn count_all(view: View<'_>, class: &Class, overlay: &Overlay, out: &mut Vec<u32>) {
+fn count_all(view: View<'_>, class: &Class, lifted: Option<Cause>, overlay: &Overlay, out: &mut Vec<u32>) {
     let order = view.topology.order();
     let row = view.eligibility.row(class.constraint);
-    let columns: Vec<(&[i64], i64)> = class
-        .requests
-        .iter()
-        .rev()
-        .map(|&(resource, amount)| (view.capacity.free_column(resource), amount))
-        .collect();
+    let requests = class.requests.iter().rev();
+    let columns: Vec<(&[i64], i64)> =
+        requests.map(|&(resource, amount)| (view.capacity.free_column(resource), amount)).collect();
     if columns.iter().any(|(column, _)| column.is_empty()) {
         out.resize(order.len(), 0);
         return;
@@ -270,12 +299,13 @@ fn count_all(view: View<'_>, class: &Class, overlay: &Overlay, out: &mut Vec<u32
                 return 0;
             }
         }
-        if !view.capacity.is_present(node) || row.cause(node).is_some() {
-            return 0;
+        match view.capacity.is_present(node) && is_open(view, class, lifted, node, row.cause(node)) {
+            true => fits as u32,
+            false => 0,
         }
-        fits as u32
     }));
     for &position in overlay.touched() {
-        out[position as usize] = count(view, class, order[position as usize], position as usize, overlay);
+        let at = position as usize;
+        out[at] = count(view, class, lifted, order[at], at, overlay);
     }
 }

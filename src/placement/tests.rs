@@ -4,4 +4,5 @@ mod brute;
 mod index;
 mod optimal;
 mod reference;
+mod shortfalls;
 mod world;

@@ -112,6 +112,19 @@ impl Constraint {
         (!self.affinity_matches(subject, texts)).then_some(Cause::NodeAffinity)
     }
 
+    /// Is this the cause, and the only one? Taints of one key count as one.
+    pub(super) fn is_only(&self, cause: Cause, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> bool {
+        let mut hard =
+            nodes.taints(subject.key).iter().filter(|taint| taint.effect != Effect::PreferNoSchedule);
+        let cordoned = nodes::is_cordoned(subject.key) && !self.tolerates(&nodes.cordon, texts);
+        self.cause(subject, nodes, texts) == Some(cause)
+            && (cause == Cause::Unschedulable || !cordoned)
+            && (cause == Cause::NotReady || nodes::is_ready(subject.key))
+            && hard.all(|taint| cause == Cause::Taint(taint.key) || self.tolerates(taint, texts))
+            && (cause == Cause::NodeSelector || self.selector_matches(subject))
+            && (cause == Cause::NodeAffinity || self.affinity_matches(subject, texts))
+    }
+
     fn preference(&self, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> i32 {
         let likes = self.preferred.iter().filter(|(_, term)| matches(term, subject, texts));
         let dislikes = nodes
