@@ -96,7 +96,8 @@ impl Scheduler {
                 cycle.placed += 1;
                 self.commit(id, &request, &placement, cycle);
             }
-            Outcome::Short(shortfall) => {
+            Outcome::Short(_) => {
+                let shortfall = self.placer.explain(self.cluster.view(), &request, &self.rules);
                 let (reason, message) = explain(&self.cluster, &request, &shortfall);
                 self.wait(id, reason, message, true, classes(&request), cycle);
             }
