@@ -1,5 +1,7 @@
 //! Beyond brute force: exact references at sizes that matter, and how far the rest is from them.
 
+#![allow(clippy::float_arithmetic, reason = "the reference solver counts in floats")]
+
 use super::world::{World, pods, running};
 use crate::cluster::capacity::CPU;
 use crate::cluster::ids::{ClassId, NodeId};
