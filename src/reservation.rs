@@ -27,6 +27,7 @@ mod backoff;
 mod effect;
 mod gang;
 mod input;
+mod join;
 mod machine;
 mod member;
 mod phase;

@@ -47,18 +47,19 @@ impl Gang {
             }
             let mut again = None;
             match (action, answer) {
-                // The watch may have been faster, or something worse may have happened since.
-                (Action::Bind, Answer::Done) if !member.is_unbound() => {}
+                // The watch was faster than the answer.
+                (Action::Bind, _) if !member.is_unbound() => {}
                 (Action::Bind, Answer::Done) => member.bound(effects),
                 (Action::Evict, Answer::Done) => match member.standing {
-                    Standing::Unbound => (member.suspect, member.not_before) = (true, now),
+                    Standing::Unbound => member.doubt_it(now),
                     _ => member.lose(Loss::Evicted, effects),
                 },
                 (Action::Read, Answer::Pod(Some(facts))) if facts.pod.uid == member.pod.uid => {
-                    member.suspect = false;
+                    member.suspect = std::mem::take(&mut member.suspect_anew);
                     member.see(&facts, &key, effects);
                     if member.is_unbound() {
-                        if member.doubt.is_some_and(|until| until <= sent) {
+                        // Where it can be evicted, certainty is to be had, and time is not trusted.
+                        if !member.recreated && member.doubt.is_some_and(|until| until <= sent) {
                             member.doubt = None;
                         }
                         again = Some(None);
@@ -71,7 +72,7 @@ impl Gang {
                 }
                 (Action::Evict, Answer::NotFound | Answer::Conflict) => member.lose(Loss::Gone, effects),
                 // Bound already, being deleted, gated, or another pod by now: its object tells.
-                (Action::Bind, Answer::Conflict) => (member.suspect, member.not_before) = (true, now),
+                (Action::Bind, Answer::Conflict) => member.doubt_it(now),
                 (_, Answer::TooMany { retry_after }) => again = Some(retry_after),
                 (Action::Bind, Answer::ServerError { retry_after }) => {
                     member.doubt = Some(doubt);
@@ -81,7 +82,7 @@ impl Gang {
                 (_, Answer::Refused { .. }) => again = Some(None),
                 (Action::Bind, _) => {
                     member.doubt = Some(doubt);
-                    (member.suspect, member.not_before) = (true, now);
+                    member.doubt_it(now);
                 }
                 (Action::Read | Action::Evict, _) => again = Some(None),
             }

@@ -10,8 +10,8 @@ use std::fmt;
 pub enum Effect {
     /// Make a call and report its answer under this number. Immediately before a write is sent, the shell asks whether
     /// the lease still allows it ([`super::lease::Held::may_write`]); if not, it sends nothing. What an answer shows of
-    /// an object (a pod that was read, one that is being deleted now) it takes into the cluster as well, ahead of the
-    /// watch: decisions that count an evicted pod as bound would be wrong.
+    /// an object (a pod that was read, one that is being deleted now, one that is gone) it takes into the cluster as well,
+    /// ahead of the watch: decisions that count an evicted pod as bound would be wrong.
     Call {
         /// Its number.
         id: CallId,
@@ -89,12 +89,10 @@ pub enum Call {
         /// The node.
         node: String,
     },
-    /// GET the pod, not from a cache.
+    /// GET what bears the pod's name, not from a cache.
     ReadPod {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
+        /// The pod that is meant; another may be there.
+        pod: PodRef,
     },
     /// DELETE the pod, with the uid as precondition and its own grace period.
     Evict {

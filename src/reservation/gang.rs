@@ -1,13 +1,14 @@
 //! One reservation: its members, its record, and the calls that are due.
 //!
-//! What happens to it when is decided in `phase`; what an answer means, in `answer`.
+//! How it begins and grows is in `join` and `recover`, what happens to it when in `phase`, what an answer means in
+//! `answer`.
 
 use super::Settings;
 use super::effect::{Call, Effect, Report};
-use super::input::{BoundPod, CallId, Count, Decided, GangKey, GroupFacts, Promise};
+use super::input::{BoundPod, CallId, Count, GangKey};
 use super::member::{Action, Loss, Member, Mode, Standing};
 use super::phase::Phase;
-use super::record::{Entry, Record, RecordState, room_beside};
+use super::record::{Entry, Record, RecordState};
 use super::writer::{RecordWriter, WriterAction};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -141,128 +142,6 @@ impl Gang {
         }
     }
 
-    /// A new reservation. One pod whose bind completes the gang needs no record: the bind is atomic by itself.
-    pub(super) fn decided(id: u64, decided: Decided, cx: &mut Context<'_>) -> Option<Gang> {
-        let mut gang = Gang::empty(id, decided.gang.clone(), Phase::Binding, cx);
-        gang.join(decided, cx).then_some(gang)
-    }
-
-    /// Takes in newly placed members; false if the gang has nothing to do afterwards and never had.
-    pub(super) fn join(&mut self, decided: Decided, cx: &mut Context<'_>) -> bool {
-        let Decided { pods, domain, tier, group, bound, .. } = decided;
-        if !self.phase.accepts_members() {
-            release(pods, cx.effects);
-            return true;
-        }
-        self.set_others(&bound);
-        if self.writer.is_some() {
-            if let Some(group) = &group {
-                self.set_minimum(&group.minimum, group.generation);
-            }
-        } else if let Some(group) = &group
-            && self.needs_record(&pods, &group.minimum)
-            && let Err(report) = self.begin_record(group, cx)
-        {
-            // Only a gang without members can get here: one with members has no unfinished record.
-            if let Some(report) = report {
-                cx.report(&self.key, report);
-            }
-            release(pods, cx.effects);
-            return !self.members.is_empty();
-        }
-        if domain.is_some() {
-            (self.domain, self.tier) = (domain, tier);
-        }
-        let revision = self.writer.as_mut().map_or(0, RecordWriter::want);
-        let before = self.members.len();
-        let mut moved = Vec::new();
-        for promise in pods {
-            match self.members.iter().position(|member| member.pod.uid == promise.pod.uid) {
-                Some(at) if self.members[at].standing == Standing::Lost(Loss::Displaced) => {
-                    moved.push((
-                        at,
-                        std::mem::replace(&mut self.members[at], Member::new(promise, revision, cx.now)),
-                    ));
-                }
-                Some(_) => release(vec![promise], cx.effects),
-                None => self.members.push(Member::new(promise, revision, cx.now)),
-            }
-        }
-        if let Some((bytes, room)) = self.oversize(cx.epoch) {
-            cx.report(&self.key, Report::RecordTooLarge { bytes, room });
-            for (at, member) in moved {
-                let newcomer = std::mem::replace(&mut self.members[at], member);
-                cx.effects.push(Effect::Release { pod: newcomer.pod, node: newcomer.node });
-            }
-            for newcomer in self.members.drain(before..) {
-                cx.effects.push(Effect::Release { pod: newcomer.pod, node: newcomer.node });
-            }
-            self.no_room = true;
-            self.review = true;
-            return before > 0;
-        }
-        self.unbound += self.members.len() - before + moved.len();
-        for at in 0..before {
-            // A pod of the same name takes the place of one that we have not seen go.
-            let name = &self.members[at].pod.name;
-            let replaced = self.members[before..].iter().any(|newcomer| newcomer.pod.name == *name);
-            if replaced && !self.members[at].is_lost() {
-                self.members[at].suspect = true;
-            }
-        }
-        self.deadline = cx.now + cx.settings.deadline;
-        (self.overdue, self.no_room, self.held) = (false, false, false);
-        self.asking.waiting = false;
-        self.asking.at = cx.now + cx.settings.backoff.after(1, self.id, None);
-        if self.phase == Phase::Closing(super::Outcome::Bound) || (before == 0 && self.writer.is_some()) {
-            self.phase = if before == 0 { Phase::Decided } else { Phase::Binding };
-        }
-        self.review = true;
-        self.reschedule_all();
-        true
-    }
-
-    fn needs_record(&self, newcomers: &[Promise], minimum: &Count) -> bool {
-        let mut after = self.others.clone();
-        newcomers.iter().for_each(|promise| after.add(&promise.role));
-        newcomers.len() > 1 || after.short_of(minimum).is_some()
-    }
-
-    /// Starts a record; an error if the PodGroup has one that stands in the way.
-    fn begin_record(&mut self, group: &GroupFacts, cx: &mut Context<'_>) -> Result<(), Option<Report>> {
-        if let Some(text) = &group.record {
-            let record = Record::decode(text).map_err(|error| Some(Report::RecordUnreadable(error)))?;
-            if record.state != RecordState::Done {
-                if record.epoch > cx.epoch {
-                    return Err(Some(Report::Superseded { epoch: record.epoch }));
-                }
-                cx.effects.push(Effect::Recover(self.key.clone()));
-                return Err(None);
-            }
-            self.remembered = record.entries;
-        }
-        self.set_minimum(&group.minimum, group.generation);
-        self.writer = Some(RecordWriter::new(group, false, cx.now));
-        Ok(())
-    }
-
-    /// The record's bytes and the room for it, if it is too large.
-    fn oversize(&self, epoch: u64) -> Option<(usize, usize)> {
-        let writer = self.writer.as_ref()?;
-        let room = room_beside(writer.other_bytes);
-        // Short texts are not worth making twice: no entry takes more than three times its names and a uid.
-        let most: usize = self
-            .members
-            .iter()
-            .map(|member| 3 * (member.pod.name.len() + member.pod.uid.len() + member.node.len()) + 10)
-            .sum();
-        if most + 1024 < room {
-            return None;
-        }
-        let bytes = self.draft(epoch).map_or(0, |text| text.len());
-        (bytes > room).then_some((bytes, room))
-    }
-
     /// The minimum, unless a later one is known: watches may be behind.
     pub(super) fn set_minimum(&mut self, minimum: &Count, generation: i64) {
         if generation >= self.generation {
@@ -280,7 +159,7 @@ impl Gang {
     }
 
     /// The text that the record should have; `None`: no annotation.
-    fn draft(&self, epoch: u64) -> Option<String> {
+    pub(super) fn draft(&self, epoch: u64) -> Option<String> {
         let state = match self.phase {
             Phase::RollingBack => RecordState::RollingBack,
             Phase::Closing(_) => RecordState::Done,
@@ -379,10 +258,11 @@ impl Gang {
             let pod = member.pod.clone();
             let call = match action {
                 Action::Bind => Call::Bind { pod, node: member.node.clone() },
-                Action::Read => Call::ReadPod { namespace: pod.namespace, name: pod.name },
+                Action::Read => Call::ReadPod { pod },
                 Action::Evict => Call::Evict { pod },
             };
             member.calling = true;
+            member.suspect_anew &= action != Action::Read;
             let open = OpenCall { gang: self.id, target: Target::Member(at, action), sent: cx.now };
             let id = cx.calls.start(open);
             cx.effects.push(Effect::Call { id, gang: self.key.clone(), call });
@@ -435,8 +315,4 @@ impl Gang {
         let member = self.due.first().map(|&(time, _)| time).filter(|time| *time > now);
         [record, asking, deadline, member].into_iter().flatten().min()
     }
-}
-
-fn release(pods: Vec<Promise>, effects: &mut Vec<Effect>) {
-    effects.extend(pods.into_iter().map(|promise| Effect::Release { pod: promise.pod, node: promise.node }));
 }

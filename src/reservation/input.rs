@@ -144,7 +144,7 @@ pub struct Recovered {
     pub gang: GangKey,
     /// The PodGroup, with the record.
     pub group: GroupFacts,
-    /// The pods of the gang that exist, as freshly read as can be.
+    /// The pods of the gang that exist, read after the record was; what is missing is read again before it is given up.
     pub pods: Vec<RecoveredPod>,
     /// What of the gang is bound; those of the record may be among them.
     pub bound: Vec<BoundPod>,

@@ -153,9 +153,9 @@ pub fn decide(
         (None, None) => LeaseDecision::Acquire { epoch: least_epoch.max(1), resource_version: None },
         (None, Some(lease)) => {
             let expires = seen.since + lease.duration;
-            // Our own name without our knowing: an answer was lost. The next epoch tells the two attempts apart.
-            let free = lease.holder.is_empty() || lease.holder == me;
-            if free || now.monotonic >= expires {
+            // Our own name without our holding it is from an earlier term of ours, or an answer was lost. Calls of that
+            // term may be on their way still: we wait like anybody else.
+            if lease.holder.is_empty() || now.monotonic >= expires {
                 return LeaseDecision::Acquire {
                     epoch: least_epoch.max(lease.transitions + 1),
                     resource_version: Some(lease.resource_version.clone()),

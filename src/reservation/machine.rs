@@ -175,7 +175,7 @@ impl Reservations {
                 if member.pod.uid == facts.pod.uid {
                     member.see(facts, &key, cx.effects);
                 } else if !member.is_lost() {
-                    (member.suspect, member.not_before) = (true, cx.now);
+                    member.doubt_it(cx.now);
                 }
             });
             Then::On
@@ -187,7 +187,7 @@ impl Reservations {
         self.with(id, now, effects, |gang, cx| {
             gang.touch(at as usize, |member| {
                 if member.pod.uid == pod.uid && !member.is_lost() {
-                    (member.suspect, member.not_before) = (true, cx.now);
+                    member.doubt_it(cx.now);
                 }
             });
             Then::On

@@ -74,6 +74,8 @@ pub(super) struct Member {
     pub(super) calling: bool,
     /// It may be gone, or bound: read it before anything else.
     pub(super) suspect: bool,
+    /// The suspicion is younger than the read that is out: its answer does not end it.
+    pub(super) suspect_anew: bool,
     /// Its node does not take it.
     pub(super) unfit: bool,
     /// A bind that nobody can call back may still take effect, until about then.
@@ -99,6 +101,7 @@ impl Member {
             revision,
             calling: false,
             suspect: false,
+            suspect_anew: false,
             unfit: false,
             doubt: None,
             failures: 0,
@@ -142,6 +145,11 @@ impl Member {
             }
             _ => None,
         }
+    }
+
+    /// What was believed of it may be wrong: read it now.
+    pub(super) fn doubt_it(&mut self, now: Duration) {
+        (self.suspect, self.suspect_anew, self.not_before) = (true, self.calling, now);
     }
 
     /// Believes what an object with this member's uid shows.

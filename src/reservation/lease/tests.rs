@@ -38,7 +38,8 @@ fn candidates_wait_until_nothing_has_changed_for_the_whole_duration() {
     check(lease("you", 3), 115, 0, acquire(4));
     check(lease("you", 3), 115, 9, acquire(9));
     check(lease("", 3), 100, 0, acquire(4));
-    check(lease("me", 3), 100, 0, acquire(4));
+    check(lease("me", 3), 100, 0, LeaseDecision::WaitUntil(seconds(115)));
+    check(lease("me", 3), 115, 0, acquire(4));
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(super) struct Core {
     promised: BTreeMap<String, (PodRef, String)>,
     /// Pods that we bound and the watch does not show yet.
     assumed: BTreeMap<String, (BoundPod, String, String)>,
+    /// Pods that a read did not find: what a watch still has of them is old news.
+    gone: BTreeSet<String>,
     /// The next timer of the reservations in the world's queue.
     pub(super) wake: Option<u64>,
     /// Watches deliver in order.
@@ -67,6 +69,7 @@ impl Core {
             nodes: nodes.collect(),
             promised: BTreeMap::new(),
             assumed: BTreeMap::new(),
+            gone: BTreeSet::new(),
             wake: None,
             watch_clock: now,
             violations: Vec::new(),
@@ -186,6 +189,9 @@ impl Core {
 
     /// Takes a pod into the cache; one that was bound is never unbound again.
     fn know(&mut self, facts: &PodFacts, gang: &str) {
+        if self.gone.contains(&facts.pod.uid) {
+            return;
+        }
         if let Some((old, _)) = self.pods.get(&facts.pod.name) {
             // Uids go up in this world: an older pod of the name is old news.
             if facts.pod.uid < old.pod.uid {
@@ -200,13 +206,15 @@ impl Core {
     }
 
     /// What a read shows is known to everybody, not to the reservation alone.
-    pub(super) fn read(&mut self, name: &str, facts: Option<&PodFacts>) {
-        let Some(facts) = facts else {
-            if let Some((old, _)) = self.pods.remove(name) {
-                self.assumed.remove(&old.pod.uid);
+    pub(super) fn read(&mut self, pod: &PodRef, facts: Option<&PodFacts>) {
+        if facts.is_none_or(|facts| facts.pod.uid != pod.uid) {
+            self.gone.insert(pod.uid.clone());
+            self.assumed.remove(&pod.uid);
+            if self.pods.get(&pod.name).is_some_and(|(old, _)| old.pod.uid == pod.uid) {
+                self.pods.remove(&pod.name);
             }
-            return;
-        };
+        }
+        let Some(facts) = facts else { return };
         if let Some((_, gang)) = self.pods.get(&facts.pod.name) {
             let gang = gang.clone();
             self.know(facts, &gang);
@@ -239,7 +247,11 @@ impl Core {
             .values()
             .filter(|(facts, of)| of == gang && facts.node.is_some() && !facts.failed && !facts.deleting);
         let shown = shown.map(|(facts, _)| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() });
-        let assumed = self.assumed.values().filter(|(_, of, _)| of == gang).map(|(pod, ..)| pod.clone());
+        let ending = |uid: &str| {
+            self.pods.values().any(|(facts, _)| facts.pod.uid == uid && (facts.deleting || facts.failed))
+        };
+        let assumed = self.assumed.values().filter(|(pod, of, _)| of == gang && !ending(&pod.uid));
+        let assumed = assumed.map(|(pod, ..)| pod.clone());
         shown.chain(assumed).collect()
     }
 
@@ -276,6 +288,10 @@ impl Core {
             let Some(facts) = server.facts(name) else { continue };
             let entry = record.entries.iter().find(|e| e.uid.as_ref() == Some(&facts.pod.uid));
             let mut fits = false;
+            if forget && facts.node.is_some() && pods.len() % 3 == 1 {
+                // As if the list were older than the record.
+                continue;
+            }
             if let Some(entry) = entry
                 && facts.node.is_none()
                 && record.epoch <= self.reservations.epoch()
@@ -283,10 +299,6 @@ impl Core {
             {
                 let node = self.nodes.iter().find(|node| node.0 == entry.node);
                 fits = node.is_some_and(|(name, _, slots, ready)| *ready && self.free(name, *slots) > 0);
-                if forget && pods.len() % 3 == 1 {
-                    // As if the list were older than the record.
-                    continue;
-                }
                 if fits {
                     let promise = (facts.pod.clone(), entry.node.clone());
                     self.promised.insert(facts.pod.uid.clone(), promise);

@@ -8,6 +8,8 @@ use crate::scheduler::PodRef;
 use std::collections::BTreeMap;
 
 pub(super) const NAMESPACE: &str = "ns";
+/// How long, in milliseconds, a leader may be ignorant of a loss: it stood still, or its watch was behind.
+const NEWS_TAKE: u64 = 12_000;
 
 #[derive(Clone, Debug)]
 pub(super) struct Pod {
@@ -35,28 +37,29 @@ pub(super) struct Group {
     pub(super) generation: i64,
     pub(super) record: Option<String>,
     pub(super) minimum: Count,
-    /// The one before it was changed: the leader may not have heard of the change.
-    pub(super) earlier_minimum: Count,
-    /// Every pod that was ever bound, and its role.
-    ever_bound: BTreeMap<String, String>,
-    /// It has had its minimum at some time, or was finished with it while one of its pods had failed already, unseen:
-    /// what it loses later is not ours to undo.
+    /// Those before it was changed, and until when they held: the leader may not have heard of the change.
+    earlier_minima: Vec<(Count, u64)>,
+    /// When pods were last seen bound and well: name, role, time.
+    bound_until: BTreeMap<String, (String, u64)>,
+    /// It has had its minimum at some time, or its record was closed before its leader could hear of a loss: what it
+    /// loses later is not ours to undo.
     pub(super) ever_met: bool,
 }
 
 impl Group {
-    fn note_done(&mut self) {
+    fn note_done(&mut self, now: u64) {
         let record = self.record.as_deref().and_then(|text| Record::decode(text).ok());
-        if let Some(record) = record.filter(|record| record.state == RecordState::Done) {
+        if record.is_some_and(|record| record.state == RecordState::Done) {
             let mut bound = Count::default();
-            let roles = record.entries.iter().filter_map(|entry| self.ever_bound.get(&entry.name));
-            roles.for_each(|role| bound.add(role));
-            self.note(&bound);
+            let heard = self.bound_until.values().filter(|(_, until)| until + NEWS_TAKE > now);
+            heard.for_each(|(role, _)| bound.add(role));
+            self.note(&bound, now);
         }
     }
 
-    fn note(&mut self, bound: &Count) {
-        let mut minima = [&self.minimum, &self.earlier_minimum].into_iter();
+    fn note(&mut self, bound: &Count, now: u64) {
+        let earlier = self.earlier_minima.iter().filter(|(_, until)| until + NEWS_TAKE > now);
+        let mut minima = earlier.map(|(minimum, _)| minimum).chain([&self.minimum]);
         self.ever_met |= bound.members > 0 && minima.any(|minimum| bound.short_of(minimum).is_none());
     }
 }
@@ -85,6 +88,7 @@ pub(super) struct Server {
     pub(super) nodes: BTreeMap<String, Node>,
     pub(super) lease: Option<Lease>,
     pub(super) version: u64,
+    pub(super) now: u64,
     next_uid: u64,
     /// What happened since the watches were last fed.
     pub(super) changes: Vec<Change>,
@@ -119,9 +123,9 @@ impl Server {
             version: self.version,
             generation: 1,
             record: None,
-            earlier_minimum: minimum.clone(),
+            earlier_minima: Vec::new(),
             minimum,
-            ever_bound: BTreeMap::new(),
+            bound_until: BTreeMap::new(),
             ever_met: false,
         };
         self.groups.insert(name.to_owned(), group);
@@ -183,7 +187,24 @@ impl Server {
         self.note_minimum(name);
     }
 
+    pub(super) fn set_minimum(&mut self, name: &str, minimum: Count) {
+        if let Some(group) = self.groups.get_mut(name) {
+            group.generation += 1;
+            group.earlier_minima.push((std::mem::replace(&mut group.minimum, minimum), self.now));
+            self.group_changed(name);
+        }
+    }
+
+    /// Somebody is about to take a pod out of the count.
+    pub(super) fn note_loss(&mut self, name: &str) {
+        let Some(pod) = self.pods.get(name).filter(|pod| pod.counts()) else { return };
+        if let Some(group) = self.groups.get_mut(&pod.gang) {
+            group.bound_until.insert(name.to_owned(), (pod.role.clone(), self.now));
+        }
+    }
+
     pub(super) fn remove_pod(&mut self, name: &str) {
+        self.note_loss(name);
         if let Some(pod) = self.pods.remove(name) {
             self.version += 1;
             self.changes.push(Change::PodGone(pod_ref(name, &pod.uid), pod.gang));
@@ -192,6 +213,7 @@ impl Server {
 
     /// Deletes as the API server does: an unbound pod at once, a bound one when its kubelet is done. True for the latter.
     pub(super) fn delete_pod(&mut self, name: &str) -> bool {
+        self.note_loss(name);
         let Some(pod) = self.pods.get_mut(name) else { return false };
         if pod.node.is_none() {
             self.remove_pod(name);
@@ -231,13 +253,15 @@ impl Server {
     pub(super) fn serve(&mut self, call: &Call) -> (Answer, Option<String>) {
         match call {
             Call::WriteRecord { name, resource_version, record, .. } => {
+                let now = self.now;
+                self.note_minimum(name);
                 let Some(group) = self.groups.get_mut(name) else { return (Answer::NotFound, None) };
                 if group.version.to_string() != *resource_version {
                     return (Answer::Conflict, None);
                 }
                 if group.record != *record {
                     group.record.clone_from(record);
-                    group.note_done();
+                    group.note_done(now);
                     self.writes += 1;
                     self.group_changed(name);
                 }
@@ -245,7 +269,7 @@ impl Server {
                 (Answer::Written { resource_version: version.unwrap_or_default() }, None)
             }
             Call::ReadGroup { name, .. } => (Answer::Group(self.group_facts(name)), None),
-            Call::ReadPod { name, .. } => (Answer::Pod(self.facts(name)), None),
+            Call::ReadPod { pod } => (Answer::Pod(self.facts(&pod.name)), None),
             Call::Bind { pod, node } => {
                 let Some(found) = self.pods.get_mut(&pod.name) else { return (Answer::NotFound, None) };
                 if found.uid != pod.uid || found.node.is_some() || found.deleting {
@@ -303,17 +327,21 @@ impl Server {
     fn note_bound(&mut self, name: &str) {
         let Some(pod) = self.pods.get(name) else { return };
         let gang = pod.gang.clone();
-        if let Some(group) = self.groups.get_mut(&gang) {
-            group.ever_bound.insert(name.to_owned(), pod.role.clone());
-        }
         self.note_minimum(&gang);
     }
 
     fn note_minimum(&mut self, gang: &str) {
         let mut bound = Count::default();
-        self.pods_of(gang).filter(|(_, pod)| pod.counts()).for_each(|(_, pod)| bound.add(&pod.role));
+        let well: Vec<(String, String)> = self
+            .pods_of(gang)
+            .filter(|(_, pod)| pod.counts())
+            .map(|(name, pod)| (name.clone(), pod.role.clone()))
+            .collect();
+        well.iter().for_each(|(_, role)| bound.add(role));
+        let now = self.now;
         if let Some(group) = self.groups.get_mut(gang) {
-            group.note(&bound);
+            well.into_iter().for_each(|(name, role)| drop(group.bound_until.insert(name, (role, now))));
+            group.note(&bound, now);
         }
     }
 }

@@ -208,6 +208,7 @@ impl World {
         loop {
             let Some(((time, _), event)) = self.queue.pop_first() else { break };
             self.now = time;
+            self.server.now = time;
             self.handle(event);
             self.feed_watches();
             if let Some(violation) = self.violation() {
@@ -220,7 +221,8 @@ impl World {
                 break;
             }
             if self.now > self.faults.until + 300_000 {
-                return Err(format!("convergence: nothing settles: {:?}", self.open_gangs()));
+                let pods = &self.server.pods;
+                return Err(format!("convergence: nothing settles: {:?} {pods:?}", self.open_gangs()));
             }
         }
         self.judge_end()
@@ -364,8 +366,10 @@ impl World {
                 self.log(|| format!("i{instance} {:?} {answer:?}", sent.0));
                 self.tell(instance, term, |core, now, effects| {
                     match (&answer, &sent.1) {
-                        (Answer::Pod(facts), Call::ReadPod { name, .. }) => core.read(name, facts.as_ref()),
+                        (Answer::Pod(facts), Call::ReadPod { pod }) => core.read(pod, facts.as_ref()),
                         (Answer::Done, Call::Evict { pod }) => core.evicted(pod),
+                        (Answer::NotFound, Call::Bind { pod, .. })
+                        | (Answer::NotFound | Answer::Conflict, Call::Evict { pod }) => core.read(pod, None),
                         _ => {}
                     }
                     core.step(now, Input::Answered { call: sent.0, answer }, effects);
@@ -417,6 +421,9 @@ impl World {
             }
             Event::Kubelet { pod, uid } => {
                 let fails = self.faulty() && self.dice.chance(self.faults.events / 4);
+                if fails {
+                    self.server.note_loss(&pod);
+                }
                 if fails && let Some(found) = self.server.pods.get_mut(&pod).filter(|found| found.uid == uid)
                 {
                     found.failed = true;
@@ -772,12 +779,7 @@ impl World {
                 let members = self.dice.range(0, size as u64) as u32;
                 self.log(|| format!("the minimum of {group} becomes {members}"));
                 self.tried.add("minimum changed", 1);
-                if let Some(found) = self.server.groups.get_mut(&group) {
-                    found.generation += 1;
-                    found.earlier_minimum = std::mem::take(&mut found.minimum);
-                    found.minimum = Count { members, roles: BTreeMap::new() };
-                    self.server.group_changed(&group);
-                }
+                self.server.set_minimum(&group, Count { members, roles: BTreeMap::new() });
             }
             7 | 8 => self.server.group_changed(&group),
             9 | 10 => {
