@@ -136,8 +136,8 @@ pub struct Promise {
 
 /// A record found on a PodGroup that no reservation here accounts for: another leader's.
 ///
-/// Before handing it in, the shell takes the capacity of every entry with a uid whose pod is not bound; records of
-/// higher epochs first. What it could not take it says in [`RecoveredPod::fits`].
+/// Before handing it in, the shell takes the capacity of every entry with a uid whose pod exists and is not bound, on
+/// nodes that are not ready as well, records of higher epochs first; [`RecoveredPod::taken`] says where it could.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The gang.
@@ -155,9 +155,10 @@ pub struct Recovered {
 pub struct RecoveredPod {
     /// What its object says.
     pub facts: PodFacts,
-    /// Does the node of its entry exist, and was its capacity there still free and is taken now? No matter where the
-    /// pod is bound or has no entry.
-    pub fits: bool,
+    /// Its capacity on the node of its entry is taken now. No matter where the pod is bound or has no entry.
+    pub taken: bool,
+    /// May it be bound to that node: is the node there and well?
+    pub usable: bool,
 }
 
 /// The number of a call, from the effect that asked for it.

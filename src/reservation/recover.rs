@@ -55,8 +55,8 @@ impl Gang {
             member.doubt = Some(cx.now + cx.settings.doubt);
             match found {
                 Some(pod) => {
-                    member.holds = pod.facts.node.is_none() && pod.fits;
-                    member.unfit = !pod.fits;
+                    member.holds = pod.facts.node.is_none() && pod.taken;
+                    member.unfit = !(pod.taken && pod.usable);
                     member.see(&pod.facts, &gang.key, cx.effects);
                 }
                 // The list may be older than the record: read before it is taken for gone.

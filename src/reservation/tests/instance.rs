@@ -287,7 +287,7 @@ impl Core {
         for (name, _) in server.pods_of(name) {
             let Some(facts) = server.facts(name) else { continue };
             let entry = record.entries.iter().find(|e| e.uid.as_ref() == Some(&facts.pod.uid));
-            let mut fits = false;
+            let (mut taken, mut usable) = (false, false);
             if forget && facts.node.is_some() && pods.len() % 3 == 1 {
                 // As if the list were older than the record.
                 continue;
@@ -298,13 +298,14 @@ impl Core {
                 && !self.promised.contains_key(&facts.pod.uid)
             {
                 let node = self.nodes.iter().find(|node| node.0 == entry.node);
-                fits = node.is_some_and(|(name, _, slots, ready)| *ready && self.free(name, *slots) > 0);
-                if fits {
+                taken = node.is_some_and(|(name, _, slots, _)| self.free(name, *slots) > 0);
+                usable = node.is_some_and(|(.., ready)| *ready);
+                if taken {
                     let promise = (facts.pod.clone(), entry.node.clone());
                     self.promised.insert(facts.pod.uid.clone(), promise);
                 }
             }
-            pods.push(RecoveredPod { facts, fits });
+            pods.push(RecoveredPod { facts, taken, usable });
         }
         self.groups.insert(name.to_owned(), group.clone());
         let bound = server.bound_of(name);

@@ -6,10 +6,10 @@ use super::world::{Faults, Tried, World};
 use std::collections::BTreeMap;
 
 /// Runs in an ordinary test; `cargo test --release` makes more of it.
-const RUNS: u64 = if cfg!(debug_assertions) { 1_500 } else { 200_000 };
+const RUNS: u64 = if cfg!(debug_assertions) { 1_500 } else { 20_000 };
 
 /// Seeds that once found something.
-const KNOWN: &[u64] = &[95399];
+const KNOWN: &[u64] = &[95399, 187_098];
 
 fn world(seed: u64) -> World {
     let mut dice = Dice::new(seed ^ 0x5eed);

@@ -65,13 +65,21 @@ struct Wanted {
     recreated: bool,
 }
 
-/// Crash the leader around one write.
+/// What befalls the leader around one write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct CrashAt {
-    /// The how many-th write that is sent.
-    pub(super) write: u64,
-    /// Before it arrives, so that it never does, or after.
-    pub(super) before: bool,
+pub(super) enum Blow {
+    /// It crashes, and the write never arrives.
+    CrashBefore,
+    /// It crashes when the write is under way.
+    CrashAfter,
+    /// It stands still past its lease, and goes on where it stopped, before the write.
+    PauseBefore,
+    /// It stands still past its lease when the write is under way.
+    PauseAfter,
+    /// The same, and the write leaves when it goes on: it passed the check of the lease before.
+    PauseWithin,
+    /// Somebody deletes this pod, by its number.
+    Delete(usize),
 }
 
 /// Counts over runs, to see that what should have been tried was.
@@ -106,9 +114,11 @@ pub(super) struct World {
     /// How long calls take at most, there and back each.
     latency: u64,
     heartbeats: u64,
-    /// Crashes to come, and how many writes were sent.
-    pub(super) crashes: Vec<CrashAt>,
+    /// What is to come at which write, in order, and how many writes were sent.
+    pub(super) blows: Vec<(u64, Blow)>,
     pub(super) sent_writes: u64,
+    /// Pods that the API server refuses to bind as long as there are faults.
+    pub(super) refused: Vec<String>,
     pub(super) tried: Tried,
     /// A line per event, for the replay of a failure.
     pub(super) trace: Option<Vec<String>>,
@@ -140,8 +150,9 @@ impl World {
             },
             latency,
             heartbeats: 0,
-            crashes: Vec::new(),
+            blows: Vec::new(),
             sent_writes: 0,
+            refused: Vec::new(),
             tried: Tried::default(),
             trace: None,
         };
@@ -503,14 +514,21 @@ impl World {
         }
         if write {
             self.sent_writes += 1;
-            if let Some(crash) = self.crashes.first().copied().filter(|c| c.write == self.sent_writes) {
-                self.crashes.remove(0);
-                if !crash.before {
-                    self.after(1, Event::Arrive { instance: at, term, sent, reply: Reply::Never });
+            while let Some(&(at_write, blow)) = self.blows.first()
+                && at_write == self.sent_writes
+            {
+                self.blows.remove(0);
+                if self.strike(at, term, &sent, blow) {
+                    return;
                 }
-                self.crash(at, 100);
-                return;
             }
+        }
+        if let Call::Bind { pod, .. } = &sent.1
+            && self.faulty()
+            && self.refused.contains(&pod.name)
+        {
+            let answer = Answer::Refused { message: "admission webhook denied the request".into() };
+            return self.after(5, Event::Answer { instance: at, term, sent, answer });
         }
         let travel = self.dice.range(1, self.latency);
         let cursed = match &sent.1 {
@@ -561,6 +579,45 @@ impl World {
                 let answer = Answer::Refused { message: "admission webhook denied the request".into() };
                 self.after(travel, Event::Answer { instance: at, term, sent, answer });
             }
+        }
+    }
+
+    /// True if the write goes no further.
+    fn strike(&mut self, at: usize, term: u64, sent: &Sent, blow: Blow) -> bool {
+        let past_lease = 6_000;
+        self.log(|| format!("{blow:?} at write {sent:?}"));
+        let arrive = |reply| Event::Arrive { instance: at, term, sent: sent.clone(), reply };
+        match blow {
+            Blow::CrashBefore => self.crash(at, 100),
+            Blow::CrashAfter => {
+                self.after(1, arrive(Reply::Never));
+                self.crash(at, 100);
+            }
+            Blow::PauseBefore => self.instances[at].paused_until = self.now + past_lease,
+            Blow::PauseAfter => {
+                self.after(1, arrive(Reply::After(1)));
+                self.instances[at].paused_until = self.now + past_lease;
+            }
+            Blow::PauseWithin => {
+                self.after(past_lease, arrive(Reply::After(1)));
+                self.instances[at].paused_until = self.now + past_lease;
+            }
+            Blow::Delete(number) => {
+                let pod = self.server.pods.keys().nth(number).cloned();
+                pod.into_iter().for_each(|pod| self.delete(pod));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Somebody deletes a pod.
+    fn delete(&mut self, pod: String) {
+        self.log(|| format!("somebody deletes {pod}"));
+        if self.server.delete_pod(&pod) {
+            let uid = self.server.pods[&pod].uid.clone();
+            let grace = self.dice.range(100, 1_500);
+            self.after(grace, Event::Vanish { pod, uid });
         }
     }
 
@@ -753,13 +810,8 @@ impl World {
         let group = groups[self.dice.below(groups.len())].clone();
         match self.dice.below(14) {
             0..=2 => {
-                self.log(|| format!("somebody deletes {pod}"));
                 self.tried.add("pods deleted", 1);
-                if self.server.delete_pod(&pod) {
-                    let uid = self.server.pods[&pod].uid.clone();
-                    let grace = self.dice.range(100, 1_500);
-                    self.after(grace, Event::Vanish { pod, uid });
-                }
+                self.delete(pod);
             }
             3 | 4 => {
                 let node = nodes[self.dice.below(nodes.len())].clone();
@@ -813,12 +865,7 @@ impl World {
                     self.wanted.remove(&group);
                     let own: Vec<String> =
                         self.server.pods_of(&group).map(|(name, _)| name.clone()).collect();
-                    for pod in own {
-                        if self.server.delete_pod(&pod) {
-                            let uid = self.server.pods[&pod].uid.clone();
-                            self.after(500, Event::Vanish { pod, uid });
-                        }
-                    }
+                    own.into_iter().for_each(|pod| self.delete(pod));
                 }
             }
         }
