@@ -216,8 +216,7 @@ impl World {
     /// Runs until faults are over and nothing changes any more; what went wrong, if anything.
     pub(super) fn run(&mut self) -> Result<(), String> {
         let (mut version, mut still_since) = (0, 0);
-        loop {
-            let Some(((time, _), event)) = self.queue.pop_first() else { break };
+        while let Some(((time, _), event)) = self.queue.pop_first() {
             self.now = time;
             self.server.now = time;
             self.handle(event);
