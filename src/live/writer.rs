@@ -40,7 +40,7 @@ fn call(asked: &Asked) -> Call {
                 "target": { "apiVersion": "v1", "kind": "Node", "name": node },
             }),
         ),
-        Asked::ReadPod { namespace, name } => Call::get(Kind::Pod.path(namespace, name, "")),
+        Asked::ReadPod { pod } => Call::get(Kind::Pod.path(&pod.namespace, &pod.name, "")),
         Asked::Evict { pod } => Call::delete(Kind::Pod.path(&pod.namespace, &pod.name, ""), &pod.uid),
     }
 }

@@ -192,21 +192,21 @@ impl Engine {
         for facts in &found.pods {
             let entry = of_record(facts);
             let promised = entry.filter(|entry| entry.uid.as_deref() == Some(facts.pod.uid.as_str()));
-            let fits = match (promised, &facts.node) {
+            let taken = match (promised, &facts.node) {
                 (Some(entry), None) => {
                     let key = format!("{}/{}", facts.pod.namespace, facts.pod.name);
                     self.scheduler.promise(&key, &entry.node)
                 }
                 _ => true,
             };
-            pods.push(RecoveredPod { facts: facts.clone(), fits });
+            pods.push(RecoveredPod { facts: facts.clone(), taken, usable: taken });
         }
         let group = found.group.clone();
         let others = self
             .mirror
             .of_group(&group)
             .filter(|facts| !found.pods.iter().any(|known| known.pod.uid == facts.pod.uid));
-        pods.extend(others.map(|facts| RecoveredPod { facts: facts.clone(), fits: true }));
+        pods.extend(others.map(|facts| RecoveredPod { facts: facts.clone(), taken: true, usable: true }));
         let bound = pods
             .iter()
             .map(|pod| &pod.facts)
