@@ -6,7 +6,7 @@ use super::world::{Faults, Tried, World};
 use std::collections::BTreeMap;
 
 /// Runs in an ordinary test; `cargo test --release` makes more of it.
-const RUNS: u64 = if cfg!(debug_assertions) { 500 } else { 20_000 };
+const RUNS: u64 = if cfg!(debug_assertions) { 1_000 } else { 20_000 };
 
 /// Seeds that once found something.
 const KNOWN: &[u64] = &[95399, 187_098];
