@@ -8,6 +8,7 @@
 //! agenda --(task)--> store --(log)--> controller, kubelets, scheduler --(changes, plans, decisions)--> store, agenda
 //! ```
 
+mod bridge;
 mod carry;
 mod controller;
 mod crowd;

@@ -50,6 +50,9 @@ pub enum Refusal {
     /// The pod has a node already, or is on its way out.
     #[error("{0} cannot be bound: {1}")]
     Conflict(Key, &'static str),
+    /// The object, or the change, breaks a rule of its kind.
+    #[error("{0} is refused: {1}")]
+    Invalid(Key, String),
     /// The object lacks something that every object must have.
     #[error("{0}")]
     Malformed(String),
@@ -210,6 +213,9 @@ impl Store {
             }
         }
         defaults::fill(&key.kind, &mut next, self);
+        if by == Actor::User {
+            defaults::check(&key, &existing.value, &next)?;
+        }
         self.write(&key, next, by);
         Ok(key)
     }
@@ -220,6 +226,9 @@ impl Store {
         let mut next = existing.value.clone();
         merge(&mut next, patch);
         defaults::fill(&key.kind, &mut next, self);
+        if by == Actor::User {
+            defaults::check(key, &existing.value, &next)?;
+        }
         self.write(key, next, by);
         Ok(())
     }

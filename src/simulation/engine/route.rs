@@ -84,7 +84,11 @@ impl Simulation {
                     self.controller.revision(key, &revision.value);
                 }
             }
-            Kind::ModelServing => self.watch_model_serving(key),
+            Kind::LeaderWorkerSet => self.bridge(key),
+            Kind::ModelServing => {
+                self.watch_model_serving(key);
+                self.bridge_back(key);
+            }
             Kind::Other(_) => {}
         }
     }
@@ -105,7 +109,11 @@ impl Simulation {
             Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(&key.name)),
             Kind::Queue => self.scheduler.apply(Event::QueueGone(&key.name)),
             Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(&key.name)),
-            Kind::ModelServing | Kind::Service | Kind::ControllerRevision | Kind::Other(_) => {}
+            Kind::LeaderWorkerSet
+            | Kind::ModelServing
+            | Kind::Service
+            | Kind::ControllerRevision
+            | Kind::Other(_) => {}
         }
         self.controller.gone(key);
     }

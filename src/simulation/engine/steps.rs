@@ -55,15 +55,19 @@ impl Simulation {
             let answer = self.store.patch(key, &json!({"spec": {"replicas": replicas}}), Actor::User);
             return self.answer(key, "Scaled", format!("to {replicas} ServingGroups"), answer);
         };
+        let roles =
+            self.store.get(key).and_then(|object| object.value.pointer("/spec/template/roles")).cloned();
+        let mut roles = roles.unwrap_or_default();
         let mut found = false;
-        self.store.update(key, Actor::User, |object| {
-            let roles = object.pointer_mut("/spec/template/roles").and_then(Value::as_array_mut);
-            for entry in roles.into_iter().flatten().filter(|entry| entry["name"] == role) {
-                entry["replicas"] = replicas.into();
-                found = true;
-            }
-        });
-        let answer = if found { Ok(()) } else { Err(Refusal::NotFound(key.clone())) };
+        for entry in roles.as_array_mut().into_iter().flatten().filter(|entry| entry["name"] == role) {
+            entry["replicas"] = replicas.into();
+            found = true;
+        }
+        let answer = if found {
+            self.store.patch(key, &json!({"spec": {"template": {"roles": roles}}}), Actor::User)
+        } else {
+            Err(Refusal::NotFound(key.clone()))
+        };
         self.answer(key, "Scaled", format!("role {role} to {replicas} replicas"), answer);
     }
 

@@ -283,3 +283,83 @@ fn drawn_values_depend_on_the_seed_alone() {
     assert_eq!(story(1), story(1));
     assert_ne!(story(1), story(2));
 }
+
+const SET: &str = "
+---
+apiVersion: leaderworkerset.x-k8s.io/v1
+kind: LeaderWorkerSet
+metadata: {name: set}
+spec:
+  replicas: 2
+  leaderWorkerTemplate:
+    size: 2
+    workerTemplate:
+      spec:
+        schedulerName: volcano
+        containers: [{name: c, image: i, resources: {limits: {gpu: 8}}}]
+";
+
+#[test]
+fn a_leader_worker_set_runs_and_is_told_how_it_does() {
+    let run = run(&format!("{}{SET}", simulation(POOL)));
+    let placed: Vec<String> = run
+        .store
+        .of_kind(&Kind::Pod)
+        .map(|(key, pod)| {
+            format!("{} {} {}", key.name, pod.text("/spec/nodeName"), pod.text("/status/phase"))
+        })
+        .collect();
+    let expect = [
+        "set-0-default-0-0 g-0 Running",
+        "set-0-default-0-1 g-1 Running",
+        "set-1-default-0-0 g-2 Running",
+        "set-1-default-0-1 g-3 Running",
+    ];
+    assert_eq!(placed, expect);
+    let status = &object(&run, Kind::LeaderWorkerSet, "set")["status"];
+    assert_eq!((&status["readyReplicas"], &status["observedGeneration"]), (&2.into(), &1.into()));
+
+    let gone = simulation(&format!(
+        "{POOL}  timeline:\n  - {{at: 1m, delete: {{kind: LeaderWorkerSet, name: set}}}}"
+    ));
+    let run = self::run(&format!("{gone}{SET}"));
+    let left = [Kind::Pod, Kind::PodGroup, Kind::ModelServing, Kind::Service, Kind::ControllerRevision];
+    assert!(left.iter().all(|kind| run.store.of_kind(kind).next().is_none()), "nothing is left");
+}
+
+#[test]
+fn a_leader_worker_set_that_another_controller_runs_is_left_alone() {
+    let text = pod("set-0", "")
+        .replace("name: set-0}", "name: set-0, labels: {leaderworkerset.sigs.k8s.io/name: set}}");
+    let run = run(&format!("{}{NODE}{text}{SET}", simulation(POOL)));
+    assert!(story(&run)[0].contains("LeftAlone set"), "{:?}", story(&run));
+    assert_eq!(run.store.of_kind(&Kind::ModelServing).count(), 0);
+}
+
+#[test]
+fn changes_that_a_webhook_would_refuse_are_refused() {
+    let serving = "
+---
+apiVersion: workload.serving.volcano.sh/v1alpha1
+kind: ModelServing
+metadata: {name: m}
+spec:
+  template:
+    gangPolicy: {minRoleReplicas: {r: 1}}
+    roles:
+    - name: r
+      replicas: 2
+      workerReplicas: 0
+      entryTemplate: {spec: {containers: [{name: c, image: i}]}}
+";
+    let rules = simulation(
+        "  timeline:\n  - {at: 1m, patch: {kind: modelserving, name: m, merge: {spec: {template: {gangPolicy: {minRoleReplicas: {r: 2}}}}}}}\n  - {at: 2m, scale: {name: m, role: r, replicas: 3}}",
+    );
+    let run = run(&format!("{rules}{serving}"));
+    let user: Vec<String> = story(&run).into_iter().filter(|line| line.contains(" user ")).collect();
+    assert_eq!(user.len(), 2, "{user:?}");
+    assert!(user[0].starts_with("1m user Refused m: ModelServing default/m is refused: "), "{user:?}");
+    assert!(user[0].contains("minRoleReplicas is immutable"), "{user:?}");
+    assert_eq!(user[1], "2m user Scaled m: role r to 3 replicas");
+    assert_eq!(object(&run, Kind::ModelServing, "m")["spec"]["template"]["roles"][0]["replicas"], 3);
+}

@@ -1,9 +1,12 @@
-//! Defaults as the API server, its admission plugins and the kubelets fill them in.
+//! Defaults as the API server, its admission plugins and the kubelets fill them in, and what a webhook would refuse.
 //!
 //! Left out on purpose: the service account's token volume (its name is random and no decision depends on it).
 
-use super::{Kind, Store};
+use super::{Key, Kind, Refusal, Store};
+use crate::api::decode::decode;
+use crate::api::model_serving::ModelServing;
 use crate::api::quantity::Quantity;
+use crate::modelserving;
 use crate::simulation::schema;
 use serde_json::{Value, json};
 
@@ -24,6 +27,24 @@ pub(super) fn fill(kind: &Kind, value: &mut Value, store: &Store) {
         Kind::PodGroup => set(value, "/spec/queue", json!("default")),
         _ => {}
     }
+}
+
+/// Would the webhook refuse this change? Only ModelServings have rules about what may become of what.
+pub(super) fn check(key: &Key, old: &Value, new: &Value) -> Result<(), Refusal> {
+    if key.kind != Kind::ModelServing || old.get("spec") == new.get("spec") {
+        return Ok(());
+    }
+    let read = |value: &Value| decode::<ModelServing>(value);
+    let (old, new) = match (read(old), read(new)) {
+        (Ok(old), Ok(new)) => (old, new),
+        (_, Err(error)) => {
+            return Err(Refusal::Invalid(key.clone(), format!("{}: {}", error.path, error.message)));
+        }
+        (Err(_), Ok(_)) => return Ok(()),
+    };
+    let errors = modelserving::validate(&new, Some(&old));
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { Ok(()) } else { Err(Refusal::Invalid(key.clone(), texts.join("; "))) }
 }
 
 /// Sets a field where it is absent, null or an empty text; maps on the way are made.

@@ -13,6 +13,7 @@ pub enum Kind {
     Queue,
     HyperNode,
     Node,
+    LeaderWorkerSet,
     ModelServing,
     ControllerRevision,
     PodGroup,
@@ -23,11 +24,12 @@ pub enum Kind {
 }
 
 /// kind, apiVersion, namespaced?
-const KNOWN: [(Kind, &str, &str, bool); 9] = [
+const KNOWN: [(Kind, &str, &str, bool); 10] = [
     (Kind::PriorityClass, "PriorityClass", "scheduling.k8s.io/v1", false),
     (Kind::Queue, "Queue", keys::SCHEDULING_V1BETA1, false),
     (Kind::HyperNode, "HyperNode", keys::TOPOLOGY_V1ALPHA1, false),
     (Kind::Node, "Node", "v1", false),
+    (Kind::LeaderWorkerSet, "LeaderWorkerSet", keys::LEADER_WORKER_SET_V1, true),
     (Kind::ModelServing, "ModelServing", keys::WORKLOAD_V1ALPHA1, true),
     (Kind::ControllerRevision, "ControllerRevision", "apps/v1", true),
     (Kind::PodGroup, "PodGroup", keys::SCHEDULING_V1BETA1, true),
@@ -103,7 +105,10 @@ impl Kind {
 
     /// Does the API server count generations of this kind?
     pub(crate) fn has_generation(&self) -> bool {
-        matches!(self, Kind::ModelServing | Kind::PodGroup | Kind::HyperNode | Kind::Queue | Kind::Pod)
+        !matches!(
+            self,
+            Kind::Node | Kind::PriorityClass | Kind::ControllerRevision | Kind::Service | Kind::Other(_)
+        )
     }
 
     /// Is this a change that moves the generation? Of a kind without a status subresource every field does, but

@@ -125,23 +125,22 @@ fn versions_and_generations_move_only_with_changes() {
 fn apply_keeps_the_status_and_what_others_labelled() {
     let mut store = store();
     let first = object(
-        "ModelServing",
-        "m",
-        json!({"metadata": {"labels": {"a": "1"}}, "spec": {"replicas": 1, "recoveryPolicy": "None"}, "status": {"replicas": 1}}),
+        "Queue",
+        "q",
+        json!({"metadata": {"labels": {"a": "1"}}, "spec": {"weight": 3, "reclaimable": false}, "status": {"running": 1}}),
     );
     let key = store.create(first, Actor::User).unwrap();
     let uid = store.get(&key).unwrap().uid().to_owned();
-    let second =
-        object("ModelServing", "m", json!({"metadata": {"labels": {"b": "2"}}, "spec": {"replicas": 3}}));
+    let second = object("Queue", "q", json!({"metadata": {"labels": {"b": "2"}}, "spec": {"weight": 5}}));
     store.apply(second, Actor::User).unwrap();
     let object = store.get(&key).unwrap();
     assert_eq!(object.uid(), uid);
     assert_eq!(object.value["metadata"]["labels"], json!({"a": "1", "b": "2"}));
     assert_eq!(object.value["metadata"]["generation"], 2);
-    assert_eq!(object.value["spec"]["replicas"], 3);
+    assert_eq!(object.value["spec"]["weight"], 5);
     // No longer written: back to the default.
-    assert_eq!(object.value["spec"]["recoveryPolicy"], "RoleRecreate");
-    assert_eq!(object.value["status"], json!({"replicas": 1}));
+    assert_eq!(object.value["spec"]["reclaimable"], true);
+    assert_eq!(object.value["status"]["running"], 1);
 }
 
 #[test]

@@ -4,10 +4,12 @@ use super::{Document, Key, Kind, Problem, Scenario, applied};
 use crate::api::core::{Node, Pod, PriorityClass};
 use crate::api::decode::{DecodeError, decode};
 use crate::api::hyper_node::HyperNode;
+use crate::api::leader_worker_set::LeaderWorkerSet;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::quantity::Quantity;
 use crate::api::queue::Queue;
+use crate::modelserving;
 use crate::simulation::locate::join;
 use crate::simulation::reader::kind_of;
 use crate::simulation::schema::{self, Fault, Schemas};
@@ -113,8 +115,23 @@ impl Admission {
             faults.push(fault(&error.path, error.message, &error.remedy, false));
         }
         quantities(&key.kind, object, &mut faults);
+        if key.kind == Kind::ModelServing && faults.iter().all(|fault| fault.unknown) {
+            rules(object, &mut faults);
+        }
         (Some(key), faults)
     }
+}
+
+/// The rules that the webhook of ModelServings adds to the schema.
+fn rules(object: &Value, faults: &mut Vec<Fault>) {
+    let Ok(mut object) = decode::<ModelServing>(object) else { return };
+    modelserving::default(&mut object);
+    faults.extend(modelserving::validate(&object, None).into_iter().map(|error| {
+        let text = error.to_string();
+        let message =
+            text.strip_prefix(&error.path).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+        Fault { path: error.path.clone(), message: message.to_owned(), remedy: String::new(), unknown: false }
+    }));
 }
 
 fn decodes(kind: &Kind, object: &Value) -> Result<(), DecodeError> {
@@ -125,6 +142,7 @@ fn decodes(kind: &Kind, object: &Value) -> Result<(), DecodeError> {
         Kind::Queue => decode::<Queue>(object).map(drop),
         Kind::HyperNode => decode::<HyperNode>(object).map(drop),
         Kind::PodGroup => decode::<PodGroup>(object).map(drop),
+        Kind::LeaderWorkerSet => decode::<LeaderWorkerSet>(object).map(drop),
         Kind::ModelServing => decode::<ModelServing>(object).map(drop),
         Kind::Service | Kind::ControllerRevision | Kind::Other(_) => Ok(()),
     }

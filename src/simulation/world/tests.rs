@@ -65,6 +65,20 @@ fn what_an_api_server_refuses() {
 use crate::api::quantity::Quantity;
 
 #[test]
+fn what_the_webhook_of_model_servings_refuses() {
+    let serving = "apiVersion: workload.serving.volcano.sh/v1alpha1\nkind: ModelServing\nmetadata: {name: m}\nspec:\n  replicas: 1\n  template:\n    roles:\n    - name: r\n      workerReplicas: 2\n      entryTemplate: {spec: {containers: [{name: c, image: i}]}}\n";
+    let found = admit(serving).unwrap_err();
+    let text = found[0].to_string();
+    assert!(
+        text.starts_with(
+            "w.yaml:8: document 1 (ModelServing m): spec.template.roles[0].workerTemplate: Required value"
+        ),
+        "{text}"
+    );
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
 fn what_stops_nothing_is_noted() {
     check(
         "apiVersion: scheduling.x-k8s.io/v1alpha1\nkind: PodGroup\nmetadata: {name: g}\n",
