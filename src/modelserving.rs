@@ -49,7 +49,7 @@ pub use change::{Change, Created, Event, Kind, Outcome};
 pub use defaults::default;
 pub use events::Memory;
 pub use observed::{
-    Capabilities, ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService,
+    Capabilities, ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService, Uid,
     failing_since,
 };
 pub use revision::{is_own_hash, role_hash, roles_hash};
@@ -72,7 +72,8 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
         // The garbage collector takes what it owns; anything created now would race with it.
         return Outcome::default();
     }
-    let context = Context::new(object, observed, now);
+    let sorted = groups::Sorted::new(object, observed);
+    let context = Context::new(object, observed, &sorted, now);
     let mut plan = Plan::default();
     let groups = context.assess();
     let memory = running(&context, &groups, &mut plan);
@@ -85,7 +86,7 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     let staying = groups.iter().filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
     let mut gangs: BTreeMap<String, Gang<'_>> = BTreeMap::new();
     for assessed in staying.chain(planned.iter().filter(|_| ready)) {
-        let roles = context.roles(assessed);
+        let roles: Vec<assess::RevisedRole<'_>> = context.roles(assessed).collect();
         let revision = roles.first().map_or("", |role| role.revision);
         if !gangs.contains_key(revision) {
             gangs.insert(revision.to_owned(), Gang::new(&context, &roles));
@@ -221,7 +222,7 @@ fn delete_group(context: &Context<'_>, assessed: &Assessed<'_>, why: &str, plan:
         plan.delete(Kind::PodGroup, &pod_group.object);
     }
     for replica in &group.replicas {
-        for member in &replica.pods {
+        for member in replica.pods {
             plan.delete(Kind::Pod, &member.pod.object);
         }
     }
@@ -246,10 +247,9 @@ fn running(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> M
     let mut running = Vec::new();
     for assessed in groups.iter().filter(|group| !group.deleting) {
         let Some(group) = assessed.group else { continue };
-        let roles = context.roles(assessed);
         for replica in &group.replicas {
-            let revised = roles.iter().find(|revised| revised.role.name == replica.role);
-            let Some(&revised) = revised else { continue };
+            let revised = context.roles(assessed).find(|revised| revised.role.name == replica.role);
+            let Some(revised) = revised else { continue };
             if context.is_running(replica, revised) {
                 running.push((group.ordinal, replica.role.to_owned(), replica.ordinal));
             }

@@ -2,7 +2,7 @@
 //! or by the controller whose installation was taken over. So a label is never compared with a recomputed hash alone; it
 //! is looked up in the ControllerRevisions and compared by what they hold. Taking over restarts nothing.
 
-use super::observed::ObservedRevision;
+use super::observed::{ObservedRevision, Uid};
 use super::revision::{is_own_hash, role_hash, roles_hash};
 use super::settings::Settings;
 use crate::api::model_serving::{ModelServing, Role};
@@ -31,10 +31,10 @@ impl<'a> Revisions<'a> {
         settings: &Settings<'a>,
         revisions: &'a [ObservedRevision],
     ) -> Self {
-        let uid = &object.metadata.uid;
+        let uid = Uid::from(object.metadata.uid.as_str());
         let known: Vec<&ObservedRevision> = revisions
             .iter()
-            .filter(|revision| revision.object.owner == *uid && !revision.revision.is_empty())
+            .filter(|revision| revision.object.owner == uid && !revision.revision.is_empty())
             .filter(|revision| revision.roles.is_some())
             .collect();
         let own_hash = roles_hash(settings.roles);

@@ -1,11 +1,13 @@
 //! What each ServingGroup is at this moment: the revision it runs, the roles it should have, whether it serves.
 
 use super::adopt::Revisions;
-use super::groups::{Group, Groups, Replica};
+use super::change::Kind;
+use super::groups::{Group, Groups, Replica, Sorted};
 use super::observed::{Capabilities, Observed};
 use super::settings::{Settings, Strategy, role_pods, role_replicas};
 use crate::api::model_serving::{ModelServing, Role};
 use crate::api::time::Timestamp;
+use std::collections::BTreeSet;
 
 /// Everything a step of `reconcile` may read.
 pub(crate) struct Context<'a> {
@@ -13,6 +15,8 @@ pub(crate) struct Context<'a> {
     pub(crate) settings: Settings<'a>,
     pub(crate) revisions: Revisions<'a>,
     pub(crate) groups: Groups<'a>,
+    /// Names that would be ours and are not.
+    pub(crate) foreign: &'a BTreeSet<(Kind, &'a str)>,
     pub(crate) observed: Observed<'a>,
     pub(crate) now: Timestamp,
 }
@@ -45,11 +49,16 @@ pub(crate) struct Assessed<'c> {
 
 impl<'a> Context<'a> {
     /// Reads what there is to read.
-    pub(crate) fn new(object: &'a ModelServing, observed: &Observed<'a>, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        object: &'a ModelServing,
+        observed: &Observed<'a>,
+        sorted: &'a Sorted<'a>,
+        now: Timestamp,
+    ) -> Self {
         let settings = Settings::of(object);
         let revisions = Revisions::new(object, &settings, observed.revisions);
-        let groups = Groups::derive(object, observed);
-        Context { object, settings, revisions, groups, observed: *observed, now }
+        let groups = Groups::new(sorted);
+        Context { object, settings, revisions, groups, foreign: &sorted.foreign, observed: *observed, now }
     }
 
     /// The ModelServing's name.
@@ -133,12 +142,15 @@ impl<'a> Context<'a> {
 
     /// The roles that a ServingGroup should have. A group that waits for its replacement, or is protected from it, keeps
     /// those of its own revision; with `RoleRollingUpdate` all groups have those of the spec.
-    pub(crate) fn roles<'s>(&'s self, assessed: &'s Assessed<'_>) -> Vec<RevisedRole<'s>> {
+    pub(crate) fn roles<'s>(
+        &'s self,
+        assessed: &'s Assessed<'_>,
+    ) -> impl Iterator<Item = RevisedRole<'s>> + Clone + use<'s, 'a> {
         let own = assessed.outdated && self.settings.strategy == Strategy::ServingGroup;
         let revision = if own { assessed.revision.as_str() } else { self.revisions.update.as_str() };
         let (roles, hashes) =
             self.revisions.roles(revision).unwrap_or((self.settings.roles, &self.revisions.role_hashes));
-        roles.iter().zip(hashes).map(|(role, hash)| RevisedRole { role, revision, hash }).collect()
+        roles.iter().zip(hashes).map(move |(role, hash)| RevisedRole { role, revision, hash })
     }
 
     /// The role that an existing replica was built from, as far as anybody remembers, else as its group has it.
@@ -165,7 +177,7 @@ impl<'a> Context<'a> {
 
     fn is_available(&self, assessed: &Assessed<'_>) -> bool {
         let Some(group) = assessed.group else { return false };
-        self.roles(assessed).into_iter().all(|revised| {
+        self.roles(assessed).all(|revised| {
             let running =
                 group.of_role(&revised.role.name).filter(|replica| self.is_running(replica, revised));
             running.count() >= role_replicas(revised.role) as usize

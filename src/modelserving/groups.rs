@@ -3,7 +3,7 @@
 
 use super::change::Kind;
 use super::names::{self, PodKey};
-use super::observed::{ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedService};
+use super::observed::{ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedService, Uid};
 use super::settings::Recovery;
 use crate::api::model_serving::ModelServing;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ pub(crate) struct Member<'a> {
 pub(crate) struct Replica<'a> {
     pub(crate) role: &'a str,
     pub(crate) ordinal: u32,
-    pub(crate) pods: Vec<Member<'a>>,
+    pub(crate) pods: &'a [Member<'a>],
     pub(crate) service: Option<&'a ObservedService>,
     /// Pods without a deletionTimestamp.
     pub(crate) live: u32,
@@ -39,58 +39,84 @@ pub(crate) struct Group<'a> {
     pub(crate) pod_group: Option<&'a ObservedPodGroup>,
 }
 
-/// What exists, sorted into ServingGroups, and names that somebody else holds.
+/// What is ours, in order, and names that somebody else holds.
 #[derive(Debug, Default)]
-pub(crate) struct Groups<'a> {
-    /// By ordinal.
-    pub(crate) list: Vec<Group<'a>>,
+pub(crate) struct Sorted<'a> {
+    members: Vec<Member<'a>>,
+    services: Vec<(PodKey<'a>, &'a ObservedService)>,
+    pod_groups: Vec<(u32, &'a ObservedPodGroup)>,
     /// Names that would be ours and are not.
     pub(crate) foreign: BTreeSet<(Kind, &'a str)>,
 }
 
-impl<'a> Groups<'a> {
+impl<'a> Sorted<'a> {
     /// Sorts what is observed. Objects with another owner end up in `foreign`, and nowhere else.
-    pub(crate) fn derive(object: &'a ModelServing, observed: &Observed<'a>) -> Self {
-        let (name, uid) = (object.metadata.name.as_str(), object.metadata.uid.as_str());
-        let mut foreign = BTreeSet::new();
+    pub(crate) fn new(object: &'a ModelServing, observed: &Observed<'a>) -> Self {
+        let (name, uid) = (object.metadata.name.as_str(), Uid::from(object.metadata.uid.as_str()));
+        let mut sorted = Sorted {
+            members: Vec::with_capacity(observed.pods.len()),
+            services: Vec::with_capacity(observed.services.len()),
+            pod_groups: Vec::with_capacity(observed.pod_groups.len()),
+            foreign: BTreeSet::new(),
+        };
         let mut ours = |kind: Kind, object: &'a ObjectRef| {
             let ours = object.owner == uid;
             if !ours {
-                foreign.insert((kind, object.name.as_str()));
+                sorted.foreign.insert((kind, object.name.as_str()));
             }
             ours
         };
-        let mut members: Vec<Member<'a>> = Vec::with_capacity(observed.pods.len());
+        let mut roles: Vec<&'a str> =
+            object.spec.template.roles.iter().map(|role| role.name.as_str()).collect();
         for pod in observed.pods {
-            if let Some(key) =
-                names::parse_pod(name, &pod.object.name).filter(|_| ours(Kind::Pod, &pod.object))
-            {
-                members.push(Member { key, pod });
+            let key = names::parse_pod(name, &pod.object.name).map(|key| shared(key, &mut roles));
+            if let Some(key) = key.filter(|_| ours(Kind::Pod, &pod.object)) {
+                sorted.members.push(Member { key, pod });
             }
         }
-        let mut services: Vec<(PodKey<'a>, &'a ObservedService)> =
-            Vec::with_capacity(observed.services.len());
         for service in observed.services {
-            if let Some(key) =
-                names::parse_pod(name, &service.object.name).filter(|_| ours(Kind::Service, &service.object))
-            {
-                services.push((key, service));
+            let key = names::parse_pod(name, &service.object.name).map(|key| shared(key, &mut roles));
+            if let Some(key) = key.filter(|_| ours(Kind::Service, &service.object)) {
+                sorted.services.push((key, service));
             }
         }
-        let mut pod_groups: Vec<(u32, &'a ObservedPodGroup)> = Vec::with_capacity(observed.pod_groups.len());
         for pod_group in observed.pod_groups {
             let ordinal = names::parse_group(name, &pod_group.object.name);
             if let Some(ordinal) = ordinal.filter(|_| ours(Kind::PodGroup, &pod_group.object)) {
-                pod_groups.push((ordinal, pod_group));
+                sorted.pod_groups.push((ordinal, pod_group));
             }
         }
         for revision in observed.revisions {
             ours(Kind::ControllerRevision, &revision.object);
         }
-        members.sort_unstable_by_key(|member| member.key);
-        services.sort_unstable_by_key(|(key, _)| *key);
-        pod_groups.sort_unstable_by_key(|(ordinal, _)| *ordinal);
-        Groups { list: merge(&members, &services, &pod_groups), foreign }
+        // Stable sorts: caches keep what they were given, mostly in order already.
+        sorted.members.sort_by_key(|member| member.key);
+        sorted.services.sort_by_key(|(key, _)| *key);
+        sorted.pod_groups.sort_by_key(|(ordinal, _)| *ordinal);
+        sorted
+    }
+}
+
+/// The same key with the role's text from a list that all keys share, so that comparing keys does not touch every name again.
+fn shared<'a>(key: PodKey<'a>, roles: &mut Vec<&'a str>) -> PodKey<'a> {
+    let role = roles.iter().find(|role| **role == key.role).copied().unwrap_or_else(|| {
+        roles.push(key.role);
+        key.role
+    });
+    PodKey { role, ..key }
+}
+
+/// What exists, by ServingGroup.
+#[derive(Debug, Default)]
+pub(crate) struct Groups<'a> {
+    /// By ordinal.
+    pub(crate) list: Vec<Group<'a>>,
+}
+
+impl<'a> Groups<'a> {
+    /// Cuts the sorted lists into groups.
+    pub(crate) fn new(sorted: &'a Sorted<'a>) -> Self {
+        Groups { list: merge(&sorted.members, &sorted.services, &sorted.pod_groups) }
     }
 
     /// The ServingGroup with this ordinal.
@@ -101,9 +127,9 @@ impl<'a> Groups<'a> {
 
 /// Merges three sorted lists into sorted groups of sorted replicas.
 fn merge<'a>(
-    mut members: &[Member<'a>],
-    mut services: &[(PodKey<'a>, &'a ObservedService)],
-    mut pod_groups: &[(u32, &'a ObservedPodGroup)],
+    mut members: &'a [Member<'a>],
+    mut services: &'a [(PodKey<'a>, &'a ObservedService)],
+    mut pod_groups: &'a [(u32, &'a ObservedPodGroup)],
 ) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     loop {
@@ -129,7 +155,7 @@ fn merge<'a>(
                 .take_while(|m| (m.key.group, m.key.role, m.key.replica) == (ordinal, at.0, at.1));
             let (pods, rest) = members.split_at(count.count());
             members = rest;
-            let mut replica = Replica::new(at.0, at.1, pods.to_vec());
+            let mut replica = Replica::new(at.0, at.1, pods);
             while let Some((_, service)) = services
                 .split_off_first_if(|(key, _)| (key.group, key.role, key.replica) == (ordinal, at.0, at.1))
             {
@@ -157,9 +183,9 @@ impl<T: Copy> SplitFirst<T> for &[T] {
 }
 
 impl<'a> Replica<'a> {
-    fn new(role: &'a str, ordinal: u32, pods: Vec<Member<'a>>) -> Self {
+    fn new(role: &'a str, ordinal: u32, pods: &'a [Member<'a>]) -> Self {
         let mut replica = Replica { role, ordinal, pods, service: None, live: 0, terminating: 0, ready: 0 };
-        for member in &replica.pods {
+        for member in replica.pods {
             if member.pod.object.deleting {
                 replica.terminating += 1;
             } else {
@@ -171,7 +197,7 @@ impl<'a> Replica<'a> {
     }
 
     /// Pods that stay.
-    pub(crate) fn live_pods(&self) -> impl Iterator<Item = &Member<'a>> {
+    pub(crate) fn live_pods(&self) -> impl Iterator<Item = &'a Member<'a>> + use<'a> {
         self.pods.iter().filter(|member| !member.pod.object.deleting)
     }
 
@@ -230,7 +256,7 @@ impl<'a> Group<'a> {
     }
 
     /// Pods that stay.
-    pub(crate) fn live_pods(&self) -> impl Iterator<Item = &Member<'a>> {
+    pub(crate) fn live_pods(&self) -> impl Iterator<Item = &'a Member<'a>> {
         self.replicas.iter().flat_map(Replica::live_pods)
     }
 

@@ -4,6 +4,7 @@
 use super::assess::Context;
 use super::change::{Change, Kind};
 use super::names;
+use super::observed::Uid;
 use super::plan::Plan;
 use super::pods;
 use crate::api::keys;
@@ -57,11 +58,12 @@ pub(crate) fn ensure(context: &Context<'_>, plan: &mut Plan) -> bool {
 pub(crate) fn clean_up(context: &Context<'_>, status: &ModelServingStatus, plan: &mut Plan) {
     let mut used: BTreeSet<&str> = context.observed.pods.iter().map(|pod| pod.revision.as_str()).collect();
     used.extend([status.current_revision.as_str(), status.update_revision.as_str()]);
+    let uid = Uid::from(context.object.metadata.uid.as_str());
     let unused: Vec<Change> = context
         .observed
         .revisions
         .iter()
-        .filter(|revision| revision.object.owner == context.object.metadata.uid && !revision.object.deleting)
+        .filter(|revision| revision.object.owner == uid && !revision.object.deleting)
         .filter(|revision| {
             !used.contains(revision.revision.as_str()) && !plan.revisions_used.contains(&revision.revision)
         })

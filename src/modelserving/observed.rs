@@ -10,6 +10,7 @@ use crate::api::model_serving::Role;
 use crate::api::pod_group::{PodGroup, PodGroupSpec};
 use crate::api::time::Timestamp;
 use serde_json::Value;
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// Everything of one namespace that carries the ModelServing's name as label or in its own name, or has it as owner. The
@@ -47,6 +48,37 @@ impl Default for Capabilities<'_> {
     }
 }
 
+/// A uid. Every record is asked for its owner's on every reconcile, so the form that API servers give out is kept in place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Uid {
+    /// A UUID in lower case.
+    Uuid(u128),
+    /// Any other text.
+    Text(Box<str>),
+}
+
+impl From<&str> for Uid {
+    fn from(text: &str) -> Self {
+        let dashes = [8, 13, 18, 23];
+        let mut number = 0;
+        for (at, byte) in text.bytes().enumerate() {
+            number = match byte {
+                b'-' if dashes.contains(&at) => number,
+                b'0'..=b'9' if !dashes.contains(&at) => number << 4 | u128::from(byte - b'0'),
+                b'a'..=b'f' if !dashes.contains(&at) => number << 4 | u128::from(byte - b'a' + 10),
+                _ => return Uid::Text(text.into()),
+            };
+        }
+        if text.len() == 36 { Uid::Uuid(number) } else { Uid::Text(text.into()) }
+    }
+}
+
+impl Default for Uid {
+    fn default() -> Self {
+        Uid::Text("".into())
+    }
+}
+
 /// Name, uid, owner, and whether it is on its way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectRef {
@@ -55,7 +87,7 @@ pub struct ObjectRef {
     /// Uid.
     pub uid: String,
     /// Uid of the controlling owner; empty if there is none.
-    pub owner: String,
+    pub owner: Uid,
     /// Has it a deletionTimestamp?
     pub deleting: bool,
 }
@@ -66,7 +98,7 @@ impl From<&ObjectMeta> for ObjectRef {
         ObjectRef {
             name: metadata.name.clone(),
             uid: metadata.uid.clone(),
-            owner: owner.map(|owner| owner.uid.clone()).unwrap_or_default(),
+            owner: owner.map(|owner| Uid::from(owner.uid.as_str())).unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
         }
     }
@@ -78,9 +110,9 @@ pub struct ObservedPod {
     /// Name, uid, owner.
     pub object: ObjectRef,
     /// The revision it was built from (label).
-    pub revision: String,
+    pub revision: SmolStr,
     /// The hash of the role it was built from (label).
-    pub role_hash: String,
+    pub role_hash: SmolStr,
     /// Is it a member of a PodGroup (annotation)?
     pub in_gang: bool,
     /// Does it stand for its ServingGroup in the scale selector (label)?
@@ -99,7 +131,7 @@ pub struct ObservedPod {
 
 impl From<&Pod> for ObservedPod {
     fn from(pod: &Pod) -> Self {
-        let label = |key: &str| pod.metadata.labels.get(key).cloned().unwrap_or_default();
+        let label = |key: &str| pod.metadata.labels.get(key).map(SmolStr::from).unwrap_or_default();
         let phase = pod.status.phase.as_ref();
         let restarted = containers(pod).any(|container| container.restart_count > 0);
         let ready = condition(pod, "Ready").is_some_and(|(ready, _)| ready);

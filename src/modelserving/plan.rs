@@ -54,7 +54,7 @@ impl Plan {
 
     /// Does somebody else hold this name? If so, it is left alone and looked at again soon.
     pub(crate) fn is_foreign(&mut self, context: &Context<'_>, kind: Kind, name: &str) -> bool {
-        let foreign = context.groups.foreign.contains(&(kind, name));
+        let foreign = context.foreign.contains(&(kind, name));
         if foreign {
             self.trouble(
                 "NameConflict",
@@ -78,7 +78,7 @@ impl Plan {
             self.patches,
             self.cleanup,
         ];
-        phases.concat()
+        phases.into_iter().flatten().collect()
     }
 
     /// Events of this plan, and one for each trouble that the conditions do not tell of yet.

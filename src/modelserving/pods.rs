@@ -77,17 +77,25 @@ pub(crate) fn pod(
         return Some(Err(error));
     }
 
-    let mut pod_metadata = json!({
-        "name": name,
-        "namespace": object.metadata.namespace,
-        "labels": draft.labels,
-        "ownerReferences": [owner_reference(object, true)],
-    });
+    // Moved, not serialised again: there may be thousands of pods.
+    let mut metadata = Map::new();
+    metadata.insert("name".to_owned(), name.as_str().into());
+    metadata.insert("namespace".to_owned(), object.metadata.namespace.as_str().into());
+    metadata.insert("labels".to_owned(), texts(draft.labels));
     if !draft.annotations.is_empty() {
-        pod_metadata["annotations"] = json!(draft.annotations);
+        metadata.insert("annotations".to_owned(), texts(draft.annotations));
     }
-    let object = json!({"apiVersion": "v1", "kind": "Pod", "metadata": pod_metadata, "spec": draft.spec});
-    Some(Ok(Change::Create(Created { kind: Kind::Pod, name, object })))
+    metadata.insert("ownerReferences".to_owned(), vec![owner_reference(object, true)].into());
+    let mut pod = Map::new();
+    pod.insert("apiVersion".to_owned(), "v1".into());
+    pod.insert("kind".to_owned(), "Pod".into());
+    pod.insert("metadata".to_owned(), metadata.into());
+    pod.insert("spec".to_owned(), draft.spec.into());
+    Some(Ok(Change::Create(Created { kind: Kind::Pod, name, object: pod.into() })))
+}
+
+fn texts(map: BTreeMap<String, String>) -> Value {
+    Value::Object(map.into_iter().map(|(key, value)| (key, Value::String(value))).collect())
 }
 
 impl PodDraft {

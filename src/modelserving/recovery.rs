@@ -79,7 +79,7 @@ pub(crate) fn group_is_lost(context: &Context<'_>, assessed: &Assessed<'_>, plan
     // What has not run can wait for what is missing.
     let started = |pod: &super::observed::ObservedPod| pod.started || pod.failing_since.is_some();
     group.live_pods().any(|member| started(member.pod))
-        && context.roles(assessed).into_iter().any(|role| misses_a_replica(context, assessed, role, plan))
+        && context.roles(assessed).any(|role| misses_a_replica(context, assessed, role, plan))
 }
 
 /// Has the group fewer whole replicas of this role than it had once? A surplus replica that goes is none of these.

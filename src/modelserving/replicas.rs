@@ -20,7 +20,7 @@ const NAME_LIMIT: usize = 63;
 
 /// Plans everything inside one group: its PodGroup, role replicas, pods and Services.
 pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &Gang<'_>, plan: &mut Plan) {
-    let roles = context.roles(assessed);
+    let roles: Vec<RevisedRole<'_>> = context.roles(assessed).collect();
     let group_name = names::group(context.name(), assessed.ordinal);
     let in_gang = in_gang(context, assessed.group);
     let blocked = in_gang && plan.is_foreign(context, Kind::PodGroup, &group_name);
@@ -84,7 +84,7 @@ pub(crate) fn in_gang(context: &Context<'_>, group: Option<&Group<'_>>) -> bool 
 
 /// Deletes a role replica: its pods, then its Service.
 pub(crate) fn delete_replica(replica: &Replica<'_>, plan: &mut Plan) {
-    for member in &replica.pods {
+    for member in replica.pods {
         plan.delete(Kind::Pod, &member.pod.object);
     }
     if let Some(service) = replica.service {

@@ -25,8 +25,7 @@ pub(crate) fn status(
         context.settings.partition == 0 && updated == replicas && available == replicas && replicas == wanted;
 
     // A group that asks for no pods leaves no trace, and nobody waits for it.
-    let has_pods =
-        |group: &&Assessed<'_>| context.roles(group).iter().any(|role| role_replicas(role.role) > 0);
+    let has_pods = |group: &&Assessed<'_>| context.roles(group).any(|role| role_replicas(role.role) > 0);
     let missing = groups.iter().filter(|group| !group.available).chain(planned.iter().filter(has_pods));
     let mut progressing: Vec<u32> = missing.map(|group| group.ordinal).collect();
     progressing.sort_unstable();

@@ -46,7 +46,7 @@ fn roles(image: &str) -> Value {
 fn installation() -> World {
     let mut world = World::running(roles("old"), json!({"replicas": 2}));
     for pod in &mut world.pods {
-        (pod.revision, pod.role_hash) = (REVISION.to_owned(), HASH.to_owned());
+        (pod.revision, pod.role_hash) = (REVISION.into(), HASH.into());
     }
     world.revisions = vec![written_by_go(REVISION, "old")];
     for label in [&mut world.object.status.current_revision, &mut world.object.status.update_revision] {
@@ -129,7 +129,7 @@ fn in_the_middle_of_a_rollout() {
     for index in 0..world.pods.len() {
         let pod = &mut world.pods[index];
         if pod.object.name.starts_with("ms-1") {
-            (pod.revision, pod.role_hash) = ("6f9d8c7b54".to_owned(), "7c7d6f5444".to_owned());
+            (pod.revision, pod.role_hash) = ("6f9d8c7b54".into(), "7c7d6f5444".into());
         }
     }
     let new: Vec<String> =
@@ -148,14 +148,14 @@ fn labels_that_nobody_remembers() {
     before.object.spec.rollout_strategy =
         Some(serde_json::from_value(json!({"type": "RoleRollingUpdate"})).unwrap());
     for pod in &mut before.pods {
-        pod.revision = "44fb66c777".to_owned();
+        pod.revision = "44fb66c777".into();
     }
     let mut world = before.clone();
     world.run();
     untouched(&world, &before);
     // Pods of controllers before v0.4 have no role hash at all.
     for pod in &mut before.pods {
-        pod.role_hash.clear();
+        pod.role_hash = "".into();
     }
     let mut world = before.clone();
     world.run();

@@ -54,7 +54,7 @@ fn shape(world: &World) -> (Vec<(String, String)>, Vec<String>, Value) {
         format!("{} {}", key.role, key.index)
     };
     let mut pods: Vec<(String, String)> =
-        world.pods.iter().map(|pod| (place(&pod.object.name), pod.role_hash.clone())).collect();
+        world.pods.iter().map(|pod| (place(&pod.object.name), pod.role_hash.to_string())).collect();
     pods.sort();
     let mut services: Vec<String> =
         world.services.iter().map(|service| place(&service.object.name)).collect();
@@ -277,8 +277,11 @@ impl Chaos {
             pods.chunk_by(|(left, _), (right, _)| (left.role, left.replica) == (right.role, right.replica))
         {
             let first = pods.iter().find(|(_, pod)| !pod.object.deleting).unwrap_or(&pods[0]);
-            let role =
-                self.history[&first.1.revision].0.iter().find(|role| role.name == first.0.role).unwrap();
+            let role = self.history[first.1.revision.as_str()]
+                .0
+                .iter()
+                .find(|role| role.name == first.0.role)
+                .unwrap();
             let whole = pods.len() == role_pods(role) as usize;
             let runs = whole && pods.iter().all(|(_, pod)| pod.ready && !pod.object.deleting);
             *running.entry(role.name.clone()).or_default() += u32::from(runs);
@@ -305,11 +308,11 @@ impl Chaos {
         let mut by_life: Vec<_> = pods.to_vec();
         by_life.sort_by_key(|(key, pod)| (key.role, key.replica, pod.object.deleting));
         if let Some((_, old)) = by_life.iter().find(|(key, pod)| !current(key, pod)) {
-            return old.revision.clone();
+            return old.revision.to_string();
         }
         let fresh = pods.iter().any(|(_, pod)| pod.revision == self.hash);
         let has = |role: &Role| role_replicas(role) == 0 || pods.iter().any(|(key, _)| key.role == role.name);
-        if fresh || roles.iter().all(has) { self.hash.clone() } else { by_life[0].1.revision.clone() }
+        if fresh || roles.iter().all(has) { self.hash.clone() } else { by_life[0].1.revision.to_string() }
     }
 
     fn available(serving: &BTreeMap<u32, Serving>) -> BTreeSet<u32> {
@@ -438,7 +441,7 @@ impl Chaos {
         }
         let hash = |pod: &ObservedPod| {
             let name = names::parse_pod("ms", &pod.object.name).unwrap();
-            settings.role(name.role).map(role_hash) == Some(pod.role_hash.clone())
+            settings.role(name.role).map(role_hash).as_deref() == Some(pod.role_hash.as_str())
         };
         let old: BTreeSet<u32> = self
             .world
@@ -463,7 +466,7 @@ impl Chaos {
             }
         }
         self.check_selector();
-        let used: BTreeSet<&String> = self.world.pods.iter().map(|pod| &pod.revision).collect();
+        let used: BTreeSet<&str> = self.world.pods.iter().map(|pod| pod.revision.as_str()).collect();
         if self.world.revisions.len() > used.len() + 2 {
             self.fail("revisions are left over");
         }

@@ -152,9 +152,9 @@ fn current_revision() {
         let label = |name: &str| if name == "v2" { update.clone() } else { format!("{name}bbbbbbbbbb") };
         for (group, name) in groups.iter().enumerate() {
             let pod = world.pod(&names::pod("ms", group as u32, "a", 0, 0));
-            pod.revision = label(name);
+            pod.revision = label(name).into();
             if *name != "v2" {
-                pod.role_hash = label(name);
+                pod.role_hash = label(name).into();
             }
         }
         if groups.is_empty() {

@@ -313,7 +313,7 @@ fn broken_role() {
         let role = &mut object.spec.template.roles[0];
         role.entry_template.spec.as_mut().unwrap()["containers"][0]["image"] = "broken".into();
     });
-    let old: Vec<String> = before.iter().map(|pod| pod.role_hash.clone()).collect();
+    let old: Vec<_> = before.iter().map(|pod| pod.role_hash.clone()).collect();
     assert_eq!(watch(&mut world, |pod| old.contains(&pod.role_hash)), (3, 5));
     assert_eq!(world.object.status.available_replicas, 0, "upstream still counts the group");
     let kept: Vec<&str> = world

@@ -217,8 +217,7 @@ fn names_that_others_hold() {
 #[test]
 fn nothing_foreign_is_deleted() {
     let mut world = World::running(json!([role("a", 1, 0, "i")]), json!({}));
-    let object =
-        ObjectRef { name: "ms-7-a-0-0".into(), uid: "x".into(), owner: String::new(), deleting: false };
+    let object = ObjectRef { name: "ms-7-a-0-0".into(), uid: "x".into(), owner: "".into(), deleting: false };
     world.pods.push(ObservedPod { object: object.clone(), ..ObservedPod::default() });
     world.services.push(ObservedService { object });
     replicas(&mut world, 0);

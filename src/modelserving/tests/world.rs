@@ -114,14 +114,14 @@ impl World {
     fn create(&mut self, created: &Created) {
         let metadata = &created.object["metadata"];
         let text = |at: &str, key: &str| metadata[at][key].as_str().unwrap_or_default().to_owned();
-        let owner = metadata["ownerReferences"][0]["uid"].as_str().unwrap_or_default().to_owned();
+        let owner = metadata["ownerReferences"][0]["uid"].as_str().unwrap_or_default().into();
         let object = ObjectRef { name: created.name.clone(), uid: self.uid(), owner, deleting: false };
         let same = |other: &ObjectRef| other.name == created.name;
         match created.kind {
             Kind::Pod if !self.pods.iter().any(|pod| same(&pod.object)) => self.pods.push(ObservedPod {
                 object,
-                revision: text("labels", keys::MODEL_SERVING_REVISION),
-                role_hash: text("labels", keys::MODEL_SERVING_ROLE_TEMPLATE_HASH),
+                revision: text("labels", keys::MODEL_SERVING_REVISION).into(),
+                role_hash: text("labels", keys::MODEL_SERVING_ROLE_TEMPLATE_HASH).into(),
                 in_gang: !text("annotations", keys::GROUP_NAME).is_empty(),
                 representative: !text("labels", keys::MODEL_SERVING_REPRESENTATIVE).is_empty(),
                 ..ObservedPod::default()
