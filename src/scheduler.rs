@@ -23,7 +23,7 @@ pub use report::GangReport;
 
 use crate::cluster::ids::{ClassId, GangId};
 use crate::cluster::{Cluster, Event, Settings};
-use crate::placement::{PlacementRules, Placer};
+use crate::placement::{PlacementRules, Placer, Shortfall};
 use rustc_hash::FxHashMap;
 
 /// The scheduler: what it believes, and what it last answered.
@@ -45,6 +45,8 @@ struct Wait {
     below_minimum: bool,
     /// Classes of the pods that wait: a node that gains room matters if it can take one of them.
     classes: Vec<ClassId>,
+    /// What the solver found, of the present topology: a new one has every gang tried again.
+    shortfall: Option<Box<Shortfall>>,
 }
 
 /// What a cycle did.

@@ -4,7 +4,6 @@ use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
 use super::gang::{Hold, Prepared, prepare};
 use super::order::turn;
-use super::reason::Reason;
 use super::report::{counts, minimum};
 use super::status::{Waiting, status};
 use super::{Cycle, Scheduler, Wait};
@@ -99,7 +98,14 @@ impl Scheduler {
             Outcome::Short(_) => {
                 let shortfall = self.placer.explain(self.cluster.view(), &request, &self.rules);
                 let (reason, message) = explain(&self.cluster, &request, &shortfall);
-                self.wait(id, reason, message, true, classes(&request), cycle);
+                let wait = Wait {
+                    reason,
+                    message,
+                    below_minimum: true,
+                    classes: classes(&request),
+                    shortfall: Some(Box::new(shortfall)),
+                };
+                self.wait(id, wait, cycle);
             }
         }
     }
@@ -116,7 +122,14 @@ impl Scheduler {
         match &placement.shortfall {
             Some(shortfall) => {
                 let (reason, message) = explain(&self.cluster, request, shortfall);
-                self.wait(id, reason, message, false, classes(request), cycle);
+                let wait = Wait {
+                    reason,
+                    message,
+                    below_minimum: false,
+                    classes: classes(request),
+                    shortfall: Some(Box::new(shortfall.clone())),
+                };
+                self.wait(id, wait, cycle);
             }
             None => {
                 self.waiting.remove(&id);
@@ -146,21 +159,16 @@ impl Scheduler {
             let counts = counts(&self.cluster, gang);
             counts.scheduled() + counts.assumed < minimum(gang).max(1)
         });
-        self.wait(id, hold.reason, hold.message, below, Vec::new(), cycle);
+        let Hold { reason, message } = hold;
+        let wait = Wait { reason, message, below_minimum: below, classes: Vec::new(), shortfall: None };
+        self.wait(id, wait, cycle);
     }
 
     /// Notes why a gang waits, and says so where the answer is new.
-    fn wait(
-        &mut self,
-        id: GangId,
-        reason: Reason,
-        message: String,
-        below_minimum: bool,
-        classes: Vec<ClassId>,
-        cycle: &mut Cycle,
-    ) {
+    fn wait(&mut self, id: GangId, wait: Wait, cycle: &mut Cycle) {
+        let Wait { reason, message, .. } = &wait;
         let before = self.waiting.get(&id);
-        let news = before.is_none_or(|before| before.reason != reason || before.message != message);
+        let news = before.is_none_or(|before| before.reason != *reason || before.message != *message);
         if news && let Some(gang) = self.cluster.gangs().get(id) {
             let waiting: Vec<PodRef> = gang
                 .pods
@@ -183,7 +191,7 @@ impl Scheduler {
                 cycle.decisions.push(Decision::Unschedulable { pods: waiting, message: message.clone() });
             }
         }
-        self.waiting.insert(id, Wait { reason, message, below_minimum, classes });
+        self.waiting.insert(id, wait);
     }
 
     fn write_status(&self, id: GangId, now: &str, cycle: &mut Cycle) {

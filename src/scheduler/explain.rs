@@ -6,7 +6,7 @@ use super::reason::Reason;
 use crate::cluster::Cluster;
 use crate::cluster::cause::Cause;
 use crate::cluster::ids::DomainId;
-use crate::cluster::topology::Topology;
+use crate::cluster::topology::{Tier, Topology};
 use crate::placement::{GangRequest, Proof, Remedy, Shortfall, TierFit};
 use std::fmt::Write;
 
@@ -73,30 +73,86 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
 }
 
 fn remedies(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
-    let topology = cluster.view().topology;
-    for (index, remedy) in shortfall.remedies.iter().enumerate() {
+    for (index, &remedy) in shortfall.remedies.iter().enumerate() {
         text.push_str(if index == 0 { "; would fit with " } else { ", or with " });
-        let _ = match *remedy {
-            Remedy::Free { domain, pods, resource } => {
-                let what = resource.map_or(String::new(), |r| format!(" ({})", cluster.resources().name(r)));
-                let more = if pods == 1 { "pod" } else { "pods" };
-                write!(text, "room for {pods} more {more}{what} in {}", domain_name(topology, domain))
+        text.push_str(&remedy_text(cluster, remedy));
+    }
+}
+
+/// A remedy in words, to follow "would fit with".
+fn remedy_text(cluster: &Cluster, remedy: Remedy) -> String {
+    let topology = cluster.view().topology;
+    let s = |count: u32| if count == 1 { "" } else { "s" };
+    match remedy {
+        Remedy::Free { domain, pods, resource } => {
+            let what = resource.map_or(String::new(), |r| format!(" ({})", cluster.resources().name(r)));
+            format!("room for {pods} more pod{}{what} in {}", s(pods), domain_name(topology, domain))
+        }
+        Remedy::RaiseTier { to, policy } => {
+            let whose = if policy.is_some() { "the subgroups' " } else { "" };
+            if to >= topology.tier(Topology::ROOT) {
+                format!("{whose}mode: soft (no domain is large enough)")
+            } else {
+                format!("{whose}highestTierAllowed: {to}")
             }
-            Remedy::RaiseTier { to, policy } => {
-                let whose = if policy.is_some() { "the subgroups' " } else { "" };
-                if to >= topology.tier(Topology::ROOT) {
-                    write!(text, "{whose}mode: soft (no domain is large enough)")
-                } else {
-                    write!(text, "{whose}highestTierAllowed: {to}")
-                }
-            }
-            Remedy::LowerMinimum { to } => write!(text, "a minimum of {to}"),
-            Remedy::Lift { cause, nodes } => {
-                let s = if nodes == 1 { "" } else { "s" };
-                write!(text, "{nodes} node{s} made eligible ({})", cause_text(cluster, cause))
-            }
-            Remedy::CreatePods { missing } => write!(text, "{missing} more pods created"),
-        };
+        }
+        Remedy::LowerMinimum { to } => format!("a minimum of {to}"),
+        Remedy::Lift { cause, nodes } => {
+            format!("{nodes} node{} made eligible ({})", s(nodes), cause_text(cluster, cause))
+        }
+        Remedy::CreatePods { missing } => format!("{missing} more pod{} created", s(missing)),
+    }
+}
+
+/// A shortfall in words, in parts: what tables, pages and programs show beside the sentence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    /// Pods that are asked for.
+    pub needed: u32,
+    /// Nodes looked at.
+    pub nodes: u32,
+    /// Per tier, lowest first and the whole cluster last: the best domain.
+    pub tiers: Vec<BestDomain>,
+    /// What excludes nodes, as in "3 short of nvidia.com/gpu", and how many; most frequent first.
+    pub excluded: Vec<(String, u32)>,
+    /// Changes that would make it fit, to follow "would fit with"; cheapest first.
+    pub remedies: Vec<String>,
+    /// Is it proven that it does not fit, rather than that the search was cut short?
+    pub proven: bool,
+}
+
+/// How far the best domain of a tier goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BestDomain {
+    /// The tier and the domain's name; `None` is the whole cluster.
+    pub domain: Option<(Tier, String)>,
+    /// Pods that fit there.
+    pub fits: u32,
+    /// Do the gang's hard rules allow this tier?
+    pub allowed: bool,
+}
+
+impl Explanation {
+    /// Puts a shortfall into words. It must be of the present topology.
+    pub fn of(cluster: &Cluster, shortfall: &Shortfall) -> Explanation {
+        let topology = cluster.view().topology;
+        let tiers = shortfall.tiers.iter().map(|fit| BestDomain {
+            domain: fit.tier.map(|tier| (tier, topology.name(fit.domain).to_owned())),
+            fits: fit.fits,
+            allowed: fit.allowed,
+        });
+        Explanation {
+            needed: shortfall.needed,
+            nodes: shortfall.nodes,
+            tiers: tiers.collect(),
+            excluded: shortfall
+                .excluded
+                .iter()
+                .map(|&(cause, nodes)| (cause_text(cluster, cause), nodes))
+                .collect(),
+            remedies: shortfall.remedies.iter().map(|&remedy| remedy_text(cluster, remedy)).collect(),
+            proven: shortfall.proof == Proof::Proven,
+        }
     }
 }
 

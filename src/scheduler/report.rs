@@ -1,5 +1,6 @@
 //! What the scheduler can say of each gang, for tables, JSON and `explain`.
 
+use super::explain::Explanation;
 use super::status::Counts;
 use super::{Reason, Scheduler};
 use crate::cluster::Cluster;
@@ -29,6 +30,8 @@ pub struct GangReport {
     pub reason: Option<Reason>,
     /// The same as a sentence; empty if none waits.
     pub message: String,
+    /// What the solver found, in parts; `None` if none waits, or if the solver was not asked.
+    pub explanation: Option<Explanation>,
 }
 
 impl Scheduler {
@@ -58,6 +61,9 @@ impl Scheduler {
             tier: domain.map(|domain| topology.tier(domain)),
             reason: wait.map(|wait| wait.reason),
             message: wait.map_or(String::new(), |wait| wait.message.clone()),
+            explanation: wait
+                .and_then(|wait| wait.shortfall.as_deref())
+                .map(|shortfall| Explanation::of(&self.cluster, shortfall)),
         }
     }
 }
