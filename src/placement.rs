@@ -36,7 +36,7 @@ pub use request::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, Ti
 pub use rules::{CostTerm, Packing, PlacementRules};
 
 use crate::cluster::View;
-use crate::cluster::ids::DomainId;
+use crate::cluster::ids::{ClassId, DomainId};
 use cover::Cover;
 use demand::Demand;
 use fill::Fill;
@@ -97,6 +97,15 @@ impl Placer {
 }
 
 impl Placer {
+    /// Counts the slots of a class now, or brings them up to date, so that the next decision need not: for idle moments
+    /// and for measuring. Returns the slots in the whole cluster.
+    pub fn count(&mut self, view: View<'_>, class: ClassId, rules: &PlacementRules) -> u64 {
+        self.tree.refresh(view.topology, rules.level_weight);
+        let Tools { slots, overlay, .. } = &mut self.tools;
+        let at = slots.ensure(view, &self.tree, class, overlay);
+        slots.get(at).total()
+    }
+
     /// Why the gang, or a part of it, has no place: the full shortfall, with the causes that exclude nodes and with
     /// remedies, which are checked by placing the changed gang. Empty if all pods can be placed. Costs several
     /// decisions; for messages, not for every try.
