@@ -3,7 +3,7 @@
 use super::{BAD_INPUT, NOT_WELL, input, output, progress};
 use crate::scheduler::config::{self, SchedulerConfig};
 use crate::simulation::report::{self, table, tree};
-use crate::simulation::time::print_duration;
+use crate::simulation::time::{Millis, parse_duration, print_duration};
 use crate::simulation::{Ending, Problem, Reader, Report, Simulation, World};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -33,6 +33,9 @@ pub(super) struct Simulate {
     /// Print the objects that the controller and the scheduler made or changed, as YAML that kubectl reads.
     #[arg(long, conflicts_with = "output")]
     objects: bool,
+    /// Stop at this virtual time, as in 90s or 1h30m, whatever the scenario says.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    until: Option<Millis>,
     /// Print what happened when.
     #[arg(long)]
     timeline: bool,
@@ -63,6 +66,10 @@ enum Format {
     Yaml,
 }
 
+fn duration(text: &str) -> Result<Millis, String> {
+    parse_duration(text).ok_or_else(|| "write it as 90s, 5m or 1h30m".to_owned())
+}
+
 /// Inputs above so many bytes, or nodes, are worth a progress line.
 const BIG: usize = 2_000_000;
 
@@ -72,7 +79,7 @@ impl Simulate {
             output::print(crate::simulation::scenario::SCHEMA)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (config, world) = match (self.read_config(), self.read_world()) {
+        let (config, mut world) = match (self.read_config(), self.read_world()) {
             (Ok(config), Ok(world)) => (config, world),
             (config, world) => {
                 for problem in config.err().into_iter().chain(world.err()).flatten() {
@@ -89,6 +96,7 @@ impl Simulate {
                 output::complain(&format!("note: {count} {kind} read and not used"));
             }
         }
+        world.scenario.until = self.until.or(world.scenario.until);
         let mut line = progress::Line::new(world.is_big());
         let mut run = Simulation::new(world, config);
         if !self.timeline {

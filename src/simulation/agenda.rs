@@ -32,6 +32,8 @@ pub(crate) enum Task {
     Lost(String),
     /// A ModelServing asked to be looked at again.
     Wake(Key),
+    /// The ModelServing controller starts again.
+    Controller,
 }
 
 /// The queue.

@@ -190,6 +190,7 @@ impl Simulation {
             Task::Evict(node, uid) => self.evict_pod(&node, &uid),
             Task::Lost(node) => self.lose_node(&node),
             Task::Wake(key) => self.controller.wake(key),
+            Task::Controller => self.restart_controller(),
         }
     }
 

@@ -175,11 +175,30 @@ pub enum Action {
         role: Option<String>,
         replicas: i32,
     },
+    SetImage {
+        namespace: String,
+        name: String,
+        role: Option<String>,
+        image: String,
+    },
     #[serde(rename_all = "camelCase")]
     Delete {
         #[serde(flatten)]
         object: ObjectTarget,
         grace_period_seconds: Option<i64>,
+    },
+    Condition {
+        #[serde(flatten)]
+        pod: PodTarget,
+        #[serde(rename = "type")]
+        type_: String,
+        status: String,
+    },
+    #[serde(rename_all = "camelCase")]
+    CrashController {
+        after_writes: u32,
+        #[serde(deserialize_with = "duration")]
+        down: Millis,
     },
     Crash(PodTarget),
     Fail(PodTarget),

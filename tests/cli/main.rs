@@ -5,5 +5,6 @@
 mod binary;
 mod input;
 mod output;
+mod servings;
 mod simulations;
 mod walkthrough;

@@ -15,6 +15,7 @@ use crate::modelserving::{
 };
 use crate::simulation::agenda::Task;
 use crate::simulation::store::{Key, Kind};
+use crate::simulation::time::{Millis, print_duration};
 use modelserving::family::Family;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,10 @@ pub(super) struct Controller {
     families: BTreeMap<Key, Family>,
     /// ModelServings to look at.
     dirty: BTreeSet<Key>,
+    /// It dies after so many more writes, for so long.
+    doomed: Option<(u32, Millis)>,
+    /// Is it dead?
+    down: bool,
 }
 
 impl Controller {
@@ -34,6 +39,11 @@ impl Controller {
             family.wakes_at = None;
             self.dirty.insert(key);
         }
+    }
+
+    /// It dies after so many more writes, for so long.
+    pub(super) fn doom(&mut self, after_writes: u32, down: Millis) {
+        self.doomed = Some((after_writes, down));
     }
 
     /// A pod is new or changed.
@@ -121,9 +131,45 @@ impl Simulation {
         }
     }
 
+    /// May the controller write once more? If its time has come, it dies.
+    pub(super) fn controller_lives(&mut self, key: &Key) -> bool {
+        match &mut self.controller.doomed {
+            Some((0, down)) => {
+                let down = *down;
+                self.note(
+                    "controller",
+                    key,
+                    "Warning",
+                    "ControllerCrashed",
+                    format!("back in {}", print_duration(down)),
+                );
+                self.controller = Controller { down: true, ..Controller::default() };
+                self.plan_in(down, Task::Controller);
+                false
+            }
+            Some((left, _)) => {
+                *left -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// The controller starts: it knows nothing, and lists everything.
+    pub(super) fn restart_controller(&mut self) {
+        self.controller = Controller { doomed: self.controller.doomed.take(), ..Controller::default() };
+        let servings: Vec<Key> =
+            self.store.of_kind(&Kind::ModelServing).map(|(key, _)| key.clone()).collect();
+        for key in servings {
+            self.watch_model_serving(&key);
+        }
+    }
+
     /// Looks at the ModelServings that something changed for. True if something was written.
     pub(super) fn reconcile(&mut self) -> bool {
-        while let Some(key) = self.controller.dirty.pop_first() {
+        while !self.controller.down
+            && let Some(key) = self.controller.dirty.pop_first()
+        {
             let Some(object) = self.typed::<ModelServing>(&key) else { continue };
             let now = Timestamp(self.seconds());
             let Some(family) = self.controller.families.get_mut(&key) else { continue };
@@ -138,7 +184,8 @@ impl Simulation {
             for event in outcome.events {
                 let type_ = if event.warning { "Warning" } else { "Normal" };
                 let happened = self.happened("controller", &key, type_, event.reason, event.message);
-                self.history.say(happened);
+                // The others tell of a transition each time.
+                if event.warning { self.history.say(happened) } else { self.history.note(happened) }
             }
             self.write_changes(&key, outcome.changes, outcome.status);
         }

@@ -237,6 +237,24 @@ impl Simulation {
         self.ready_pod(uid);
     }
 
+    /// Somebody sets a condition of a pod, which its readiness gate may have waited for.
+    pub(super) fn set_pod_condition(&mut self, key: &Key, type_: &str, status: &str) {
+        let now = self.seconds();
+        self.update(key, |pod| set_condition(pod, type_, status, "", "", now));
+        let Some(pod) = self.store.get(key) else { return };
+        let (uid, open) = (pod.uid().to_owned(), closed_gates(&pod.value).is_empty());
+        let (ready, probed) = (is_true(&pod.value, "Ready"), is_true(&pod.value, "ContainersReady"));
+        if open && !ready && probed {
+            self.ready_pod(&uid);
+        } else if !open && ready {
+            let message = "corresponding condition of pod readiness gate is not True";
+            self.update(key, |pod| {
+                set_condition(pod, "Ready", "False", "ReadinessGatesNotReady", message, now)
+            });
+            self.note("kubelet", key, "Warning", "Unhealthy", "a readiness gate closed".into());
+        }
+    }
+
     /// A pod's containers end with an error.
     pub(super) fn crash_pod(&mut self, key: &Key) {
         let Some(uid) = self.running(key) else { return };

@@ -19,6 +19,9 @@ impl Simulation {
             Action::Scale { namespace, name, role, replicas } => {
                 self.scale(&Key::new(Kind::ModelServing, &namespace, &name), role.as_deref(), replicas);
             }
+            Action::SetImage { namespace, name, role, image } => {
+                self.set_image(&Key::new(Kind::ModelServing, &namespace, &name), role.as_deref(), &image);
+            }
             Action::Delete { object, grace_period_seconds } => {
                 let Some(key) = object.key() else { return };
                 let answer = self.store.delete(&key, grace_period_seconds, Actor::User);
@@ -33,6 +36,13 @@ impl Simulation {
             }
             Action::Unready(pod) => self.on_pod(&pod, "MadeUnready", |run, key| run.set_unready(key, true)),
             Action::Ready(pod) => self.on_pod(&pod, "MadeReady", |run, key| run.set_unready(key, false)),
+            Action::Condition { pod, type_, status } => {
+                let reason = if status == "True" { "ConditionTrue" } else { "ConditionNotTrue" };
+                self.on_pod(&pod, reason, |run, key| run.set_pod_condition(key, &type_, &status));
+            }
+            Action::CrashController { after_writes, down } => {
+                self.controller.doom(after_writes, down);
+            }
             Action::Kill(nodes) => self.on_nodes(&nodes, "Killed", Simulation::kill_node),
             Action::Restore(nodes) => self.on_nodes(&nodes, "Restored", Simulation::restore_node),
             Action::Remove(nodes) => self.on_nodes(&nodes, "Removed", Simulation::remove_node),
@@ -51,24 +61,53 @@ impl Simulation {
     }
 
     fn scale(&mut self, key: &Key, role: Option<&str>, replicas: i32) {
-        let Some(role) = role else {
+        if role.is_none() {
             let answer = self.store.patch(key, &json!({"spec": {"replicas": replicas}}), Actor::User);
             return self.answer(key, "Scaled", format!("to {replicas} ServingGroups"), answer);
-        };
+        }
+        let answer = self.edit_roles(key, role, |role| role["replicas"] = replicas.into());
+        let message = format!("role {} to {replicas} replicas", role.unwrap_or_default());
+        self.answer(key, "Scaled", message, answer);
+    }
+
+    fn set_image(&mut self, key: &Key, role: Option<&str>, image: &str) {
+        let answer = self.edit_roles(key, role, |role| {
+            for template in ["entryTemplate", "workerTemplate"] {
+                let containers = role.pointer_mut(&format!("/{template}/spec/containers"));
+                for container in containers.and_then(Value::as_array_mut).into_iter().flatten() {
+                    container["image"] = image.into();
+                }
+            }
+        });
+        self.answer(
+            key,
+            "ImageSet",
+            format!("{}to {image}", role.map_or(String::new(), |role| format!("role {role} "))),
+            answer,
+        );
+    }
+
+    /// Edits one role of a ModelServing, or all of them.
+    fn edit_roles(
+        &mut self,
+        key: &Key,
+        role: Option<&str>,
+        edit: impl Fn(&mut Value),
+    ) -> Result<(), Refusal> {
         let roles =
             self.store.get(key).and_then(|object| object.value.pointer("/spec/template/roles")).cloned();
         let mut roles = roles.unwrap_or_default();
         let mut found = false;
-        for entry in roles.as_array_mut().into_iter().flatten().filter(|entry| entry["name"] == role) {
-            entry["replicas"] = replicas.into();
-            found = true;
+        for entry in roles.as_array_mut().into_iter().flatten() {
+            if role.is_none_or(|role| entry["name"] == role) {
+                edit(entry);
+                found = true;
+            }
         }
-        let answer = if found {
-            self.store.patch(key, &json!({"spec": {"template": {"roles": roles}}}), Actor::User)
-        } else {
-            Err(Refusal::NotFound(key.clone()))
-        };
-        self.answer(key, "Scaled", format!("role {role} to {replicas} replicas"), answer);
+        if !found {
+            return Err(Refusal::NotFound(key.clone()));
+        }
+        self.store.patch(key, &json!({"spec": {"template": {"roles": roles}}}), Actor::User)
     }
 
     fn on_pod(&mut self, pod: &PodTarget, reason: &'static str, act: impl Fn(&mut Simulation, &Key)) {

@@ -363,3 +363,21 @@ spec:
     assert_eq!(user[1], "2m user Scaled m: role r to 3 replicas");
     assert_eq!(object(&run, Kind::ModelServing, "m")["spec"]["template"]["roles"][0]["replicas"], 3);
 }
+
+#[test]
+fn a_readiness_gate_can_be_opened_and_closed_by_hand() {
+    let rules = simulation(
+        "  kubelet: {readinessGates: 1d}\n  until: 4m\n  timeline:\n  - {at: 1m, condition: {name: a, type: x/balancer}}\n  - {at: 2m, condition: {name: a, type: x/balancer, status: \"False\"}}\n  - {at: 3m, condition: {name: a, type: x/other}}",
+    );
+    let run = run(&format!("{NODE}{}{rules}", pod("a", ", readinessGates: [{conditionType: x/balancer}]")));
+    let expect = [
+        "2s kubelet Started a: runs on n1",
+        "1m user ConditionTrue a",
+        "1m kubelet Ready a",
+        "2m user ConditionNotTrue a",
+        "2m kubelet Unhealthy a: a readiness gate closed",
+        "3m user ConditionTrue a",
+    ];
+    assert_eq!(story(&run), expect);
+    assert_eq!(condition(object(&run, Kind::Pod, "a"), "Ready"), "False");
+}

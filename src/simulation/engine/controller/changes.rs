@@ -42,12 +42,22 @@ impl Simulation {
         status: Option<ModelServingStatus>,
     ) {
         for change in changes {
+            if !self.controller_lives(owner) {
+                return;
+            }
             if let Err(refusal) = self.write_change(owner, change) {
                 self.note("controller", owner, "Warning", "WriteFailed", refusal.to_string());
                 break;
             }
         }
-        if let Some(status) = status.and_then(|status| to_value(status).ok()) {
+        let Some(status) = status.filter(|_| self.controller_lives(owner)) else { return };
+        let counts = format!(
+            "{} ServingGroups, {} available, {} updated",
+            status.replicas, status.available_replicas, status.updated_replicas
+        );
+        let happened = self.happened("controller", owner, "Normal", "Counted", counts);
+        self.history.say(happened);
+        if let Ok(status) = to_value(status) {
             let _ = self.store.set_status(owner, status, Actor::Controller);
         }
     }
