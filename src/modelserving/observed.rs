@@ -125,7 +125,7 @@ pub struct ObservedPod {
     pub failing_since: Option<Timestamp>,
     /// `controller.kubernetes.io/pod-deletion-cost`; 0 if absent or no number.
     pub deletion_cost: i64,
-    /// Why it cannot start (`ErrImagePull`, `CrashLoopBackOff`), if it says so.
+    /// Why it cannot start (`ErrImagePull`, `CrashLoopBackOff`, `SchedulingGated`), if it says so.
     pub waiting: Option<String>,
 }
 
@@ -209,10 +209,14 @@ fn waiting(pod: &Pod) -> Option<String> {
     let reason = |container: &ContainerStatus| {
         container.state.as_ref()?.pointer("/waiting/reason")?.as_str().map(str::to_owned)
     };
-    containers(pod)
+    let stuck = containers(pod)
         .filter_map(reason)
-        .find(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"))
+        .find(|reason| !matches!(reason.as_str(), "ContainerCreating" | "PodInitializing"));
+    stuck.or_else(|| (!pod.spec.scheduling_gates.is_empty()).then(|| "SchedulingGated".to_owned()))
 }
+
+/// Reasons of a PodGroup's condition that tell of fewer pods than its minimum, as every gang has for a moment.
+const STILL_ARRIVING: [&str; 2] = ["NotEnoughTasks", "NotEnoughPodsOfTask"];
 
 /// A PodGroup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -221,7 +225,8 @@ pub struct ObservedPodGroup {
     pub object: ObjectRef,
     /// Its spec, to compare.
     pub spec: PodGroupSpec,
-    /// Why it cannot be scheduled, if it cannot: the message of its condition `Unschedulable`, else the reason.
+    /// Why it cannot be scheduled, if it cannot: the message of its condition `Unschedulable`, else the reason. That pods are
+    /// still to come is no such reason: it is this controller that creates them.
     pub unschedulable: Option<String>,
 }
 
@@ -232,7 +237,9 @@ impl From<&PodGroup> for ObservedPodGroup {
             pod_group.status.conditions.iter().filter(|c| c.status == "True").max_by_key(|condition| {
                 condition.last_transition_time.as_deref().and_then(Timestamp::parse).unwrap_or_default()
             });
-        let unschedulable = newest.filter(|condition| condition.type_ == "Unschedulable").map(|condition| {
+        let unschedulable = newest.filter(|condition| condition.type_ == "Unschedulable");
+        let unschedulable = unschedulable.filter(|condition| !STILL_ARRIVING.contains(&&*condition.reason));
+        let unschedulable = unschedulable.map(|condition| {
             if condition.message.is_empty() { condition.reason.clone() } else { condition.message.clone() }
         });
         ObservedPodGroup {

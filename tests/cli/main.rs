@@ -5,6 +5,7 @@
 mod binary;
 mod input;
 mod output;
+mod permissions;
 mod servings;
 mod simulations;
 mod walkthrough;

@@ -25,7 +25,7 @@ fn manifests_are_accepted_and_grant_no_more_than_needed() {
 
     let account = "--as=system:serviceaccount:phalanx-system:phalanx";
     for (allowed, verbs, resource, subresource, namespace) in [
-        (true, "get list watch create delete", "pods", "", "any"),
+        (true, "get list watch create patch delete", "pods", "", "any"),
         (true, "create", "pods", "binding", "any"),
         (true, "patch", "pods", "status", "any"),
         (true, "create", "pods", "eviction", "any"),
@@ -36,7 +36,7 @@ fn manifests_are_accepted_and_grant_no_more_than_needed() {
         (true, "patch", "hypernodes.topology.volcano.sh", "status", ""),
         (true, "patch", "modelservings.workload.serving.volcano.sh", "status", "any"),
         (true, "create delete", "services", "", "any"),
-        (true, "create update delete", "controllerrevisions.apps", "", "any"),
+        (true, "create patch delete", "controllerrevisions.apps", "", "any"),
         (true, "create patch", "events", "", "any"),
         (true, "list watch", "customresourcedefinitions.apiextensions.k8s.io", "", ""),
         (true, "create", "leases.coordination.k8s.io", "", "phalanx-system"),
@@ -45,7 +45,7 @@ fn manifests_are_accepted_and_grant_no_more_than_needed() {
         (false, "create get", "leases.coordination.k8s.io", "", "any"),
         (false, "get list", "secrets", "", "any"),
         (false, "get list", "configmaps", "", "any"),
-        (false, "update patch deletecollection", "pods", "", "any"),
+        (false, "update deletecollection", "pods", "", "any"),
         (false, "create", "pods", "exec", "any"),
         (false, "update patch delete", "nodes", "", ""),
         (false, "update patch delete", "hypernodes.topology.volcano.sh", "", ""),

@@ -244,4 +244,7 @@ fn what_is_read_of_a_pod() {
     object.status.phase = Some("Pending".into());
     let observed = ObservedPod::from(&object);
     assert!(!observed.ready && !observed.started, "ready before it runs means nothing");
+    let gated = json!({"spec": {"schedulingGates": [{"name": "g"}]}, "status": {"phase": "Pending"}});
+    let gated = ObservedPod::from(&serde_json::from_value::<crate::api::core::Pod>(gated).unwrap());
+    assert_eq!(gated.waiting.as_deref(), Some("SchedulingGated"));
 }

@@ -1,7 +1,8 @@
 //! Status, conditions, selector and events.
 
 use super::world::{World, role};
-use crate::modelserving::names;
+use crate::api::pod_group::PodGroup;
+use crate::modelserving::{ObservedPodGroup, names};
 use serde_json::json;
 
 fn texts(world: &World) -> Vec<String> {
@@ -112,6 +113,32 @@ fn why_it_takes_so_long() {
     world.pod("ms-0-a-0-1").waiting = None;
     world.run();
     assert!(texts(&world).contains(&"Available=True: All Serving groups are ready".to_owned()));
+}
+
+/// What of a PodGroup's conditions is a reason: the newest that holds, unless it only says that pods are still to come.
+#[test]
+fn why_a_gang_waits() {
+    let check = |conditions: serde_json::Value, expect: Option<&str>| {
+        let pod_group = json!({"metadata": {"name": "ms-0"}, "status": {"conditions": conditions}});
+        let pod_group: PodGroup = serde_json::from_value(pod_group).unwrap();
+        let observed = ObservedPodGroup::from(&pod_group);
+        assert_eq!(observed.unschedulable.as_deref(), expect, "{:?}", pod_group.status);
+    };
+    let at = |second: u32, type_: &str, status: &str, reason: &str, message: &str| {
+        json!({"type": type_, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": format!("2026-01-01T00:00:0{second}Z")})
+    };
+    let short = at(1, "Unschedulable", "True", "NotEnoughResources", "fits 3 of 4 pods");
+    check(json!([]), None);
+    check(json!([short]), Some("fits 3 of 4 pods"));
+    check(json!([at(1, "Unschedulable", "True", "NotEnoughResources", "")]), Some("NotEnoughResources"));
+    check(json!([at(1, "Unschedulable", "False", "NotEnoughResources", "fits")]), None);
+    check(json!([short, at(2, "Scheduled", "True", "tasks in gang are ready to be scheduled", "")]), None);
+    check(json!([at(2, "Scheduled", "False", "NotEnoughResources", ""), short]), Some("fits 3 of 4 pods"));
+    for reason in ["NotEnoughTasks", "NotEnoughPodsOfTask"] {
+        check(json!([at(1, "Unschedulable", "True", reason, "1/4 tasks in gang unschedulable")]), None);
+        check(json!([short, at(2, "Unschedulable", "True", reason, "1/4 tasks in gang")]), None);
+    }
 }
 
 /// A pod that a plugin cannot build is not built without it.

@@ -1,0 +1,62 @@
+//! What `deploy/` grants is what the ModelServing controller does: each of its changes has a verb and a resource. A real API
+//! server is asked the same in `tests/live/deploy.rs`, where there is one.
+
+use crate::simulations::read;
+use phalanx::modelserving::Kind;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/manifests/rbac.yaml");
+
+/// Group, resource and verb of everything that the role grants.
+fn granted(role: &str) -> BTreeSet<(String, String, String)> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&read(MANIFESTS)).unwrap();
+    let role = documents
+        .iter()
+        .find(|document| document["kind"] == "ClusterRole" && document["metadata"]["name"] == role);
+    let list = |rule: &Value, key: &str| -> Vec<String> {
+        rule[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let mut granted = BTreeSet::new();
+    for rule in role.unwrap()["rules"].as_array().unwrap() {
+        for group in list(rule, "apiGroups") {
+            for resource in list(rule, "resources") {
+                let of = |verb| (group.clone(), resource.clone(), verb);
+                granted.extend(list(rule, "verbs").into_iter().map(of));
+            }
+        }
+    }
+    granted
+}
+
+/// What a change of this kind of object takes: where, and which verbs besides watching.
+fn needed(kind: Kind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        Kind::Pod => ("", "pods", "create patch delete"),
+        Kind::PodGroup => ("scheduling.volcano.sh", "podgroups", "create patch delete"),
+        Kind::Service => ("", "services", "create delete"),
+        Kind::ControllerRevision => ("apps", "controllerrevisions", "create patch delete"),
+    }
+}
+
+#[test]
+fn the_controller_may_do_what_it_does() {
+    let granted = granted("phalanx-modelserving");
+    let owned = [Kind::Pod, Kind::PodGroup, Kind::Service, Kind::ControllerRevision].map(needed);
+    let watched = owned.map(|(group, resource, _)| (group, resource, "list watch"));
+    let own = [
+        ("workload.serving.volcano.sh", "modelservings", "list watch"),
+        ("workload.serving.volcano.sh", "modelservings/status", "patch"),
+        ("workload.serving.volcano.sh", "modelservings/finalizers", "update"),
+        ("", "events", "create patch"),
+    ];
+    for (group, resource, verbs) in owned.into_iter().chain(watched).chain(own) {
+        for verb in verbs.split(' ') {
+            let needed = (group.to_owned(), resource.to_owned(), verb.to_owned());
+            assert!(granted.contains(&needed), "{needed:?} is not granted");
+        }
+    }
+    for verb in ["update", "deletecollection"] {
+        assert!(!granted.contains(&(String::new(), "pods".to_owned(), verb.to_owned())), "{verb}");
+    }
+}
