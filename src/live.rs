@@ -3,6 +3,7 @@
 //! Thin on purpose: every decision is made by the core. One task, [`engine`], owns the core and is fed by one channel;
 //! watch tasks and writers talk to it by messages only.
 
+pub mod arrivals;
 pub mod call;
 pub mod client;
 pub mod clock;

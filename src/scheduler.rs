@@ -25,6 +25,7 @@ use crate::cluster::ids::{ClassId, GangId};
 use crate::cluster::{Cluster, Event, Settings};
 use crate::placement::{PlacementRules, Placer, Shortfall};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 
 /// The scheduler: what it believes, and what it last answered.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct Scheduler {
     rules: PlacementRules,
     /// Gangs with pods that wait, and why. Derived: dropping it only makes them be tried again.
     waiting: FxHashMap<GangId, Wait>,
+    /// PodGroups (`namespace/name`) that are not to be tried yet.
+    deferred: BTreeSet<String>,
 }
 
 /// Why pods of a gang wait.
@@ -68,6 +71,7 @@ impl Scheduler {
             placer: Placer::default(),
             rules,
             waiting: FxHashMap::default(),
+            deferred: BTreeSet::new(),
         }
     }
 
@@ -124,6 +128,19 @@ impl Scheduler {
     /// Has the next cycle try the gang of a PodGroup (`namespace/name`) again, whatever changed.
     pub fn try_again(&mut self, group: &str) {
         self.cluster.mark(group);
+    }
+
+    /// Leaves the gang of a PodGroup (`namespace/name`) alone until [`Scheduler::resume`]: more of its pods are known to
+    /// come, and it is better placed whole than its minimum first.
+    pub fn defer(&mut self, group: &str) {
+        self.deferred.insert(group.to_owned());
+    }
+
+    /// Takes [`Scheduler::defer`] back.
+    pub fn resume(&mut self, group: &str) {
+        if self.deferred.remove(group) {
+            self.cluster.mark(group);
+        }
     }
 
     /// Gangs that wait for their minimum: why, and how many of their pods.

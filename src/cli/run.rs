@@ -35,16 +35,16 @@ pub(super) struct Run {
     /// Only one of several instances is to work at a time.
     #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     leader_elect: bool,
-    /// The namespace of the Lease.
-    #[arg(long, value_name = "NAME", default_value = "kube-system")]
-    leader_elect_namespace: String,
+    /// The namespace of the Lease. Else the pod's own (POD_NAMESPACE), or `kube-system` outside of a cluster.
+    #[arg(long, value_name = "NAME")]
+    leader_elect_namespace: Option<String>,
     /// The name of the Lease.
     #[arg(long, value_name = "NAME", default_value = "phalanx")]
     leader_elect_name: String,
     /// How long a lease lasts without renewal.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     leader_elect_lease_seconds: u64,
-    /// Where /livez, /readyz and /metrics are served; empty for nowhere.
+    /// Where /livez, /readyz and /metrics are served; port 0 takes a free one and logs it; empty for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen_address: String,
     /// Logs as JSON, one object a line.
@@ -81,8 +81,7 @@ impl Run {
             anyhow::bail!("--controllers: {unknown} is not one of scheduler, modelserving, *");
         }
         let plan = Plan {
-            cluster: settings.cluster,
-            rules: settings.placement,
+            config: settings,
             scheduler: on("scheduler"),
             model_serving: on("modelserving"),
             reservation: Settings::default(),
@@ -93,7 +92,7 @@ impl Run {
             lease.margin = lease.duration / 3;
             lease.renew_every = lease.duration / 8;
             Election {
-                namespace: leader_elect_namespace,
+                namespace: leader_elect_namespace.unwrap_or_else(own_namespace),
                 name: leader_elect_name,
                 identity: identity(),
                 settings: lease,
@@ -177,10 +176,18 @@ fn read_config(path: &std::path::Path) -> anyhow::Result<config::SchedulerConfig
     Ok(settings)
 }
 
-/// Different for every process: the host, the process and the time.
+/// Where the rights to a Lease are granted.
+#[expect(clippy::disallowed_methods, reason = "a pod is told its namespace through its environment")]
+fn own_namespace() -> String {
+    let told = std::env::var("POD_NAMESPACE").ok().filter(|namespace| !namespace.is_empty());
+    told.unwrap_or_else(|| "kube-system".to_owned())
+}
+
+/// Different for every process: the pod or host, the process and the time.
 #[expect(clippy::disallowed_methods, reason = "two processes must not share an identity")]
 fn identity() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "phalanx".to_owned());
+    let name = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let host = name.unwrap_or_else(|_| "phalanx".to_owned());
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
@@ -191,7 +198,10 @@ fn identity() -> String {
 fn log(json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("PHALANX_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr);
     if json {
         subscriber.json().init();
     } else {

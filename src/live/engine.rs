@@ -10,7 +10,8 @@
 mod act;
 mod intake;
 
-use super::call::Call;
+use super::arrivals::Arrivals;
+use super::call::{Answer as Reply, Call};
 use super::client::Clients;
 use super::clock::Clock;
 use super::events::Recorder;
@@ -22,10 +23,8 @@ use super::recovery::{self, Found};
 use super::serving::Serving;
 use super::watch::{Change, watch};
 use crate::api::time::Timestamp;
-use crate::cluster::Settings as ClusterSettings;
-use crate::placement::PlacementRules;
 use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Reservations, Settings};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, SchedulerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,10 +34,8 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 /// What the engine runs.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Scheduler names and domain labels.
-    pub cluster: ClusterSettings,
-    /// The solver's settings.
-    pub rules: PlacementRules,
+    /// Scheduler names, domain labels, the solver's settings.
+    pub config: SchedulerConfig,
     /// Is the scheduler on?
     pub scheduler: bool,
     /// Is the ModelServing controller on?
@@ -82,6 +79,8 @@ pub struct Engine {
     again: BTreeSet<GangKey>,
     /// When the last pod of a gang that waits was seen.
     last_seen: BTreeMap<String, Duration>,
+    /// Pods that the ModelServing controller is creating.
+    arrivals: Arrivals,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,8 +125,8 @@ impl Engine {
         });
         let recorder = Recorder::start(clients.write.clone(), clock);
         let engine = Engine {
-            scheduler: Scheduler::new(plan.cluster.clone(), plan.rules.clone()),
-            serving: Serving::new(plan.cluster.scheduler_names.clone()),
+            scheduler: Scheduler::configured(plan.config.clone()),
+            serving: Serving::new(plan.config.cluster.scheduler_names.clone()),
             reservations: Reservations::new(plan.reservation.clone(), epoch),
             mirror: Mirror::default(),
             unsynced: kinds,
@@ -135,6 +134,7 @@ impl Engine {
             effects: Vec::new(),
             again: BTreeSet::new(),
             last_seen: BTreeMap::new(),
+            arrivals: Arrivals::default(),
             plan,
             clients,
             clock,
@@ -168,6 +168,9 @@ impl Engine {
             if self.reservations.wake_at().is_some_and(|at| at <= now) {
                 self.tell(now, Told::Tick);
             }
+            for group in self.arrivals.overdue(now) {
+                self.scheduler.resume(&group);
+            }
             self.carry_out();
             if !self.unsynced.is_empty() {
                 continue;
@@ -194,7 +197,7 @@ impl Engine {
     fn wait(&self, last_cycle: Duration) -> Duration {
         let now = self.clock.elapsed();
         let mut wait = Duration::from_secs(1);
-        if let Some(at) = self.reservations.wake_at() {
+        if let Some(at) = self.reservations.wake_at().into_iter().chain(self.arrivals.wake_at()).min() {
             wait = wait.min(at.saturating_sub(now));
         }
         if let Some(at) = self.serving.wake_at() {
@@ -238,8 +241,11 @@ impl Engine {
         tokio::spawn(async move {
             if gate.may_write() {
                 let path = call.path.clone();
-                let answer = call.run(&client, super::writer::DEADLINE).await;
-                tracing::debug!(path, ?answer, "status written");
+                match call.run(&client, super::writer::DEADLINE).await {
+                    // gone, changed, or another object by now: the watch will say so
+                    Reply::Done(_) | Reply::Refused { code: 404 | 409 | 422, .. } => {}
+                    answer => tracing::warn!(path, ?answer, "a status could not be written"),
+                }
             }
         });
     }

@@ -88,10 +88,14 @@ async fn write(client: Client, clock: Clock, mut notes: Receiver<Note>) {
         });
         let base = format!("/api/v1/namespaces/{namespace}/events");
         let deadline = Duration::from_secs(5);
-        let answer = Call::post(base.clone(), body.clone()).run(&client, deadline).await;
+        let mut answer = Call::post(base.clone(), body.clone()).run(&client, deadline).await;
         if matches!(answer, Answer::Refused { code: 409, .. }) {
             let patch = json!({ "message": note.message, "lastTimestamp": now, "count": count });
-            Call::merge(format!("{base}/{name}"), patch).run(&client, deadline).await;
+            answer = Call::merge(format!("{base}/{name}"), patch).run(&client, deadline).await;
+        }
+        // 404: its namespace is gone, and with it whoever would have read it
+        if !matches!(answer, Answer::Done(_) | Answer::Refused { code: 404, .. }) {
+            tracing::warn!(name, namespace, ?answer, "an event could not be written");
         }
     }
 }

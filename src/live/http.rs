@@ -39,6 +39,7 @@ pub async fn serve(
     started: tokio::time::Instant,
 ) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "serving health and metrics");
     let router = Router::new()
         .route("/livez", get(livez))
         .route("/healthz", get(livez))

@@ -58,6 +58,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Its uid, for the events.
     pub uid: String,
+    /// Pods of gangs that it creates: `namespace/name` of the PodGroup, and the pod's name.
+    pub pods: Vec<(String, String)>,
 }
 
 impl Serving {
@@ -177,6 +179,7 @@ impl Serving {
             }
             entry.busy = true;
             batches.push(Batch {
+                pods: gang_pods(&outcome.changes),
                 groups: groups(&key.0, outcome.changes),
                 status: outcome.status.map(|status| status_call(&entry.object, &status)),
                 events: outcome.events,
@@ -254,6 +257,22 @@ fn served(kind: Owned) -> Kind {
 
 fn decode<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
     serde_json::from_value(value.clone()).ok()
+}
+
+/// Pods that are to be created, with the PodGroups that they name.
+fn gang_pods(changes: &[Change]) -> Vec<(String, String)> {
+    let created = changes.iter().filter_map(|change| match change {
+        Change::Create(created) if created.kind == Owned::Pod => Some(created),
+        _ => None,
+    });
+    created
+        .filter_map(|created| {
+            let metadata = created.object.get("metadata")?;
+            let group = metadata.get("annotations")?.get(keys::GROUP_NAME)?.as_str()?;
+            let namespace = metadata.get("namespace")?.as_str()?;
+            Some((format!("{namespace}/{group}"), created.name.clone()))
+        })
+        .collect()
 }
 
 /// Changes as calls; neighbours of one kind and verb form a group.

@@ -4,6 +4,7 @@ use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
 use super::gang::{Hold, Prepared, prepare};
 use super::order::turn;
+use super::reason::Reason;
 use super::report::{counts, minimum};
 use super::status::{Waiting, status};
 use super::{Cycle, Scheduler, Wait};
@@ -24,7 +25,9 @@ impl Scheduler {
         let (candidates, touched) = self.candidates(&marks);
         let mut queue: PriorityQueue<GangId, _, FxBuildHasher> = PriorityQueue::with_default_hasher();
         for gang in candidates {
-            if let Some(record) = self.cluster.gangs().get(gang) {
+            if let Some(record) = self.cluster.gangs().get(gang)
+                && !self.deferred.contains(&*record.key)
+            {
                 queue.push(gang, turn(&self.cluster, record));
             }
         }
@@ -98,10 +101,11 @@ impl Scheduler {
             Outcome::Short(_) => {
                 let shortfall = self.placer.explain(self.cluster.view(), &request, &self.rules);
                 let (reason, message) = explain(&self.cluster, &request, &shortfall);
+                let below_minimum = self.is_below_minimum(id);
                 let wait = Wait {
                     reason,
                     message,
-                    below_minimum: true,
+                    below_minimum,
                     classes: classes(&request),
                     shortfall: Some(Box::new(shortfall)),
                 };
@@ -155,13 +159,17 @@ impl Scheduler {
     }
 
     fn hold(&mut self, id: GangId, hold: Hold, cycle: &mut Cycle) {
-        let below = self.cluster.gangs().get(id).is_some_and(|gang| {
+        let below_minimum = self.is_below_minimum(id);
+        let Hold { reason, message } = hold;
+        let wait = Wait { reason, message, below_minimum, classes: Vec::new(), shortfall: None };
+        self.wait(id, wait, cycle);
+    }
+
+    fn is_below_minimum(&self, id: GangId) -> bool {
+        self.cluster.gangs().get(id).is_some_and(|gang| {
             let counts = counts(&self.cluster, gang);
             counts.scheduled() + counts.assumed < minimum(gang).max(1)
-        });
-        let Hold { reason, message } = hold;
-        let wait = Wait { reason, message, below_minimum: below, classes: Vec::new(), shortfall: None };
-        self.wait(id, wait, cycle);
+        })
     }
 
     /// Notes why a gang waits, and says so where the answer is new.
@@ -169,7 +177,12 @@ impl Scheduler {
         let Wait { reason, message, .. } = &wait;
         let before = self.waiting.get(&id);
         let news = before.is_none_or(|before| before.reason != *reason || before.message != *message);
-        if news && let Some(gang) = self.cluster.gangs().get(id) {
+        // Pods that are still to come are no news for a person or an autoscaler: the condition says it.
+        let is_told = !matches!(reason, Reason::NotEnoughTasks | Reason::NotEnoughPodsOfTask);
+        if news
+            && is_told
+            && let Some(gang) = self.cluster.gangs().get(id)
+        {
             let waiting: Vec<PodRef> = gang
                 .pods
                 .iter()
@@ -177,7 +190,7 @@ impl Scheduler {
                 .filter(|pod| pod.wants_node())
                 .map(pod_ref)
                 .collect();
-            if gang.group.is_some() {
+            if gang.group.is_some() && wait.below_minimum {
                 cycle.decisions.push(Decision::Event {
                     kind: "PodGroup",
                     namespace: gang.namespace().to_owned(),

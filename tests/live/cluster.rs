@@ -23,7 +23,7 @@ impl TestCluster {
     /// Brings up a cluster of one's own, in some seconds. `None`, loudly, if the binaries are not built.
     pub(crate) fn start() -> Option<Self> {
         let mut script = Command::new(scripts().join("cluster"))
-            .args(["serve", "--no-build"])
+            .args(["serve", "--no-build", "--lifetime", "900"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -78,6 +78,19 @@ impl TestCluster {
         succeed(kubectl.wait_with_output().unwrap())
     }
 
+    /// What a shell command prints, in which `kubectl` is this cluster's.
+    pub(crate) fn shell(&self, command: &str) -> String {
+        let mut shell = Command::new("bash");
+        shell.args(["-o", "pipefail", "-c", command]).env("KUBECONFIG", &self.kubeconfig);
+        succeed(shell.env("PATH", self.path()).stdin(Stdio::null()).output().unwrap())
+    }
+
+    fn path(&self) -> std::ffi::OsString {
+        let path = std::env::var_os("PATH").unwrap();
+        let all = std::iter::once(self.binaries.clone()).chain(std::env::split_paths(&path));
+        std::env::join_paths(all).unwrap()
+    }
+
     /// Creates what the YAML describes.
     pub(crate) fn create(&self, yaml: &str) {
         self.feed(["create", "-f", "-"], yaml);
@@ -103,15 +116,11 @@ impl TestCluster {
 
     /// Creates nodes, and HyperNodes unless told otherwise, and waits until they are Ready; see `tests/cluster/fleet`.
     pub(crate) fn fleet(&self, arguments: &[&str]) {
-        let path = std::env::join_paths(
-            std::iter::once(self.binaries.clone())
-                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-        );
         let output = Command::new(scripts().join("fleet"))
             .args(arguments)
             .arg("--create")
             .env("KUBECONFIG", &self.kubeconfig)
-            .env("PATH", path.unwrap())
+            .env("PATH", self.path())
             .output();
         succeed(output.unwrap());
     }
@@ -126,17 +135,28 @@ impl TestCluster {
         file
     }
 
-    /// Waits until what kubectl prints is what is expected; shows the last of it if that takes more than 30 s.
+    /// Waits until what kubectl prints is what is expected; shows the last of it if that takes more than a minute.
     pub(crate) fn wait_for<S: AsRef<OsStr> + Clone>(&self, arguments: &[S], expect: &str) {
-        let mut last = String::new();
-        for _ in 0..150 {
-            last = self.get(arguments.iter().cloned());
-            if last == expect {
+        self.wait_until(arguments, expect, |printed| printed == expect);
+    }
+
+    /// Waits until what kubectl prints is all right.
+    pub(crate) fn wait_until<S: AsRef<OsStr> + Clone>(
+        &self,
+        arguments: &[S],
+        expect: &str,
+        is_right: impl Fn(&str) -> bool,
+    ) {
+        let started = std::time::Instant::now();
+        loop {
+            let last = self.get(arguments.iter().cloned());
+            if is_right(&last) {
                 return;
             }
+            let waited = started.elapsed();
+            assert!(waited.as_secs() < 60, "not after a minute: {expect}\nbut: {last}");
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
-        assert_eq!(last, expect);
     }
 }
 
@@ -153,7 +173,12 @@ fn scripts() -> PathBuf {
 
 /// Says so past the capture of the test harness: a skipped test must be seen.
 pub(crate) fn skipped(which: &str) {
-    let _ = writeln!(std::io::stderr(), "SKIPPED TESTS: {which}");
+    static SAID: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap();
+    if !said.iter().any(|known| known == which) {
+        let _ = writeln!(std::io::stderr(), "SKIPPED TESTS: {which}");
+        said.push(which.to_owned());
+    }
 }
 
 /// What a command printed; its complaint is the test's failure.

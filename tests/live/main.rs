@@ -10,6 +10,8 @@
 mod cluster;
 mod deploy;
 #[cfg(feature = "cluster")]
+mod failover;
+#[cfg(feature = "cluster")]
 mod kill;
 #[cfg(feature = "cluster")]
 mod phalanx;

@@ -8,29 +8,91 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A running `phalanx run`. Dropping it kills it.
+/// A running `phalanx run`. Dropping it kills it; if the test fails, the end of its log is shown.
 pub(crate) struct Phalanx {
     child: Arc<Mutex<Option<Child>>>,
+    log: PathBuf,
 }
 
 impl Phalanx {
     /// Starts the binary. `arguments` come after the kubeconfig.
     pub(crate) fn start(kubeconfig: &Path, arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_phalanx"))
-            .arg("run")
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .args(["--listen-address", ""])
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(if std::env::var_os("PHALANX_TEST_LOG").is_some() {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
-            })
-            .spawn()
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phalanx"));
+        command.arg("run").arg("--kubeconfig").arg(kubeconfig).args(["--listen-address", ""]).args(arguments);
+        Self::spawn(command, kubeconfig)
+    }
+
+    /// Starts the binary as `deploy/` does: its manifests are applied, the arguments are those of the Deployment, and the
+    /// rights are those of its service account. `arguments` replace those of the same flag.
+    pub(crate) fn deployed(cluster: &TestCluster, arguments: &[&str]) -> Self {
+        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
+        cluster.install_crds();
+        cluster.get(["apply", "-k", deploy]);
+        let kubeconfig = cluster.as_service_account("phalanx-system", "phalanx");
+        let config = cluster.get([
+            "get",
+            "configmap",
+            "phalanx",
+            "-n",
+            "phalanx-system",
+            "-o",
+            "jsonpath={.data.scheduler\\.yaml}",
+        ]);
+        let file = kubeconfig.with_file_name("scheduler.yaml");
+        std::fs::write(&file, config).unwrap();
+        let told = "jsonpath={range .spec.template.spec.containers[0].args[*]}{@}{\"\\n\"}{end}";
+        let told = cluster.get(["get", "deployment", "phalanx", "-n", "phalanx-system", "-o", told]);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_phalanx"));
+        for argument in told.lines() {
+            match argument.split_once('=') {
+                Some((flag, _)) if arguments.iter().any(|ours| ours.split('=').next() == Some(flag)) => {
+                    &mut command
+                }
+                Some(("--config", _)) => command.arg("--config").arg(&file),
+                Some(("--listen-address", _)) => command.arg("--listen-address=127.0.0.1:0"),
+                _ => command.arg(argument),
+            };
+        }
+        command.arg("--kubeconfig").arg(&kubeconfig).args(arguments);
+        command.env("POD_NAMESPACE", "phalanx-system");
+        Self::spawn(command, &kubeconfig)
+    }
+
+    fn spawn(mut command: Command, beside: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let log = beside.with_file_name(format!("phalanx-{}.log", COUNT.fetch_add(1, Ordering::SeqCst)));
+        let child =
+            command.stdin(Stdio::null()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+        Phalanx { child: Arc::new(Mutex::new(Some(child))), log }
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// What it serves under this path, which it must.
+    pub(crate) fn http(&self, path: &str) -> String {
+        let log = self.log();
+        let address = log.split("address=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let mut connection = TcpStream::connect(address.expect("it logs where it serves")).unwrap();
+        connection
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").as_bytes())
             .unwrap();
-        Phalanx { child: Arc::new(Mutex::new(Some(child))) }
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Sends it a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.lock().unwrap().as_ref().expect("it has not been killed").id();
+        assert!(Command::new("kill").args([format!("-{name}"), id.to_string()]).status().unwrap().success());
+    }
+
+    /// Has it ended by itself?
+    pub(crate) fn has_ended(&self) -> bool {
+        self.child.lock().unwrap().as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
     }
 
     /// What ends it, as `kill -9` does.
@@ -42,6 +104,11 @@ impl Phalanx {
 impl Drop for Phalanx {
     fn drop(&mut self) {
         self.killer().kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the end of its log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
     }
 }
 

@@ -1,55 +1,246 @@
-//! The walkthrough that users hold in their hands: apply the ModelServing, look at it, reach it, delete it, with the
-//! real kubectl.
+//! The walkthrough that users hold in their hands, every command of it, with the real kubectl: apply the ModelServing,
+//! look at it, reach it, delete it. Phalanx runs as `deploy/` runs it, with the rights of its service account and no
+//! others, so that a right that is missing there fails here.
 
 use crate::cluster::TestCluster;
 use crate::phalanx::Phalanx;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
 
-const MANIFEST: &str = include_str!("../../deploy/examples/llama-multinode.yaml");
+const MANIFEST: &str = include_str!("../../src/modelserving/tests/llama-multinode.yaml");
+const SELECTOR: &str = "modelserving.volcano.sh/name=llama-multinode";
+const PODS: [&str; 4] = [
+    "llama-multinode-0-405b-0-0",
+    "llama-multinode-0-405b-0-1",
+    "llama-multinode-0-405b-1-0",
+    "llama-multinode-0-405b-1-1",
+];
 
 #[test]
 fn the_walkthrough_works_as_written() {
     let Some(cluster) = TestCluster::start() else { return };
+    cluster.fleet(&["--nodes", "8", "--per-rack", "4", "--no-hypernodes"]);
     cluster.install_crds();
-    cluster.fleet(&["--nodes", "8"]);
-    let _phalanx = Phalanx::start(&cluster.kubeconfig, &[]);
-    let selector = "modelserving.volcano.sh/name=llama-multinode";
-    cluster.get(["create", "secret", "generic", "hf-token", "--from-literal=HUGGING_FACE_HUB_TOKEN=x"]);
-    cluster.feed(["apply", "-f", "-"], MANIFEST);
+    cluster.feed(["create", "-f", "-"], &hyper_nodes());
 
-    let available = "jsonpath={.status.availableReplicas}/{.status.replicas}/{.status.updatedReplicas} {.status.conditions[?(@.type=='Available')].status} {.status.conditions[?(@.type=='Available')].reason} {.status.conditions[?(@.type=='Progressing')].status}";
-    let status = ["get", "modelserving", "llama-multinode", "-o", available];
-    cluster.wait_for(&status, "1/1/1 True AllGroupsReady False");
-    let pods = "jsonpath={range .items[*]}{.metadata.name} {.status.phase} {.metadata.labels.modelserving\\.volcano\\.sh/entry};{end}";
-    assert_eq!(
-        cluster.get(["get", "pod", "-l", selector, "-o", pods]),
-        "llama-multinode-0-405b-0-0 Running true;llama-multinode-0-405b-0-1 Running ;\
-         llama-multinode-0-405b-1-0 Running true;llama-multinode-0-405b-1-1 Running ;"
+    // 1.2
+    let crds = cluster.get(["get", "crd"]);
+    assert!(
+        crds.lines().any(|line| line.starts_with("modelservings.workload.serving.volcano.sh ")),
+        "{crds}"
     );
-    let nodes = cluster.get(["get", "pod", "-l", selector, "-o", "jsonpath={.items[*].spec.nodeName}"]);
-    let distinct: std::collections::BTreeSet<&str> = nodes.split(' ').collect();
-    assert_eq!(distinct.len(), 4, "eight GPUs each: a node a pod: {nodes}");
-    let group = "jsonpath={.status.phase} {.status.running} {.spec.minMember} {.spec.subGroupPolicy[0].subGroupSize} {.spec.subGroupPolicy[0].minSubGroups} {.spec.minResources.nvidia\\.com/gpu}";
-    let group = ["get", "podgroups.scheduling.volcano.sh", "llama-multinode-0", "-o", group];
-    cluster.wait_for(&group, "Running 4 2 2 1 16");
-    let env = "jsonpath={range .spec.containers[0].env[*]}{.name}={.value};{end}";
-    let env = cluster.get(["get", "pod", "llama-multinode-0-405b-1-1", "-o", env]);
-    for pair in ["GROUP_SIZE=2;", "ENTRY_ADDRESS=llama-multinode-0-405b-1-0.default;", "WORKER_INDEX=1;"] {
-        assert!(env.contains(pair), "{pair} in {env}");
+
+    // 3.1 and 3.2
+    let secret = ["create", "secret", "generic", "hf-token", "-n", "default"];
+    cluster.get(secret.iter().copied().chain(["--from-literal=HUGGING_FACE_HUB_TOKEN=<your-token>"]));
+    let applied = cluster.feed(["apply", "-f", "-"], MANIFEST);
+    assert_eq!(applied, "modelserving.workload.serving.volcano.sh/llama-multinode created\n");
+
+    // Without a scheduler first, so that the time before the pods run can be looked at.
+    let controller = Phalanx::deployed(&cluster, &["--controllers=modelserving", "--leader-elect=false"]);
+    let progress =
+        "jsonpath={.status.replicas} {range .status.conditions[*]}{.type}={.status} {.message};{end}";
+    let progress = ["get", "modelserving", "llama-multinode", "-n", "default", "-o", progress];
+    cluster.wait_for(&progress, "1 Progressing=True Some groups is progressing: [0];");
+    let waiting = [
+        "get",
+        "pods",
+        "-l",
+        SELECTOR,
+        "-o",
+        "jsonpath={range .items[*]}{.status.phase}{.spec.nodeName} {end}",
+    ];
+    cluster.wait_for(&waiting, "Pending Pending Pending Pending ");
+    drop(controller);
+    let phalanx = Phalanx::deployed(&cluster, &[]);
+    let available = "jsonpath={.status.conditions[?(@.type=='Available')].status}";
+    cluster.wait_for(&["get", "modelserving", "llama-multinode", "-n", "default", "-o", available], "True");
+
+    // 4.1
+    let status = cluster.shell("kubectl get modelserving -oyaml | grep status -A 10");
+    for line in [
+        "    availableReplicas: 1\n",
+        "    conditions:\n",
+        "      message: All Serving groups are ready\n",
+        "      reason: AllGroupsReady\n      status: \"True\"\n      type: Available\n",
+        "      status: \"False\"\n      type: Progressing\n",
+        "    currentReplicas: 1\n",
+        "    replicas: 1\n",
+        "    updatedReplicas: 1\n",
+    ] {
+        assert!(status.contains(line), "{line:?} in\n{status}");
     }
 
-    // section 6: the two leaders answer for the service
-    cluster.create(
-        "apiVersion: v1\nkind: Service\nmetadata: {name: llama-multinode-openai, namespace: default}\nspec:\n  \
-         selector: {modelserving.volcano.sh/name: llama-multinode, modelserving.volcano.sh/entry: \"true\"}\n  \
-         ports: [{name: http, port: 80, targetPort: 8080}]\n",
+    // 4.2
+    let table = cluster.get(["get", "pod", "-owide", "-l", SELECTOR]);
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|row| row.split_whitespace().collect()).collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), PODS, "{table}");
+    for row in &rows {
+        assert_eq!(row[1..4], ["1/1", "Running", "0"], "{table}");
+        assert!(row[5].starts_with("10.244."), "{table}");
+    }
+    let nodes: BTreeSet<&str> = rows.iter().map(|row| row[6]).collect();
+    assert_eq!(nodes.len(), 4, "eight GPUs each, so a node a pod\n{table}");
+    let racks: BTreeSet<bool> = nodes.iter().map(|node| *node < "node-00004").collect();
+    assert_eq!(racks.len(), 1, "one rack has room for all\n{table}");
+
+    objects_are_as_documented(&cluster);
+    the_leaders_answer(&cluster);
+
+    let warnings =
+        ["get", "events", "-A", "--field-selector", "type=Warning", "-o", "jsonpath={.items[*].message}"];
+    assert_eq!(cluster.get(warnings), "", "nothing to warn of");
+
+    // 7, with what the page created by hand
+    let deleted = cluster.get(["delete", "modelserving", "llama-multinode", "-n", "default"]);
+    assert!(deleted.contains("\"llama-multinode\" deleted"), "{deleted}");
+    cluster.get(["delete", "service/llama-multinode-openai", "secret/hf-token"]);
+    // the collector looks for kinds that are new to it every 30 seconds
+    let left =
+        ["get", "pods,podgroups.scheduling.volcano.sh,controllerrevisions,modelservings", "-A", "-o", "name"];
+    let deployed = |line: &str| line.starts_with("pod/phalanx-");
+    cluster.wait_until(&left, "only Phalanx's own pods", |left| left.lines().all(deployed));
+    cluster.wait_for(&["get", "services", "-n", "default", "-o", "name"], "service/kubernetes\n");
+
+    let log = phalanx.log();
+    assert!(!log.to_lowercase().contains("forbidden"), "a right is missing\n{log}");
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "nothing to warn of\n{log}");
+}
+
+/// Labels, environment and PodGroup, as specs of the controller have them.
+fn objects_are_as_documented(cluster: &TestCluster) {
+    let get = |kind: &str, name: &str| -> serde_json::Value {
+        serde_json::from_str(&cluster.get(["get", kind, name, "-n", "default", "-o", "json"])).unwrap()
+    };
+    for name in PODS {
+        let pod = get("pod", name);
+        let [replica, ordinal] = [&name[23..24], &name[25..26]];
+        let mut labels = pod["metadata"]["labels"].clone();
+        let revision = labels["modelserving.volcano.sh/revision"].take();
+        labels["modelserving.volcano.sh/role-template-hash"].take();
+        let mut expect = serde_json::json!({
+            "modelserving.volcano.sh/name": "llama-multinode",
+            "modelserving.volcano.sh/group-name": "llama-multinode-0",
+            "modelserving.volcano.sh/role": "405b",
+            "modelserving.volcano.sh/role-id": format!("405b-{replica}"),
+            "modelserving.volcano.sh/revision": null,
+            "modelserving.volcano.sh/role-template-hash": null,
+        });
+        if ordinal == "0" {
+            expect["modelserving.volcano.sh/entry"] = "true".into();
+        }
+        assert_eq!(labels, expect, "{name}");
+        assert_eq!(revision, get("modelserving", "llama-multinode")["status"]["currentRevision"]);
+        let annotations = &pod["metadata"]["annotations"];
+        assert_eq!(annotations["scheduling.k8s.io/group-name"], "llama-multinode-0");
+        assert_eq!(annotations["volcano.sh/task-spec"], format!("405b-{replica}"));
+        let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+        let value = |name: &str| env.iter().find(|env| env["name"] == name).unwrap()["value"].clone();
+        assert_eq!(value("GROUP_SIZE"), "2");
+        assert_eq!(value("ENTRY_ADDRESS"), format!("llama-multinode-0-405b-{replica}-0.default"));
+        assert_eq!(value("WORKER_INDEX"), ordinal);
+        assert_eq!(pod["metadata"]["ownerReferences"][0]["kind"], "ModelServing");
+        assert_eq!(pod["spec"]["schedulerName"], "volcano");
+    }
+    let group = get("podgroups.scheduling.volcano.sh", "llama-multinode-0");
+    assert_eq!(
+        group["spec"],
+        serde_json::json!({
+            "minMember": 2,
+            "queue": "default",
+            "minResources": {
+                "cpu": "250", "memory": "2248Gi", "ephemeral-storage": "1600Gi", "nvidia.com/gpu": "16",
+            },
+            "subGroupPolicy": [{
+                "name": "405b", "subGroupSize": 2, "minSubGroups": 1,
+                "labelSelector": { "matchLabels": {
+                    "modelserving.volcano.sh/name": "llama-multinode", "modelserving.volcano.sh/role": "405b",
+                }},
+                "matchLabelKeys": ["modelserving.volcano.sh/role-id"],
+            }],
+        })
     );
+    let status = "jsonpath={.status.phase} {.status.running} {range .status.conditions[*]}{.type}={.status} {.reason};{end}";
+    let status = ["get", "podgroups.scheduling.volcano.sh", "llama-multinode-0", "-o", status];
+    cluster.wait_for(&status, "Running 4 Scheduled=True tasks in gang are ready to be scheduled;");
+    // each role replica has a name of its own, for its leader
+    let services = [
+        "get",
+        "services",
+        "-n",
+        "default",
+        "-o",
+        "jsonpath={range .items[*]}{.metadata.name}={.spec.clusterIP} {end}",
+    ];
+    let services = cluster.get(services);
+    for service in ["llama-multinode-0-405b-0-0=None ", "llama-multinode-0-405b-1-0=None "] {
+        assert!(services.contains(service), "{service} in {services}");
+    }
+}
+
+/// Section 6: the Service finds the two leaders, and what comes through a port-forward is an answer.
+fn the_leaders_answer(cluster: &TestCluster) {
+    cluster.create(include_str!("../../deploy/examples/llama-multinode-service.yaml"));
     let targets = "jsonpath={.subsets[0].addresses[*].targetRef.name}";
     let endpoints = ["get", "endpoints", "llama-multinode-openai", "-o", targets];
     cluster.wait_for(&endpoints, "llama-multinode-0-405b-0-0 llama-multinode-0-405b-1-0");
 
-    cluster.get(["delete", "modelserving", "llama-multinode", "-n", "default"]);
-    let left = ["get", "pods,podgroups.scheduling.volcano.sh,controllerrevisions", "-o", "name"];
-    cluster.wait_for(&left, "");
-    let services = ["get", "services", "-l", selector, "-o", "name"];
-    cluster.wait_for(&services, "");
+    let mut forward = cluster
+        .kubectl([
+            "port-forward",
+            "svc/llama-multinode-openai",
+            ":80",
+            "-n",
+            "default",
+            "--address",
+            "127.0.0.1",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut output = BufReader::new(forward.stdout.take().unwrap());
+    output.read_line(&mut said).unwrap();
+    let port = said.strip_prefix("Forwarding from 127.0.0.1:").and_then(|rest| rest.split(' ').next());
+    let port: u16 = port.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+    let ask = |request: String| {
+        let mut connection = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        connection.write_all(request.as_bytes()).unwrap();
+        connection.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        let mut answer = String::new();
+        // the forwarded connection stays open
+        while !answer.ends_with('}') {
+            let mut bytes = [0; 4096];
+            let count = connection.read(&mut bytes).unwrap();
+            assert!(count > 0, "{answer}");
+            answer.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+        }
+        answer
+    };
+    let models = ask("GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned());
+    assert!(models.starts_with("HTTP/1.1 200 OK") && models.contains("\"object\":\"list\""), "{models}");
+    let body = r#"{ "model": "meta-llama/Llama-3.1-405B-Instruct", "prompt": "Once upon a time,", "max_tokens": 10 }"#;
+    let completion = ask(format!(
+        "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    assert!(completion.contains("\"object\":\"text_completion\""), "{completion}");
+    forward.kill().unwrap();
+    forward.wait().unwrap();
+}
+
+/// Two racks of four nodes under one spine.
+fn hyper_nodes() -> String {
+    let rack = |name: &str, nodes: std::ops::Range<u32>| {
+        let members: Vec<String> = nodes
+            .map(|node| format!("{{type: Node, selector: {{exactMatch: {{name: node-{node:05}}}}}}}"))
+            .collect();
+        format!(
+            "---\napiVersion: topology.volcano.sh/v1alpha1\nkind: HyperNode\nmetadata: {{name: {name}}}\nspec: {{tier: 1, members: [{}]}}\n",
+            members.join(", ")
+        )
+    };
+    format!("{}{}", rack("rack-0", 0..4), rack("rack-1", 4..8))
 }

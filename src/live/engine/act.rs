@@ -126,6 +126,10 @@ impl Engine {
                 continue;
             }
             let key = gang.to_string();
+            if self.arrivals.awaits(&key) {
+                self.again.insert(gang);
+                continue;
+            }
             let absent = !self.mirror.of_group(&key).any(|facts| facts.node.is_none() && !facts.deleting);
             self.tell(self.clock.elapsed(), Told::NotPlaced { gang, absent });
         }
@@ -261,6 +265,12 @@ impl Engine {
                     message: event.message.clone(),
                     component: "modelserving-controller",
                 });
+            }
+            for (group, pod) in &batch.pods {
+                if self.mirror.pod(&format!("{}/{pod}", batch.key.0)).is_none() {
+                    self.arrivals.announce(&batch.key, group, pod.clone());
+                    self.scheduler.defer(group);
+                }
             }
             let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
             tokio::spawn(async move {

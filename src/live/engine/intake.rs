@@ -32,7 +32,12 @@ impl Engine {
                 self.synced(kind);
             }
             Input::Answered(call, answer) => self.tell(now, Told::Answered { call, answer }),
-            Input::Batch(key, ok) => self.serving.done(&key, ok, self.timestamp()),
+            Input::Batch(key, ok) => {
+                self.serving.done(&key, ok, self.timestamp());
+                for group in self.arrivals.made(&key, ok, now) {
+                    self.scheduler.resume(&group);
+                }
+            }
             Input::Found(found) => {
                 for found in found {
                     self.recover(found);
@@ -115,7 +120,7 @@ impl Engine {
             .spec
             .scheduler_name
             .as_ref()
-            .is_some_and(|name| self.plan.cluster.scheduler_names.contains(name));
+            .is_some_and(|name| self.plan.config.cluster.scheduler_names.contains(name));
         if !ours {
             return;
         }
@@ -126,6 +131,11 @@ impl Engine {
             && let Some(group) = &group
         {
             self.last_seen.entry(group.clone()).and_modify(|at| *at = now).or_insert(now);
+        }
+        if let Some(group) = &group
+            && self.arrivals.seen(group, &pod.metadata.name)
+        {
+            self.scheduler.resume(group);
         }
         self.tell(now, Told::PodSeen(facts));
         if let Some(group) = group {
