@@ -1,0 +1,289 @@
+//! What is put on the cluster, and the clock beside it: pods that are created and bound as fast as the API server takes
+//! them, and a watch that says when the last one was bound.
+
+use futures::StreamExt;
+use futures::stream::iter;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams};
+use kube::discovery::ApiResource;
+use kube::{Client, ResourceExt};
+use phalanx::live::call::{Answer, Call};
+use phalanx::live::client::{self, Clients};
+use phalanx::reservation::Settings;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// So many gangs of so many pods.
+#[derive(Clone, Copy)]
+pub(crate) struct Gangs {
+    pub(crate) count: u32,
+    pub(crate) pods: u32,
+}
+
+/// The load on one cluster.
+pub(crate) struct Load {
+    clients: Clients,
+    nodes: u32,
+}
+
+const NAMESPACE: &str = "default";
+/// Calls of the load itself in flight; what Phalanx has in flight is its own setting.
+const IN_FLIGHT: usize = 32;
+const DEADLINE: Duration = Duration::from_secs(60);
+
+impl Load {
+    pub(crate) async fn new(kubeconfig: &Path, nodes: u32) -> Self {
+        let clients = client::connect(Some(kubeconfig)).await.expect("clients");
+        Load { clients, nodes }
+    }
+
+    /// Creates the pods, binds them one call each, and says how long the binding took.
+    pub(crate) async fn bare(&self, gangs: Gangs) -> Duration {
+        self.create_pods(gangs, "nobody").await;
+        let bound = self.last_bound(gangs.count * gangs.pods).await;
+        let start = Instant::now();
+        let calls = (0..gangs.count * gangs.pods).map(|pod| {
+            let name = pod_name(gangs, pod);
+            let call = Call::post(
+                format!("/api/v1/namespaces/{NAMESPACE}/pods/{name}/binding"),
+                json!({
+                    "apiVersion": "v1", "kind": "Binding", "metadata": { "name": name },
+                    "target": { "apiVersion": "v1", "kind": "Node", "name": format!("node-{pod:05}") },
+                }),
+            );
+            call.run(&self.clients.bind, DEADLINE)
+        });
+        let in_flight = Settings::default().calls_in_flight as usize;
+        let answers: Vec<Answer> = iter(calls).buffer_unordered(in_flight).collect().await;
+        assert!(answers.iter().all(|answer| matches!(answer, Answer::Done(_))), "{answers:?}");
+        let time = bound.await.expect("the watch") - start;
+        self.clear().await;
+        time
+    }
+
+    /// Has the scheduler do it. `groups_first`: from the last pod created to the last pod bound, else from the moment
+    /// that the pods are there and the last PodGroup is.
+    pub(crate) async fn scheduled(&self, gangs: Gangs, groups_first: bool) -> Duration {
+        let bound = self.last_bound(gangs.count * gangs.pods).await;
+        if groups_first {
+            self.create_groups(gangs).await;
+        }
+        self.create_pods(gangs, "volcano").await;
+        let mut start = Instant::now();
+        if !groups_first {
+            tokio::time::sleep(Duration::from_millis(300)).await; // let the watches have seen them
+            start = Instant::now();
+            self.create_groups(gangs).await;
+        }
+        let time = bound.await.expect("the watch").saturating_duration_since(start);
+        self.clear().await;
+        time
+    }
+
+    /// One pod, so that every watch is known to be up.
+    pub(crate) async fn warm_up(&self) {
+        self.scheduled(Gangs { count: 1, pods: 1 }, true).await;
+    }
+
+    /// Pods that are bound from the start, four to a node.
+    pub(crate) async fn fill(&self, pods: u32) {
+        let calls = (0..pods).map(|pod| {
+            let name = format!("filler-{pod:06}");
+            let mut object = pod_object(&name, "filler", "nobody", 1);
+            object["spec"]["nodeName"] = json!(format!("node-{:05}", pod % self.nodes));
+            self.create(format!("/api/v1/namespaces/{NAMESPACE}/pods"), object)
+        });
+        iter(calls).buffer_unordered(IN_FLIGHT).collect::<Vec<()>>().await;
+        let api = self.pods();
+        for _ in 0..600 {
+            let running = api
+                .list(&ListParams::default().fields("status.phase!=Running").limit(1))
+                .await
+                .expect("a list");
+            if running.items.is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("the simulated kubelets did not run {pods} pods in ten minutes");
+    }
+
+    /// The lists that any scheduler has to make, at the same time, by the same client, as bytes.
+    pub(crate) async fn bare_lists(&self) -> Duration {
+        let start = Instant::now();
+        let lists = [
+            "/api/v1/nodes",
+            "/api/v1/pods",
+            "/apis/scheduling.volcano.sh/v1beta1/podgroups",
+            "/apis/scheduling.volcano.sh/v1beta1/queues",
+            "/apis/topology.volcano.sh/v1alpha1/hypernodes",
+            "/apis/scheduling.k8s.io/v1/priorityclasses",
+            "/apis/workload.serving.volcano.sh/v1alpha1/modelservings",
+            "/api/v1/services",
+            "/apis/apps/v1/controllerrevisions",
+        ];
+        let bytes = lists.map(|path| {
+            let client: Client = self.clients.watch.clone();
+            async move {
+                let request = http::Request::get(path).body(Vec::new()).expect("a request");
+                client.request_text(request).await.expect("a list").len()
+            }
+        });
+        futures::future::join_all(bytes).await;
+        start.elapsed()
+    }
+
+    /// A gang of 8 waits while nothing runs; from the start of the scheduler to its first bind.
+    pub(crate) async fn first_bind<T>(&self, start: impl FnOnce() -> T) -> (Duration, T) {
+        let gangs = Gangs { count: 1, pods: 8 };
+        self.create_groups(gangs).await;
+        self.create_pods_of(gangs, "volcano", 1).await;
+        let bound = self.last_bound(1).await;
+        let began = Instant::now();
+        let process = start();
+        let time = bound.await.expect("the watch") - began;
+        self.clear().await;
+        (time, process)
+    }
+
+    /// What the API server has been asked to write so far, by resource and verb, as its metrics count it.
+    pub(crate) async fn writes(&self) -> BTreeMap<String, u64> {
+        let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+        let text = self.clients.watch.request_text(request).await.expect("metrics");
+        let mut writes = BTreeMap::new();
+        for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
+            let (labels, count) = line.rsplit_once(' ').expect("a sample");
+            let label = |name: &str| {
+                labels.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split('"').next()).unwrap_or("")
+            };
+            if ["POST", "PUT", "PATCH", "APPLY"].contains(&label("verb")) {
+                let what = format!("{} {}/{}", label("verb"), label("resource"), label("subresource"));
+                *writes.entry(what).or_default() += count.parse::<f64>().unwrap_or_default() as u64;
+            }
+        }
+        writes
+    }
+
+    fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.clients.watch.clone(), NAMESPACE)
+    }
+
+    fn groups(&self) -> Api<DynamicObject> {
+        let resource = ApiResource {
+            group: "scheduling.volcano.sh".into(),
+            version: "v1beta1".into(),
+            api_version: "scheduling.volcano.sh/v1beta1".into(),
+            kind: "PodGroup".into(),
+            plural: "podgroups".into(),
+        };
+        Api::namespaced_with(self.clients.watch.clone(), NAMESPACE, &resource)
+    }
+
+    async fn create(&self, path: String, object: Value) {
+        let answer = Call::post(path, object).run(&self.clients.write, DEADLINE).await;
+        assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
+    }
+
+    async fn create_groups(&self, gangs: Gangs) {
+        let calls = (0..gangs.count).map(|gang| {
+            let tier = if gangs.pods <= 32 { 1 } else { 3 };
+            let object = json!({
+                "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup",
+                "metadata": { "name": format!("gang-{gang}"), "namespace": NAMESPACE, "labels": { "load": "gang" } },
+                "spec": { "minMember": gangs.pods, "networkTopology": { "mode": "hard", "highestTierAllowed": tier } },
+            });
+            async move {
+                let object = serde_json::from_value(object).expect("a PodGroup");
+                self.groups().create(&PostParams::default(), &object).await.expect("a PodGroup");
+            }
+        });
+        iter(calls).buffer_unordered(IN_FLIGHT).collect::<Vec<()>>().await;
+    }
+
+    async fn create_pods(&self, gangs: Gangs, scheduler: &str) {
+        self.create_pods_of(gangs, scheduler, 8).await;
+    }
+
+    async fn create_pods_of(&self, gangs: Gangs, scheduler: &str, gpus: u32) {
+        let calls = (0..gangs.count * gangs.pods).map(|pod| {
+            let object =
+                pod_object(&pod_name(gangs, pod), &format!("gang-{}", pod / gangs.pods), scheduler, gpus);
+            self.create(format!("/api/v1/namespaces/{NAMESPACE}/pods"), object)
+        });
+        iter(calls).buffer_unordered(IN_FLIGHT).collect::<Vec<()>>().await;
+    }
+
+    /// When a watch has seen so many more pods bound.
+    async fn last_bound(&self, pods: u32) -> tokio::task::JoinHandle<Instant> {
+        let api = self.pods();
+        let parameters = WatchParams::default().labels("load=gang").timeout(60);
+        let version = api.list_metadata(&ListParams::default().limit(1)).await.expect("a list");
+        let mut version = version.metadata.resource_version.expect("a version");
+        tokio::spawn(async move {
+            let mut bound = BTreeSet::new();
+            // A watcher that is too slow for a moment is cut off by the API server, and goes on where it was.
+            for _ in 0..20 {
+                let mut events = api.watch(&parameters, &version).await.expect("a watch").boxed();
+                while let Some(Ok(event)) = events.next().await {
+                    let (WatchEvent::Modified(pod) | WatchEvent::Added(pod)) = event else { continue };
+                    version = pod.resource_version().expect("a version");
+                    if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) {
+                        bound.insert(pod.name_any());
+                        if bound.len() == pods as usize {
+                            return Instant::now();
+                        }
+                    }
+                }
+            }
+            panic!("only {} of {pods} pods were bound", bound.len());
+        })
+    }
+
+    /// Takes all gangs away, and waits until they are gone.
+    async fn clear(&self) {
+        let ours = ListParams::default().labels("load=gang");
+        self.groups().delete_collection(&DeleteParams::default(), &ours).await.expect("a delete");
+        let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        self.pods().delete_collection(&now, &ours).await.expect("a delete");
+        for _ in 0..600 {
+            let left = self.pods().list_metadata(&ours.clone().limit(1)).await.expect("a list");
+            let groups = self.groups().list_metadata(&ours.clone().limit(1)).await.expect("a list");
+            if left.items.is_empty() && groups.items.is_empty() {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("pods that were deleted are still there after a minute");
+    }
+}
+
+/// What came between two counts.
+pub(crate) fn difference(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
+    let change = |(what, count): (&String, &u64)| (what.clone(), count - before.get(what).unwrap_or(&0));
+    after.iter().map(change).filter(|(_, count)| *count > 0).collect()
+}
+
+fn pod_name(gangs: Gangs, pod: u32) -> String {
+    format!("gang-{}-{}", pod / gangs.pods, pod % gangs.pods)
+}
+
+fn pod_object(name: &str, gang: &str, scheduler: &str, gpus: u32) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": name, "namespace": NAMESPACE,
+            "labels": { "load": if gang == "filler" { "filler" } else { "gang" } },
+            "annotations": { "scheduling.k8s.io/group-name": gang },
+        },
+        "spec": {
+            "schedulerName": scheduler,
+            "containers": [{
+                "name": "server", "image": "server",
+                "resources": { "limits": { "nvidia.com/gpu": gpus.to_string(), "cpu": "16", "memory": "64Gi" } },
+            }],
+        },
+    })
+}
