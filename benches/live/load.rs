@@ -156,7 +156,10 @@ impl Load {
         for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
             let (labels, count) = line.rsplit_once(' ').expect("a sample");
             let label = |name: &str| {
-                labels.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split('"').next()).unwrap_or("")
+                labels
+                    .split_once(&format!("{name}=\""))
+                    .and_then(|(_, rest)| rest.split('"').next())
+                    .unwrap_or("")
             };
             if ["POST", "PUT", "PATCH", "APPLY"].contains(&label("verb")) {
                 let what = format!("{} {}/{}", label("verb"), label("resource"), label("subresource"));
@@ -261,7 +264,10 @@ impl Load {
 }
 
 /// What came between two counts.
-pub(crate) fn difference(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
+pub(crate) fn difference(
+    before: &BTreeMap<String, u64>,
+    after: &BTreeMap<String, u64>,
+) -> Vec<(String, u64)> {
     let change = |(what, count): (&String, &u64)| (what.clone(), count - before.get(what).unwrap_or(&0));
     after.iter().map(change).filter(|(_, count)| *count > 0).collect()
 }

@@ -9,6 +9,7 @@
 
 mod act;
 mod intake;
+mod statuses;
 
 use super::arrivals::Arrivals;
 use super::call::{Answer as Reply, Call};
@@ -22,9 +23,11 @@ use super::mirror::Mirror;
 use super::recovery::{self, Found};
 use super::serving::Serving;
 use super::watch::{Change, watch};
+use crate::api::pod_group::PodGroupStatus;
 use crate::api::time::Timestamp;
 use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
+use statuses::Statuses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -51,6 +54,8 @@ enum Input {
     Watch(Change),
     /// An answer to a reservation's call.
     Answered(CallId, Answer),
+    /// The status of a PodGroup was not written, or nobody knows.
+    StatusLost(String, Box<PodGroupStatus>),
     /// A ModelServing's batch has been made.
     Batch((String, String), bool),
     /// What predecessors left; the first one is complete, later ones concern one gang.
@@ -79,6 +84,8 @@ pub struct Engine {
     again: BTreeSet<GangKey>,
     /// When the last pod of a gang that waits was seen.
     last_seen: BTreeMap<String, Duration>,
+    /// Statuses that are due or will be.
+    statuses: Statuses,
     /// Pods that the ModelServing controller is creating.
     arrivals: Arrivals,
 }
@@ -134,6 +141,7 @@ impl Engine {
             effects: Vec::new(),
             again: BTreeSet::new(),
             last_seen: BTreeMap::new(),
+            statuses: Statuses::default(),
             arrivals: Arrivals::default(),
             plan,
             clients,
@@ -190,6 +198,7 @@ impl Engine {
                 last_cycle = now;
                 self.cycle();
             }
+            self.write_statuses();
         }
     }
 
@@ -198,6 +207,9 @@ impl Engine {
         let now = self.clock.elapsed();
         let mut wait = Duration::from_secs(1);
         if let Some(at) = self.reservations.wake_at().into_iter().chain(self.arrivals.wake_at()).min() {
+            wait = wait.min(at.saturating_sub(now));
+        }
+        if let Some(at) = self.next_status() {
             wait = wait.min(at.saturating_sub(now));
         }
         if let Some(at) = self.serving.wake_at() {

@@ -1,11 +1,13 @@
 //! Events: one per object and reason, updated when it comes again. A full queue drops events and counts them; nothing
-//! waits for an event.
+//! waits for an event, and events wait while gangs are being bound: they are news of what has happened already.
 
 use super::call::{Answer, Call};
 use super::clock::Clock;
 use kube::Client;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -35,20 +37,39 @@ pub struct Note {
 /// Takes notes without waiting.
 #[derive(Clone)]
 pub struct Recorder {
-    notes: Sender<Note>,
+    notes: Sender<(Duration, Note)>,
+    clock: Clock,
+    holds: Arc<AtomicUsize>,
+}
+
+/// While one of these exists, events wait; though none longer than [`PATIENCE`].
+#[derive(Debug)]
+pub struct Hold(Arc<AtomicUsize>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Recorder {
     /// Starts the task that writes.
     pub fn start(client: Client, clock: Clock) -> Self {
         let (notes, receiver) = channel(4096);
-        tokio::spawn(write(client, clock, receiver));
-        Recorder { notes }
+        let holds = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(write(client, clock, receiver, Arc::clone(&holds)));
+        Recorder { notes, clock, holds }
+    }
+
+    /// Something is more urgent than events.
+    pub fn hold(&self) -> Hold {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        Hold(Arc::clone(&self.holds))
     }
 
     /// Takes a note, or drops it if too many are waiting.
     pub fn note(&self, note: Note) {
-        if self.notes.try_send(note).is_err() {
+        if self.notes.try_send((self.clock.elapsed(), note)).is_err() {
             tracing::warn!("too many events are waiting; one is dropped");
         }
     }
@@ -57,10 +78,16 @@ impl Recorder {
 /// How many events are remembered for counting.
 const REMEMBERED: usize = 8192;
 
-async fn write(client: Client, clock: Clock, mut notes: Receiver<Note>) {
+/// How old an event may grow while more urgent calls are made.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note)>, holds: Arc<AtomicUsize>) {
     // count and first time, by event name
     let mut told: BTreeMap<String, (u32, String)> = BTreeMap::new();
-    while let Some(note) = notes.recv().await {
+    while let Some((since, note)) = notes.recv().await {
+        while holds.load(Ordering::Relaxed) > 0 && clock.elapsed().saturating_sub(since) < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let namespace = if note.namespace.is_empty() { "default" } else { &note.namespace };
         // Roles of one ModelServing report the same reason with different messages: each message is an event.
         let cause =

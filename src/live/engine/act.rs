@@ -11,7 +11,7 @@ use crate::live::writer;
 use crate::reservation::{Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report};
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 use futures::StreamExt;
-use serde_json::{json, to_value};
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// Calls of one ModelServing that may be out at the same time.
@@ -30,15 +30,8 @@ impl Engine {
                     self.decide(placement);
                 }
                 Decision::GroupStatus { namespace, name, status } => {
-                    let Some(group) = self.mirror.group(&format!("{namespace}/{name}")) else { continue };
-                    let path = Kind::PodGroup.path(&namespace, &name, "");
-                    self.send(Call::json_patch(
-                        path,
-                        json!([
-                            { "op": "test", "path": "/metadata/uid", "value": group.uid },
-                            { "op": "add", "path": "/status", "value": to_value(status).unwrap_or_default() },
-                        ]),
-                    ));
+                    let now = self.clock.elapsed();
+                    self.statuses.put(format!("{namespace}/{name}"), status, now);
                 }
                 Decision::Unschedulable { pods, message } => self.mark_unschedulable(&pods, &message),
                 Decision::Event { kind, namespace, name, type_, reason, message } => {
@@ -149,7 +142,9 @@ impl Engine {
             Effect::Call { id, call, .. } => {
                 let (client, gate, inputs) =
                     (self.clients.bind.clone(), self.gate.clone(), self.inputs.clone());
+                let hold = self.recorder.hold();
                 tokio::spawn(async move {
+                    let _hold = hold;
                     if let Some(answer) = writer::carry_out(&client, &gate, &call).await {
                         let _ = inputs.send(Input::Answered(id, answer)).await;
                     }

@@ -32,6 +32,7 @@ impl Engine {
                 self.synced(kind);
             }
             Input::Answered(call, answer) => self.tell(now, Told::Answered { call, answer }),
+            Input::StatusLost(gang, status) => self.status_lost(gang, *status),
             Input::Batch(key, ok) => {
                 self.serving.done(&key, ok, self.timestamp());
                 for group in self.arrivals.made(&key, ok, now) {
@@ -176,6 +177,7 @@ impl Engine {
                 self.scheduler.apply(Event::PodGroupGone { namespace, name });
                 self.mirror.drop_group(&key);
                 self.last_seen.remove(&key);
+                self.statuses.forget(&key);
                 self.tell(now, Told::GroupGone(GangKey::new(true, &key)));
             }
             Kind::Pod => {

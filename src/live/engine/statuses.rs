@@ -1,0 +1,162 @@
+//! Statuses of PodGroups on their way out: the latest one of each gang, at most a few a second, and behind the binds.
+//!
+//! A gang of 512 pods changes its counts 1,024 times while it starts; whoever reads them needs the last one soon, not
+//! each of them. A status that is written while the record is would also change the resourceVersion under the record.
+
+use super::{Engine, Input};
+use crate::api::pod_group::PodGroupStatus;
+use crate::live::call::{Answer, Call};
+use crate::live::kind::Kind;
+use crate::reservation::{GangKey, Phase};
+use serde_json::{json, to_value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A status waits this long for a later one.
+const GATHER: Duration = Duration::from_millis(20);
+/// Between two writes for one gang.
+const BETWEEN: Duration = Duration::from_millis(250);
+/// Between two writes for a gang whose pods are being bound.
+const BEHIND_BINDS: Duration = Duration::from_secs(1);
+
+/// Statuses that are not written yet, and when the last one was, by `namespace/name`.
+#[derive(Debug, Default)]
+pub(super) struct Statuses {
+    waiting: BTreeMap<String, (Duration, PodGroupStatus)>,
+    written: BTreeMap<String, Duration>,
+}
+
+impl Statuses {
+    /// A gang has another status. One that waits is replaced; its turn stays.
+    pub(super) fn put(&mut self, gang: String, status: PodGroupStatus, now: Duration) {
+        let since = self.waiting.get(&gang).map_or(now, |(since, _)| *since);
+        self.waiting.insert(gang, (since, status));
+    }
+
+    /// A status could not be written: it waits again, unless there is a later one.
+    fn put_back(&mut self, gang: String, status: PodGroupStatus, now: Duration) {
+        self.waiting.entry(gang).or_insert((now, status));
+    }
+
+    /// The PodGroup is gone.
+    pub(super) fn forget(&mut self, gang: &str) {
+        self.waiting.remove(gang);
+        self.written.remove(gang);
+    }
+
+    /// When the next one is due.
+    pub(super) fn wake_at(&self, is_being_bound: impl Fn(&str) -> bool) -> Option<Duration> {
+        self.waiting.iter().map(|(gang, (since, _))| self.due_at(gang, *since, is_being_bound(gang))).min()
+    }
+
+    /// Takes out what is due.
+    fn take(
+        &mut self,
+        now: Duration,
+        is_being_bound: impl Fn(&str) -> bool,
+    ) -> Vec<(String, PodGroupStatus)> {
+        let due = |(gang, (since, _)): &(&String, &(Duration, PodGroupStatus))| {
+            self.due_at(gang, *since, is_being_bound(gang)) <= now
+        };
+        let gangs: Vec<String> = self.waiting.iter().filter(due).map(|(gang, _)| gang.clone()).collect();
+        self.written.retain(|_, at| now < *at + BEHIND_BINDS);
+        let take = |gang: String| {
+            self.written.insert(gang.clone(), now);
+            self.waiting.remove(&gang).map(|(_, status)| (gang, status))
+        };
+        gangs.into_iter().filter_map(take).collect()
+    }
+
+    fn due_at(&self, gang: &str, since: Duration, is_being_bound: bool) -> Duration {
+        let between = if is_being_bound { BEHIND_BINDS } else { BETWEEN };
+        let gather = if is_being_bound { BEHIND_BINDS } else { GATHER };
+        (since + gather).max(self.written.get(gang).map_or(Duration::ZERO, |at| *at + between))
+    }
+}
+
+impl Engine {
+    /// Writes the statuses that are due.
+    pub(super) fn write_statuses(&mut self) {
+        let reservations = &self.reservations;
+        let due = self.statuses.take(self.clock.elapsed(), |gang| is_being_bound(reservations, gang));
+        for (gang, status) in due {
+            let Some(group) = self.mirror.group(&gang) else { continue };
+            let (namespace, name) = gang.split_once('/').unwrap_or(("", &gang));
+            let call = Call::json_patch(
+                Kind::PodGroup.path(namespace, name, ""),
+                json!([
+                    { "op": "test", "path": "/metadata/uid", "value": group.uid },
+                    { "op": "add", "path": "/status", "value": to_value(&status).unwrap_or_default() },
+                ]),
+            );
+            let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
+            tokio::spawn(async move {
+                if !gate.may_write() {
+                    return;
+                }
+                let answer = call.run(&client, crate::live::writer::DEADLINE).await;
+                // it is gone, or another one of the same name
+                let is_over =
+                    matches!(answer, Answer::Done(_) | Answer::Refused { code: 404 | 409 | 422, .. });
+                if !is_over {
+                    tracing::warn!(gang, ?answer, "a status could not be written; it is written again");
+                    tokio::time::sleep(BEHIND_BINDS).await;
+                    let _ = inputs.send(Input::StatusLost(gang, Box::new(status))).await;
+                }
+            });
+        }
+    }
+
+    /// A status was not written, or nobody knows.
+    pub(super) fn status_lost(&mut self, gang: String, status: PodGroupStatus) {
+        if self.mirror.group(&gang).is_some() {
+            self.statuses.put_back(gang, status, self.clock.elapsed());
+        }
+    }
+
+    /// When the next status is due.
+    pub(super) fn next_status(&self) -> Option<Duration> {
+        self.statuses.wake_at(|gang| is_being_bound(&self.reservations, gang))
+    }
+}
+
+fn is_being_bound(reservations: &crate::reservation::Reservations, gang: &str) -> bool {
+    matches!(reservations.phase(&GangKey::new(true, gang)), Some(Phase::Decided | Phase::Binding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(running: i32) -> PodGroupStatus {
+        PodGroupStatus { running: Some(running), ..PodGroupStatus::default() }
+    }
+
+    /// Puts a status every 10 ms for `during`, and lists when which one is written.
+    fn check(during: u64, bound_until: u64, expect: &[(u64, i32)]) {
+        let mut statuses = Statuses::default();
+        let mut written = Vec::new();
+        for at in (0..3000).step_by(10) {
+            let now = Duration::from_millis(at);
+            if at < during {
+                statuses.put("a/b".to_owned(), status(at as i32), now);
+            }
+            let taken = statuses.take(now, |_| at < bound_until);
+            written.extend(taken.into_iter().map(|(_, status)| (at, status.running.unwrap())));
+        }
+        assert_eq!(written, expect);
+    }
+
+    #[test]
+    fn the_latest_status_is_written_and_few_of_those_before_it() {
+        check(10, 0, &[(20, 0)]);
+        check(30, 0, &[(20, 20)]);
+        check(600, 0, &[(20, 20), (270, 270), (520, 520), (770, 590)]);
+    }
+
+    #[test]
+    fn statuses_stand_behind_binds_but_not_for_long() {
+        check(100, 150, &[(150, 90)]);
+        check(2500, 2500, &[(1000, 1000), (2010, 2010), (2500, 2490)]);
+    }
+}
