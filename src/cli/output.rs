@@ -1,6 +1,8 @@
 //! Standard output and standard error.
 
+use anyhow::Context;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 /// Prints a text.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -13,6 +15,12 @@ pub(super) fn write(fill: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> 
     fill(&mut out)?;
     out.flush()?;
     Ok(())
+}
+
+/// Writes a text to a file.
+#[expect(clippy::disallowed_methods, reason = "the command line is the room that writes files")]
+pub(super) fn save(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// Says something to the person at the terminal; a standard error that is gone is no reason to stop.

@@ -2,13 +2,25 @@
 
 use super::{BAD_INPUT, NOT_WELL, input, output, progress};
 use crate::scheduler::config::{self, SchedulerConfig};
-use crate::simulation::report::{self, table, tree};
+use crate::simulation::report::{self, html, table, tree};
 use crate::simulation::time::{Millis, parse_duration, print_duration};
 use crate::simulation::{Ending, Problem, Reader, Report, Simulation, World};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+const EXAMPLES: &str = "\
+Examples:
+  phalanx simulate simulations/llama-multinode.yaml --tree
+          The main job: a model server of four pods on a small cluster, and where they sit
+
+  kubectl get nodes,pods,podgroups.scheduling.volcano.sh,hypernodes,modelservings -A -o yaml > cluster.yaml
+  phalanx simulate cluster.yaml new-model.yaml --html report.html
+          What if: the new model on top of what runs now, with a page to look at
+
+  phalanx simulate cluster.yaml new-model.yaml --require-all && kubectl apply -f new-model.yaml
+          Apply it only if all of it would be placed";
 
 /// Place manifests offline: run the scheduler and the ModelServing controller on them in virtual time, and show what
 /// would come of it.
@@ -20,6 +32,7 @@ use std::process::ExitCode;
 ///
 /// Exit codes: 0 done; 1 something waits and --require-all was given; 2 bad input.
 #[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(super) struct Simulate {
     /// Manifests: files, folders, or - for standard input.
     #[arg(required_unless_present = "schema", value_name = "FILE")]
@@ -39,6 +52,10 @@ pub(super) struct Simulate {
     /// Print what happened when.
     #[arg(long)]
     timeline: bool,
+    /// Write the report as one page for people as well: who sits where, why anything waits, what happened when. A single
+    /// file without scripts, to open in a browser or to attach to a ticket.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// List every pod, those of other schedulers too, however many there are.
     #[arg(long)]
     all: bool,
@@ -98,8 +115,10 @@ impl Simulate {
         }
         world.scenario.until = self.until.or(world.scenario.until);
         let mut line = progress::Line::new(world.is_big());
+        // A page has no room for the history of thousands of made gangs.
+        let brief = !self.timeline && (self.html.is_none() || world.is_big());
         let mut run = Simulation::new(world, config);
-        if !self.timeline {
+        if brief {
             run.be_brief();
         }
         run.run(|progress| {
@@ -110,11 +129,23 @@ impl Simulate {
         let report = Report::of(&run, self.timeline);
         drop(line);
         self.print(&run, &report)?;
+        if let Some(path) = &self.html {
+            output::save(path, &html::page(&run, &report, &self.title()))?;
+        }
         let restless = report.summary.ended == Ending::Restless.as_str();
         if restless || (self.require_all && report.anything_waits()) {
             return Ok(ExitCode::from(NOT_WELL));
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What was simulated: the files by name.
+    fn title(&self) -> String {
+        let name = |path: &PathBuf| match path.to_str() {
+            Some("-") => "standard input".to_owned(),
+            _ => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        };
+        self.files.iter().map(name).collect::<Vec<_>>().join(" ")
     }
 
     fn read_config(&self) -> Result<SchedulerConfig, Vec<String>> {

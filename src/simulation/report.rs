@@ -1,11 +1,13 @@
 //! What a run came to, as rows: the source of the table, of JSON and YAML, and of the HTML page.
 
 mod columns;
+pub mod html;
 mod objects;
 mod rows;
 mod status;
 pub mod table;
 pub mod tree;
+mod warnings;
 
 pub use objects::objects;
 
@@ -29,6 +31,8 @@ pub struct Report {
     pub pod_groups: Vec<PodGroupRow>,
     /// Every ModelServing, by namespace and name.
     pub model_servings: Vec<ModelServingRow>,
+    /// What is wrong with objects of the cluster, or with the timeline, and was worked around; the gravest first.
+    pub warnings: Vec<WarningRow>,
     /// Totals.
     pub summary: Summary,
     /// What happened when; only on request.
@@ -97,6 +101,65 @@ pub struct PodGroupRow {
     pub reason: Option<String>,
     /// The same as a sentence; empty if none waits.
     pub message: String,
+    /// The same in parts; absent if none waits, or if the solver was not asked because the objects say enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<ShortfallRow>,
+}
+
+/// Why pods of a PodGroup have no node, in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShortfallRow {
+    /// Pods that are asked for.
+    pub needed: u32,
+    /// Nodes looked at.
+    pub nodes: u32,
+    /// Per tier, lowest first and the whole cluster last: the domain that goes furthest.
+    pub tiers: Vec<TierRow>,
+    /// Nodes that can take no pod of the gang, by cause; most frequent first.
+    pub excluded: Vec<ExcludedRow>,
+    /// Single changes that would make it fit; the smallest first.
+    pub remedies: Vec<String>,
+    /// Is it proven that it does not fit, rather than that the search was cut short?
+    pub proven: bool,
+}
+
+/// How far the best domain of a tier goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierRow {
+    /// The tier; null is the whole cluster.
+    pub tier: Option<u32>,
+    /// The domain; null is the whole cluster.
+    pub domain: Option<String>,
+    /// Pods that fit there.
+    pub fits: u32,
+    /// Do the gang's hard rules allow this tier?
+    pub allowed: bool,
+}
+
+/// Nodes that a cause excludes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExcludedRow {
+    /// The cause, as in "short of nvidia.com/gpu".
+    pub cause: String,
+    /// How many nodes.
+    pub nodes: u32,
+}
+
+/// Something that is wrong and was worked around.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WarningRow {
+    /// `Quarantined`: not used until it is mended. `Ignored`: a part is not used. `Note`: nothing is wrong yet.
+    pub severity: &'static str,
+    /// A stable code.
+    pub code: String,
+    /// The objects that it is about, as `Kind/name` or `Kind/namespace/name`.
+    pub objects: Vec<String>,
+    /// The object, the field, what is wrong with it and what would be right.
+    pub message: String,
 }
 
 /// A ModelServing.
@@ -159,6 +222,7 @@ impl Report {
             api_version: API_VERSION,
             kind: "Report",
             model_servings: rows::model_servings(run),
+            warnings: warnings::warnings(run, &pod_groups),
             pods,
             pod_groups,
             summary,

@@ -6,6 +6,7 @@ mod binary;
 mod input;
 mod output;
 mod permissions;
+mod readme;
 mod servings;
 mod simulations;
 mod walkthrough;

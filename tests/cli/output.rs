@@ -31,7 +31,10 @@ fn json_and_yaml_say_the_same() {
 fn the_shape_of_json_is_stable() {
     let report: Value = serde_json::from_str(&simulate(&[WALKTHROUGH, "-o", "json"], "").out).unwrap();
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(&report), ["apiVersion", "kind", "modelServings", "podGroups", "pods", "summary"]);
+    assert_eq!(
+        names(&report),
+        ["apiVersion", "kind", "modelServings", "podGroups", "pods", "summary", "warnings"]
+    );
     let pod = names(&report["pods"][0]);
     for field in ["namespace", "name", "node", "podGroup", "phase"] {
         assert!(pod.iter().any(|name| name == field), "{field}");
@@ -43,4 +46,27 @@ fn the_shape_of_json_is_stable() {
         assert!(group.iter().any(|name| name == field), "{field}");
     }
     assert_eq!(report["summary"]["ended"], json!("quiet"));
+}
+
+#[test]
+fn the_page_is_written_beside_the_table() {
+    let folder = std::env::temp_dir().join(format!("phalanx-page-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("report.html");
+    let page = || {
+        let answer = simulate(&[WALKTHROUGH, "--html", file.to_str().unwrap()], "");
+        assert_eq!((answer.code, answer.err.as_str()), (0, ""));
+        assert_eq!(answer.out, simulate(&[WALKTHROUGH], "").out);
+        crate::simulations::read(file.to_str().unwrap())
+    };
+    let first = page();
+    assert!(first.starts_with("<!doctype html>") && first.ends_with("</html>\n"));
+    assert!(first.contains("<h1>1 of 1 gang placed</h1>"));
+    assert_eq!(first, page());
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    let nowhere = folder.join("report.html");
+    let answer = simulate(&[WALKTHROUGH, "--html", nowhere.to_str().unwrap()], "");
+    assert_eq!(answer.code, 2);
+    assert!(answer.err.contains("report.html cannot be written: "), "{}", answer.err);
 }

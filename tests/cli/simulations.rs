@@ -19,7 +19,11 @@ fn every_simulation_says_what_to_look_at() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/simulations");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
-        let text = read(entry.unwrap().path().to_str().unwrap());
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let text = read(path.to_str().unwrap());
         assert!(
             text.contains("#   phalanx simulate simulations/") || text.contains("#   time phalanx"),
             "{text:.60}"
@@ -27,7 +31,7 @@ fn every_simulation_says_what_to_look_at() {
         assert!(text.contains("# Look at"), "{text:.60}");
         count += 1;
     }
-    assert!(count >= 8);
+    assert!(count >= 9);
 }
 
 #[test]
@@ -57,6 +61,38 @@ fn faults_are_survived() {
     assert_eq!(happened("node", "TaintManagerEviction"), 1);
     // 2 at the start, 2 by scaling, 2 after the node came back, 4 by the update; none by the crash.
     assert_eq!(happened("scheduler", "Scheduled"), 10);
+}
+
+#[test]
+fn a_broken_network_holds_back_what_depends_on_it_until_it_is_mended() {
+    let text = read("simulations/broken-network.yaml");
+    let codes = |report: &Value| -> Vec<String> {
+        list(report, "warnings").map(|warning| warning["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let scheduled = |report: &Value| {
+        list(report, "podGroups").map(|group| group["scheduled"].clone()).collect::<Vec<_>>()
+    };
+    let broken = report(&["-"], &text);
+    assert_eq!(codes(&broken), ["SharedNodes", "SharedNodes", "QuarantinedNodes", "BadMember"]);
+    assert_eq!(scheduled(&broken), [0, 2]);
+    let hard = &broken["podGroups"][0]["shortfall"];
+    assert_eq!(hard["excluded"], json!([{"cause": "in a broken HyperNode", "nodes": 6}]));
+    assert_eq!(broken["warnings"][2]["objects"], json!(["PodGroup/default/hard"]));
+
+    let mended = report(&["-"], &text.replace("until: 4m", "until: 10m"));
+    assert_eq!(codes(&mended), ["BadMember"]);
+    assert_eq!(scheduled(&mended), [2, 2]);
+
+    let table = simulate(&["simulations/broken-network.yaml"], "").out;
+    let warnings = table.split_once("\nWARNINGS\n").unwrap().1;
+    assert!(
+        warnings
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("QUARANTINED   SharedNodes        HyperNode \"rack-a\": spec.members: ")
+    );
+    assert!(!simulate(&["simulations/faults.yaml"], "").out.contains("WARNINGS"));
 }
 
 #[test]

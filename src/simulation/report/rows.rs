@@ -1,15 +1,18 @@
 //! From a run to rows.
 
-use super::{ModelServingRow, PodGroupRow, PodRow, ResourceRow, Summary, status};
+use super::{
+    ExcludedRow, ModelServingRow, PodGroupRow, PodRow, ResourceRow, ShortfallRow, Summary, TierRow, status,
+};
 use crate::api::core::PodPhase;
 use crate::api::keys;
 use crate::api::quantity::Quantity;
-use crate::cluster::capacity::FIXED_RESOURCES;
+use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::ResourceId;
 use crate::cluster::natural;
 use crate::cluster::topology::Topology;
 use crate::scheduler::GangReport;
+use crate::scheduler::explain::Explanation;
 use crate::simulation::engine::Simulation;
 use crate::simulation::store::{Key, Kind, Object};
 use std::collections::BTreeMap;
@@ -127,6 +130,7 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
             tier: gang.tier,
             reason: gang.reason.map(|reason| reason.to_string()),
             message: gang.message,
+            shortfall: gang.explanation.map(shortfall),
         });
     }
     rows.sort_by(|a, b| {
@@ -136,6 +140,22 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
             .then_with(|| a.name.cmp(&b.name))
     });
     rows
+}
+
+fn shortfall(explanation: Explanation) -> ShortfallRow {
+    let tiers = explanation.tiers.into_iter().map(|best| {
+        let (tier, domain) = best.domain.unzip();
+        TierRow { tier, domain, fits: best.fits, allowed: best.allowed }
+    });
+    let excluded = explanation.excluded.into_iter().map(|(cause, nodes)| ExcludedRow { cause, nodes });
+    ShortfallRow {
+        needed: explanation.needed,
+        nodes: explanation.nodes,
+        tiers: tiers.collect(),
+        excluded: excluded.collect(),
+        remedies: explanation.remedies,
+        proven: explanation.proven,
+    }
 }
 
 pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
@@ -222,4 +242,19 @@ pub(super) fn amount_text(resource: &str, amount: i64) -> String {
         // 80000 and not 80k: these are counted, not measured.
         _ => amount.to_string(),
     }
+}
+
+/// The extended resource that the cluster has most of; cpu where there is none.
+pub(super) fn scarce(run: &Simulation) -> ResourceId {
+    let cluster = run.scheduler.cluster();
+    let capacity = cluster.view().capacity;
+    let total = |resource: ResourceId| -> i64 {
+        cluster.nodes().present().map(|(node, _, _)| capacity.allocatable(node, resource)).sum()
+    };
+    (FIXED_RESOURCES.len()..capacity.resources())
+        .map(|index| ResourceId(index as u32))
+        .map(|resource| (total(resource), resource))
+        .filter(|&(total, _)| total > 0)
+        .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))
+        .map_or(CPU, |(_, resource)| resource)
 }

@@ -39,8 +39,36 @@ pub fn table(report: &Report, view: View) -> String {
             text.push('\n');
         }
     }
+    warnings(report, view, &mut text);
     summary(report, &mut text);
     text
+}
+
+/// Warnings that are listed unless all are asked for.
+const WARNINGS: usize = 12;
+
+fn warnings(report: &Report, view: View, text: &mut String) {
+    if report.warnings.is_empty() {
+        return;
+    }
+    let limit = if view.all { usize::MAX } else { WARNINGS };
+    let rows: Vec<Vec<String>> = report
+        .warnings
+        .iter()
+        .take(limit)
+        .map(|warning| vec![warning.severity.to_uppercase(), warning.code.clone(), warning.message.clone()])
+        .collect();
+    text.push_str("WARNINGS\n");
+    text.push_str(&columns(&["EFFECT", "CODE", "WHAT IS WRONG, AND WHAT WOULD BE RIGHT"], &rows));
+    if rows.len() < report.warnings.len() {
+        let _ = writeln!(
+            text,
+            "({} of {} listed: the gravest; --all lists every one)",
+            rows.len(),
+            report.warnings.len()
+        );
+    }
+    text.push('\n');
 }
 
 fn pods(report: &Report, view: View, text: &mut String) {

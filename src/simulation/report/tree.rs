@@ -1,11 +1,10 @@
 //! The topology with who sits where. In a large cluster neighbours that look the same share a line.
 
-use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::ids::{DomainId, NodeId, ResourceId};
 use crate::cluster::natural;
 use crate::cluster::topology::Topology;
 use crate::simulation::engine::Simulation;
-use crate::simulation::report::{PodRow, Report, rows::amount_text};
+use crate::simulation::report::{PodRow, Report, rows::amount_text, rows::scarce};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -189,19 +188,4 @@ fn sitter(pod: &PodRow) -> String {
         (None, true) => pod.name.clone(),
         (_, false) => "other schedulers".into(),
     }
-}
-
-/// The extended resource that the cluster has most of; cpu where there is none.
-fn scarce(run: &Simulation) -> ResourceId {
-    let cluster = run.scheduler.cluster();
-    let capacity = cluster.view().capacity;
-    let total = |resource: ResourceId| -> i64 {
-        cluster.nodes().present().map(|(node, _, _)| capacity.allocatable(node, resource)).sum()
-    };
-    (FIXED_RESOURCES.len()..capacity.resources())
-        .map(|index| ResourceId(index as u32))
-        .map(|resource| (total(resource), resource))
-        .filter(|&(total, _)| total > 0)
-        .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))
-        .map_or(CPU, |(_, resource)| resource)
 }
