@@ -171,7 +171,7 @@ fn a_large_cluster_is_drawn_as_strips_and_idle_racks_share_one() {
     let text = format!("{nodes}{}{pods}", group("g", "{minMember: 3}"));
     let html = render(&text);
     has(&html, &["24/128 gpu"]);
-    assert!(html.matches("class=\"row").count() <= 3, "the gang's rack, and those before and after it");
+    assert!(html.matches("<div class=\"row").count() <= 3, "the gang's rack, and those before and after it");
     assert!(
         html.contains("<i class=\"k0\" style=\"flex:3\" title=\"default/g\"></i><i style=\"flex:13\"></i>")
     );
