@@ -3,7 +3,11 @@
 //! Exit codes: 0 done; 1 not all is well (`--require-all`, or a run that does not settle); 2 bad input or usage. A
 //! reader that goes away (`| head`) is success.
 
+#[cfg(feature = "cluster")]
+mod account;
 mod crds;
+#[cfg(feature = "cluster")]
+mod explain;
 mod input;
 mod output;
 mod progress;
@@ -29,6 +33,8 @@ enum Command {
     Simulate(simulate::Simulate),
     #[cfg(feature = "cluster")]
     Run(run::Run),
+    #[cfg(feature = "cluster")]
+    Explain(explain::Explain),
     Crds(crds::Crds),
     Version(version::Version),
 }
@@ -51,6 +57,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Simulate(command) => command.run(),
         #[cfg(feature = "cluster")]
         Command::Run(command) => command.run(),
+        #[cfg(feature = "cluster")]
+        Command::Explain(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Version(command) => command.run(),
     };

@@ -61,6 +61,8 @@ pub struct Cycle {
     pub tried: usize,
     /// Gangs that got nodes.
     pub placed: usize,
+    /// Gangs whose search was ended by its budget.
+    pub cut_short: usize,
 }
 
 impl Scheduler {

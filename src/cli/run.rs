@@ -166,7 +166,7 @@ async fn work(
 }
 
 #[expect(clippy::disallowed_methods, reason = "a configuration is a file")]
-fn read_config(path: &std::path::Path) -> anyhow::Result<config::SchedulerConfig> {
+pub(super) fn read_config(path: &std::path::Path) -> anyhow::Result<config::SchedulerConfig> {
     let text = std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
     let (settings, warnings) =
         config::load(&text).map_err(|errors| anyhow::anyhow!("{}:\n{errors}", path.display()))?;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 #[derive(Clone, Debug)]
 pub struct Note {
     /// apiVersion of the object.
-    pub api_version: &'static str,
+    pub api_version: String,
     /// Its kind.
     pub kind: &'static str,
     /// Its namespace; empty for cluster-scoped objects.
@@ -75,6 +75,9 @@ impl Recorder {
     }
 }
 
+/// Names take 253 characters, and 17 of them are a dot and a number.
+const LONGEST_STEM: usize = 236;
+
 /// How many events are remembered for counting.
 const REMEMBERED: usize = 8192;
 
@@ -92,7 +95,8 @@ async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note
         // Roles of one ModelServing report the same reason with different messages: each message is an event.
         let cause =
             if note.warning { note.reason.clone() } else { format!("{}{}", note.reason, note.message) };
-        let name = format!("{}.{:016x}", note.name, hash(&[&note.uid, note.kind, &cause]));
+        let stem: String = note.name.chars().take(LONGEST_STEM).collect();
+        let name = format!("{stem}.{:016x}", hash(&[&note.uid, note.kind, &cause]));
         let now = clock.timestamp().to_string();
         if told.len() > REMEMBERED {
             told.clear();

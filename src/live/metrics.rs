@@ -30,6 +30,70 @@ pub struct ResultLabel {
     pub result: String,
 }
 
+/// A code of [`crate::cluster::topology::Finding`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct CodeLabel {
+    /// The code.
+    pub code: &'static str,
+}
+
+/// A queue.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct QueueLabel {
+    /// Volcano's label.
+    pub queue_name: String,
+}
+
+/// A resource of a queue, other than CPU and memory.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct QueueResourceLabel {
+    /// Volcano's label.
+    pub queue_name: String,
+    /// The resource's name.
+    pub resource: String,
+}
+
+/// One side of what a queue has: allocated, or requested.
+#[derive(Debug, Default)]
+pub struct QueueMetrics {
+    cpu: Family<QueueLabel, Gauge>,
+    memory: Family<QueueLabel, Gauge>,
+    scalar: Family<QueueResourceLabel, Gauge>,
+}
+
+impl QueueMetrics {
+    fn register(&self, registry: &mut Registry, side: &str) {
+        let name = |what: &str| format!("volcano_queue_{side}_{what}");
+        registry.register(name("milli_cpu"), "CPU of the queue's pods", self.cpu.clone());
+        registry.register(name("memory_bytes"), "Memory of the queue's pods", self.memory.clone());
+        registry.register(
+            name("scalar_resources"),
+            "Other resources of the queue's pods",
+            self.scalar.clone(),
+        );
+    }
+
+    /// Forgets all queues.
+    pub fn clear(&self) {
+        self.cpu.clear();
+        self.memory.clear();
+        self.scalar.clear();
+    }
+
+    /// Sets what a queue has of a resource; CPU in thousandths.
+    pub fn set(&self, queue: &str, resource: &str, amount: i64) {
+        let queue_name = queue.to_owned();
+        match resource {
+            "cpu" => self.cpu.get_or_create(&QueueLabel { queue_name }).set(amount),
+            "memory" => self.memory.get_or_create(&QueueLabel { queue_name }).set(amount),
+            _ => {
+                let label = QueueResourceLabel { queue_name, resource: resource.to_owned() };
+                self.scalar.get_or_create(&label).set(amount)
+            }
+        };
+    }
+}
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Metrics {
@@ -56,6 +120,14 @@ pub struct Metrics {
     pub cut_short: Counter,
     /// Objects that cannot be used as they are.
     pub quarantined: Gauge,
+    /// Findings about the topology, by code.
+    pub findings: Family<CodeLabel, Gauge>,
+    /// Milliseconds from the creation of a PodGroup to its last pod bound; Volcano's name.
+    pub job_latency: Histogram,
+    /// What pods that have a node request, by queue; Volcano's names.
+    pub queue_allocated: QueueMetrics,
+    /// What all pods request, by queue; Volcano's names.
+    pub queue_request: QueueMetrics,
     /// 1 while this instance leads.
     pub leading: Gauge,
 }
@@ -75,6 +147,10 @@ impl Default for Metrics {
             repaired: Counter::default(),
             cut_short: Counter::default(),
             quarantined: Gauge::default(),
+            findings: Family::default(),
+            job_latency: Histogram::new(exponential_buckets(100.0, 2.0, 16)),
+            queue_allocated: QueueMetrics::default(),
+            queue_request: QueueMetrics::default(),
             leading: Gauge::default(),
             registry: Registry::default(),
         };
@@ -121,6 +197,18 @@ impl Default for Metrics {
             "Objects that cannot be used as they are",
             metrics.quarantined.clone(),
         );
+        registry.register(
+            "phalanx_topology_findings",
+            "What is wrong with HyperNodes, or worth knowing, by code",
+            metrics.findings.clone(),
+        );
+        registry.register(
+            "volcano_e2e_job_scheduling_latency_milliseconds",
+            "Creation of a PodGroup to its last pod bound",
+            metrics.job_latency.clone(),
+        );
+        metrics.queue_allocated.register(&mut registry, "allocated");
+        metrics.queue_request.register(&mut registry, "request");
         registry.register("phalanx_leading", "1 while this instance leads", metrics.leading.clone());
         Metrics { registry, ..metrics }
     }

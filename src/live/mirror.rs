@@ -3,6 +3,7 @@
 use crate::api::core::{Pod, PodPhase};
 use crate::api::keys;
 use crate::api::pod_group::{PodGroup, PodGroupSpec};
+use crate::api::time::Timestamp;
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{BoundPod, Count, GroupFacts, PodFacts};
 use crate::scheduler::PodRef;
@@ -24,6 +25,8 @@ pub struct Group {
     pub facts: GroupFacts,
     /// Its uid, for events.
     pub uid: String,
+    /// When it was created.
+    pub created: Option<Timestamp>,
 }
 
 /// A pod.
@@ -43,7 +46,9 @@ impl Mirror {
     /// A PodGroup is new or changed.
     pub fn put_group(&mut self, group: &PodGroup) {
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
-        self.groups.insert(key, Group { facts: group_facts(group), uid: group.metadata.uid.clone() });
+        let created = group.metadata.creation_timestamp.as_deref().and_then(Timestamp::parse);
+        let uid = group.metadata.uid.clone();
+        self.groups.insert(key, Group { facts: group_facts(group), uid, created });
     }
 
     /// A PodGroup is gone.

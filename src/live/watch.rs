@@ -6,7 +6,7 @@
 
 use super::kind::Kind;
 use futures::StreamExt;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DynamicObject, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
@@ -97,6 +97,25 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
     }
 }
 
+/// Every object of a kind, once; none where its CRD is missing.
+pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind.resource());
+    let mut page = ListParams::default().limit(500);
+    let mut objects = Vec::new();
+    loop {
+        let list = match api.list(&page).await {
+            Ok(list) => list,
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(objects),
+            Err(error) => return Err(error),
+        };
+        objects.extend(list.items.into_iter().map(|object| whole(kind, object)));
+        match list.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => page = page.continue_token(&token),
+            None => return Ok(objects),
+        }
+    }
+}
+
 /// Is the kind served? A server that cannot be reached counts as "not yet".
 async fn served(client: &Client, kind: Kind) -> bool {
     let resource = kind.resource();
@@ -110,8 +129,12 @@ fn key(object: &DynamicObject) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// The object as one value again: kube keeps metadata apart.
 fn applied(kind: Kind, object: DynamicObject) -> Change {
+    Change::Applied { kind, object: whole(kind, object) }
+}
+
+/// The object as one value again: kube keeps metadata apart.
+fn whole(kind: Kind, object: DynamicObject) -> Value {
     let metadata = serde_json::to_value(&object.metadata).unwrap_or(Value::Null);
     let mut value = match object.data {
         Value::Object(map) => map,
@@ -121,5 +144,5 @@ fn applied(kind: Kind, object: DynamicObject) -> Change {
     let resource = kind.resource();
     value.insert("apiVersion".to_owned(), Value::String(resource.api_version));
     value.insert("kind".to_owned(), Value::String(resource.kind));
-    Change::Applied { kind, object: Value::Object(value) }
+    Value::Object(value)
 }

@@ -5,14 +5,14 @@ use super::explain::explain;
 use super::gang::{Hold, Prepared, prepare};
 use super::order::turn;
 use super::reason::Reason;
-use super::report::{counts, minimum};
+use super::report::{counts, minimum, placed_domain};
 use super::status::{Waiting, status};
 use super::{Cycle, Scheduler, Wait};
 use crate::cluster::event::Marks;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
 use crate::cluster::topology::Topology;
-use crate::placement::{GangRequest, Outcome, Placement};
+use crate::placement::{GangRequest, Outcome, Placement, Proof};
 use priority_queue::PriorityQueue;
 use rustc_hash::FxBuildHasher;
 use std::collections::BTreeSet;
@@ -96,10 +96,12 @@ impl Scheduler {
         match self.placer.place(self.cluster.view(), &request, &self.rules) {
             Outcome::Placed(placement) => {
                 cycle.placed += 1;
+                cycle.cut_short += usize::from(placement.proof != Proof::Proven);
                 self.commit(id, &request, &placement, cycle);
             }
             Outcome::Short(_) => {
                 let shortfall = self.placer.explain(self.cluster.view(), &request, &self.rules);
+                cycle.cut_short += usize::from(shortfall.proof != Proof::Proven);
                 let (reason, message) = explain(&self.cluster, &request, &shortfall);
                 let below_minimum = self.is_below_minimum(id);
                 let wait = Wait {
@@ -200,6 +202,19 @@ impl Scheduler {
                     message: message.clone(),
                 });
             }
+            // Without a PodGroup to say it on, it is said on a pod.
+            if gang.group.is_none()
+                && let Some(pod) = waiting.first()
+            {
+                cycle.decisions.push(Decision::Event {
+                    kind: "Pod",
+                    namespace: pod.namespace.clone(),
+                    name: pod.name.clone(),
+                    type_: "Warning",
+                    reason: "FailedScheduling",
+                    message: message.clone(),
+                });
+            }
             if !waiting.is_empty() {
                 cycle.decisions.push(Decision::Unschedulable { pods: waiting, message: message.clone() });
             }
@@ -215,9 +230,18 @@ impl Scheduler {
             .filter(|wait| wait.below_minimum)
             .map(|wait| Waiting { reason: wait.reason, message: &wait.message });
         let extra = wait.filter(|wait| !wait.below_minimum).map(|wait| wait.message.as_str());
+        let topology = self.cluster.view().topology;
+        let domain = placed_domain(&self.cluster, gang).filter(|&domain| domain != Topology::ROOT);
+        let mut placed = domain.map_or(String::new(), |domain| {
+            format!("in {} (tier {})", topology.name(domain), topology.tier(domain))
+        });
+        if let Some(extra) = extra {
+            let separator = if placed.is_empty() { "" } else { "; more pods wait: " };
+            placed = format!("{placed}{separator}{extra}");
+        }
         let admitted = self.cluster.queue(&group.spec.queue).is_some_and(|queue| queue.open);
         let counts = counts(&self.cluster, gang);
-        let status = status(minimum(gang), &counts, waiting.as_ref(), extra, admitted, &group.status, now);
+        let status = status(minimum(gang), &counts, waiting.as_ref(), &placed, admitted, &group.status, now);
         if status != group.status {
             cycle.decisions.push(Decision::GroupStatus {
                 namespace: gang.namespace().to_owned(),

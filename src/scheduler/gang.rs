@@ -53,6 +53,17 @@ fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -
     let spec = match (gang.kind, &gang.group) {
         (GangKind::Pod, _) => return plain_pod(pods),
         (GangKind::PodGroup, Some(group)) => &group.spec,
+        (GangKind::PodGroup, None) if gang.name().contains('/') => {
+            return hold(
+                Reason::PodGroupNotFound,
+                format!(
+                    "annotation scheduling.k8s.io/group-name: {:?} is no name of a PodGroup; a pod can only join one of \
+                     its own namespace, {}",
+                    gang.name(),
+                    gang.namespace()
+                ),
+            );
+        }
         (GangKind::PodGroup, None) => {
             return hold(
                 Reason::PodGroupNotFound,

@@ -69,12 +69,12 @@ pub fn phase(
 }
 
 /// The whole status. `admitted`: the queue lets the gang in, so that it moves from Pending to Inqueue (controllers
-/// create pods only then). `extra`: what to say of pods beyond the minimum that wait.
+/// create pods only then). `placed`: where the gang is, and what is to be said of pods beyond the minimum that wait.
 pub fn status(
     minimum: u32,
     counts: &Counts,
     waiting: Option<&Waiting<'_>>,
-    extra: Option<&str>,
+    placed: &str,
     admitted: bool,
     previous: &PodGroupStatus,
     now: &str,
@@ -91,8 +91,7 @@ pub fn status(
     } else if counts.scheduled() + counts.assumed >= minimum.max(1) {
         clear(&mut conditions, "Unschedulable", "Scheduled", now);
         // the reason is a sentence upstream, and tools compare it
-        let message = extra.unwrap_or_default();
-        set(&mut conditions, "Scheduled", "True", "tasks in gang are ready to be scheduled", message, now);
+        set(&mut conditions, "Scheduled", "True", "tasks in gang are ready to be scheduled", placed, now);
     }
     let count = |count: u32| (count > 0).then_some(count as i32);
     PodGroupStatus {
@@ -163,13 +162,13 @@ mod tests {
     fn a_condition_keeps_its_time_until_its_status_changes() {
         let waiting = Waiting { reason: Reason::NotEnoughResources, message: "fits 1 of 2 pods" };
         let counts = Counts { pending: 2, ..Counts::default() };
-        let first = status(2, &counts, Some(&waiting), None, true, &PodGroupStatus::default(), "t1");
+        let first = status(2, &counts, Some(&waiting), "", true, &PodGroupStatus::default(), "t1");
         assert_eq!(first.phase, Some(PodGroupPhase::Inqueue));
         assert_eq!(first.conditions[0].message, "pod group is not ready: fits 1 of 2 pods");
-        let again = status(2, &counts, Some(&waiting), None, true, &first, "t2");
+        let again = status(2, &counts, Some(&waiting), "", true, &first, "t2");
         assert_eq!(again, first);
         let placed = Counts { bound: 2, ..Counts::default() };
-        let done = status(2, &placed, None, None, true, &again, "t3");
+        let done = status(2, &placed, None, "in rack-0 (tier 1)", true, &again, "t3");
         assert_eq!(done.phase, Some(PodGroupPhase::Running));
         let texts: Vec<_> = done
             .conditions

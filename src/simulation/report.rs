@@ -1,6 +1,6 @@
 //! What a run came to, as rows: the source of the table, of JSON and YAML, and of the HTML page.
 
-mod columns;
+pub(crate) mod columns;
 pub mod html;
 mod objects;
 mod rows;

@@ -12,6 +12,8 @@ mod deploy;
 #[cfg(feature = "cluster")]
 mod failover;
 #[cfg(feature = "cluster")]
+mod hostile;
+#[cfg(feature = "cluster")]
 mod kill;
 #[cfg(feature = "cluster")]
 mod phalanx;

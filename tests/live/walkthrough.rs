@@ -93,6 +93,18 @@ fn the_walkthrough_works_as_written() {
         ["get", "events", "-A", "--field-selector", "type=Warning", "-o", "jsonpath={.items[*].message}"];
     assert_eq!(cluster.get(warnings), "", "nothing to warn of");
 
+    let explained = std::process::Command::new(env!("CARGO_BIN_EXE_phalanx"))
+        .args(["explain", "modelserving", "llama-multinode", "--kubeconfig"])
+        .arg(&cluster.kubeconfig)
+        .output()
+        .unwrap();
+    let explained = crate::cluster::succeed(explained);
+    for line in ["PodGroup default/llama-multinode-0 is placed", "1 1 1", "Available True AllGroupsReady"] {
+        let squeezed = explained.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(squeezed.contains(line), "{line} in\n{explained}");
+    }
+    println!("{explained}");
+
     // 7, with what the page created by hand
     let deleted = cluster.get(["delete", "modelserving", "llama-multinode", "-n", "default"]);
     assert!(deleted.contains("\"llama-multinode\" deleted"), "{deleted}");

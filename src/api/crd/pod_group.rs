@@ -16,6 +16,8 @@ pub(super) fn crd() -> Value {
             {"name": "STATUS", "type": "string", "jsonPath": ".status.phase"},
             {"name": "minMember", "type": "integer", "jsonPath": ".spec.minMember"},
             {"name": "RUNNINGS", "type": "integer", "jsonPath": ".status.running"},
+            {"name": "PLACED", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Scheduled\")].message"},
+            {"name": "REASON", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Unschedulable\")].reason"},
             {"name": "AGE", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
             {"name": "QUEUE", "type": "string", "jsonPath": ".spec.queue", "priority": 1},
         ]),

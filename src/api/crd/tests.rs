@@ -97,6 +97,8 @@ fn printer_columns() {
             ("STATUS", "string", ".status.phase", 0),
             ("minMember", "integer", ".spec.minMember", 0),
             ("RUNNINGS", "integer", ".status.running", 0),
+            ("PLACED", "string", ".status.conditions[?(@.type==\"Scheduled\")].message", 0),
+            ("REASON", "string", ".status.conditions[?(@.type==\"Unschedulable\")].reason", 0),
             ("AGE", "date", created, 0),
             ("QUEUE", "string", ".spec.queue", 1),
         ],

@@ -5,8 +5,9 @@ use crate::api::keys;
 use crate::live::call::{Answer as Reply, Call};
 use crate::live::events::Note;
 use crate::live::kind::Kind;
-use crate::live::metrics::{ReasonLabel, ResultLabel, TierLabel};
+use crate::live::metrics::{CodeLabel, ReasonLabel, ResultLabel, TierLabel};
 use crate::live::serving::Batch;
+use crate::live::usage::usage;
 use crate::live::writer;
 use crate::reservation::{Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report};
 use crate::scheduler::{Decision, GangPlacement, PodRef};
@@ -16,6 +17,9 @@ use std::collections::BTreeMap;
 
 /// Calls of one ModelServing that may be out at the same time.
 const BATCH_CALLS: usize = 16;
+
+/// How often the use of queues is counted.
+const USAGE_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Engine {
     /// One scheduling cycle.
@@ -41,7 +45,8 @@ impl Engine {
                         _ => self.mirror.pod(&key).map(|pod| pod.facts.pod.uid.clone()),
                     };
                     self.recorder.note(Note {
-                        api_version: if kind == "PodGroup" { keys::SCHEDULING_V1BETA1 } else { "v1" },
+                        api_version: if kind == "PodGroup" { keys::SCHEDULING_V1BETA1 } else { "v1" }
+                            .to_owned(),
                         kind,
                         namespace,
                         name,
@@ -60,9 +65,69 @@ impl Engine {
         let result = |result: &str| ResultLabel { result: result.to_owned() };
         metrics.attempts.get_or_create(&result("scheduled")).inc_by(cycle.placed as u64);
         metrics.attempts.get_or_create(&result("unschedulable")).inc_by((cycle.tried - cycle.placed) as u64);
+        metrics.cut_short.inc_by(cycle.cut_short as u64);
         #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
         metrics.cycle.observe((self.clock.elapsed() - started).as_secs_f64() * 1000.0);
         self.count_waiting();
+    }
+
+    /// Says on HyperNodes what is wrong with them, when the topology has changed.
+    pub(super) fn tell_findings(&mut self) {
+        let cluster = self.scheduler.cluster();
+        let version = cluster.view().topology.version();
+        if self.reviewed == version {
+            return;
+        }
+        self.reviewed = version;
+        let metrics = &self.health.metrics;
+        metrics.findings.clear();
+        for finding in cluster.findings() {
+            metrics.findings.get_or_create(&CodeLabel { code: finding.code() }).inc();
+        }
+        for say in self.findings.review(cluster.findings(), &self.timestamp().to_string()) {
+            if let Some((reason, message)) = say.warning {
+                self.recorder.note(Note {
+                    api_version: keys::TOPOLOGY_V1ALPHA1.to_owned(),
+                    kind: "HyperNode",
+                    namespace: String::new(),
+                    name: say.name,
+                    uid: say.uid,
+                    warning: true,
+                    reason: reason.to_owned(),
+                    message,
+                    component: "phalanx",
+                });
+            }
+            self.send(say.call);
+        }
+        self.count_quarantined();
+    }
+
+    pub(super) fn count_quarantined(&self) {
+        let count = self.malformed.len() + self.findings.quarantined();
+        self.health.metrics.quarantined.set(count as i64);
+    }
+
+    /// What queues use, every few seconds: it takes a look at every pod of ours.
+    pub(super) fn count_usage(&mut self) {
+        let now = self.clock.elapsed();
+        if now.saturating_sub(self.counted) < USAGE_EVERY {
+            return;
+        }
+        self.counted = now;
+        let metrics = &self.health.metrics;
+        metrics.queue_allocated.clear();
+        metrics.queue_request.clear();
+        let cluster = self.scheduler.cluster();
+        for (queue, usage) in usage(cluster) {
+            for (side, amounts) in
+                [(&metrics.queue_allocated, usage.allocated), (&metrics.queue_request, usage.request)]
+            {
+                for (resource, amount) in amounts {
+                    side.set(&queue, cluster.resources().name(resource), amount);
+                }
+            }
+        }
     }
 
     fn count_waiting(&self) {
@@ -173,6 +238,7 @@ impl Engine {
                 if let Some(seen) = self.last_seen.remove(&key) {
                     let took = self.clock.elapsed().saturating_sub(seen);
                     self.health.metrics.gang_bind.observe(took.as_secs_f64());
+                    self.count_latency(&key);
                 }
                 (false, "Scheduled")
             }
@@ -196,7 +262,7 @@ impl Engine {
                 other => other.to_string(),
             };
             self.recorder.note(Note {
-                api_version: keys::SCHEDULING_V1BETA1,
+                api_version: keys::SCHEDULING_V1BETA1.to_owned(),
                 kind: "PodGroup",
                 namespace: gang.namespace.clone(),
                 name: gang.name.clone(),
@@ -209,9 +275,18 @@ impl Engine {
         }
     }
 
+    /// The clocks of API server and scheduler need not agree, and creation is told in whole seconds.
+    #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
+    fn count_latency(&self, group: &str) {
+        if let Some(created) = self.mirror.group(group).and_then(|group| group.created) {
+            let seconds = self.timestamp().0.saturating_sub(created.0).max(0);
+            self.health.metrics.job_latency.observe(seconds as f64 * 1000.0);
+        }
+    }
+
     fn note_pod(&self, pod: &PodRef, reason: &str, message: String) {
         self.recorder.note(Note {
-            api_version: "v1",
+            api_version: "v1".to_owned(),
             kind: "Pod",
             namespace: pod.namespace.clone(),
             name: pod.name.clone(),
@@ -250,7 +325,7 @@ impl Engine {
         for batch in self.serving.work(self.timestamp()) {
             for event in &batch.events {
                 self.recorder.note(Note {
-                    api_version: keys::WORKLOAD_V1ALPHA1,
+                    api_version: keys::WORKLOAD_V1ALPHA1.to_owned(),
                     kind: "ModelServing",
                     namespace: batch.key.0.clone(),
                     name: batch.key.1.clone(),

@@ -2,6 +2,7 @@
 
 use super::{Engine, Input, Recovery};
 use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::decode::decode;
 use crate::api::hyper_node::HyperNode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
@@ -72,6 +73,7 @@ impl Engine {
                 engine.scheduler.apply(Event::Queue(&queue));
             }),
             Kind::HyperNode => self.with(kind, object, |engine, hyper_node: HyperNode| {
+                engine.findings.put(&hyper_node);
                 engine.scheduler.apply(Event::HyperNode(&hyper_node));
             }),
             Kind::PodGroup => self.with(kind, object, |engine, group: PodGroup| engine.apply_group(&group)),
@@ -85,27 +87,32 @@ impl Engine {
 
     /// Decodes an object, or reports on it that it cannot be used; nothing else is held up by it.
     fn with<T: DeserializeOwned>(&mut self, kind: Kind, object: Value, then: impl FnOnce(&mut Self, T)) {
-        match T::deserialize(&object) {
-            Ok(typed) => then(self, typed),
-            Err(error) => {
-                let text =
-                    |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-                tracing::warn!(?kind, namespace, name, %error, "object cannot be used");
-                self.health.metrics.quarantined.inc();
-                self.recorder.note(Note {
-                    api_version: if kind == Kind::Pod || kind == Kind::Node { "v1" } else { "" },
-                    kind: kind_name(kind),
-                    uid: text("/metadata/uid"),
-                    namespace,
-                    name,
-                    warning: true,
-                    reason: "Malformed".to_owned(),
-                    message: format!("it cannot be used and is left out: {error}"),
-                    component: "phalanx",
-                });
+        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let known = || (kind, text("/metadata/namespace"), text("/metadata/name"));
+        if let Ok(typed) = T::deserialize(&object) {
+            if !self.malformed.is_empty() && self.malformed.remove(&known()) {
+                self.count_quarantined();
             }
+            return then(self, typed);
         }
+        let known = known();
+        let Err(error) = decode::<T>(&object) else { return };
+        let (namespace, name) = (known.1.clone(), known.2.clone());
+        tracing::warn!(?kind, namespace, name, %error, "object cannot be used");
+        let resource = kind.resource();
+        self.recorder.note(Note {
+            api_version: resource.api_version,
+            kind: kind_name(kind),
+            uid: text("/metadata/uid"),
+            namespace,
+            name,
+            warning: true,
+            reason: "Malformed".to_owned(),
+            message: format!("it cannot be used and is left out: {error}"),
+            component: "phalanx",
+        });
+        self.malformed.insert(known);
+        self.count_quarantined();
     }
 
     fn apply_group(&mut self, group: &PodGroup) {
@@ -163,6 +170,9 @@ impl Engine {
         if self.plan.model_serving {
             self.serving.gone(kind, namespace, name);
         }
+        if self.malformed.remove(&(kind, namespace.to_owned(), name.to_owned())) {
+            self.count_quarantined();
+        }
         let key = format!("{namespace}/{name}");
         let now = self.clock.elapsed();
         match kind {
@@ -172,7 +182,10 @@ impl Engine {
             }
             Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(name)),
             Kind::Queue => self.scheduler.apply(Event::QueueGone(name)),
-            Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(name)),
+            Kind::HyperNode => {
+                self.findings.gone(name);
+                self.scheduler.apply(Event::HyperNodeGone(name));
+            }
             Kind::PodGroup => {
                 self.scheduler.apply(Event::PodGroupGone { namespace, name });
                 self.mirror.drop_group(&key);

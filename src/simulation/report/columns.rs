@@ -1,7 +1,7 @@
 //! Columns as kubectl prints them: no lines, three spaces between, nothing at the end of a line.
 
 /// Lays rows out below a header.
-pub(super) fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn columns(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = header.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

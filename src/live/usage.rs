@@ -1,0 +1,40 @@
+//! What queues use, for the metrics that dashboards for Volcano show.
+
+use crate::cluster::Cluster;
+use crate::cluster::ids::ResourceId;
+use std::collections::BTreeMap;
+
+/// Requests of a queue's pods, by resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Of pods that have a node.
+    pub allocated: BTreeMap<ResourceId, i64>,
+    /// Of all pods that have not ended.
+    pub request: BTreeMap<ResourceId, i64>,
+}
+
+/// By queue, for PodGroups only: pods on their own are in none.
+pub fn usage(cluster: &Cluster) -> BTreeMap<String, Usage> {
+    use crate::cluster::pods::PodState::{Failed, Succeeded};
+    let mut queues: BTreeMap<String, Usage> = BTreeMap::new();
+    for (_, gang) in cluster.gangs().iter() {
+        let Some(group) = &gang.group else { continue };
+        let name = if group.spec.queue.is_empty() { "default" } else { &group.spec.queue };
+        let usage = match queues.get_mut(name) {
+            Some(usage) => usage,
+            None => queues.entry(name.to_owned()).or_default(),
+        };
+        for pod in gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod)) {
+            if matches!(pod.state, Succeeded | Failed) {
+                continue;
+            }
+            for &(resource, amount) in &*cluster.view().classes.get(pod.class).requests {
+                *usage.request.entry(resource).or_default() += amount;
+                if pod.holds().is_some() {
+                    *usage.allocated.entry(resource).or_default() += amount;
+                }
+            }
+        }
+    }
+    queues
+}
