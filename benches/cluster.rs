@@ -43,6 +43,17 @@ fn apply(criterion: &mut Criterion) {
         });
     });
     let node = objects::node(77, 16, 32);
+    let mut heartbeat = node.clone();
+    group.bench_function("node-heartbeat", |bencher| {
+        bencher.iter(|| {
+            heartbeat.metadata.resource_version.push('1');
+            heartbeat.metadata.resource_version.truncate(8);
+            cluster.apply(Event::Node(black_box(&heartbeat)));
+        });
+    });
+    group.bench_function("pod-unchanged", |bencher| {
+        bencher.iter(|| cluster.apply(Event::Pod(black_box(&pending))));
+    });
     let mut cordoned = node.clone();
     cordoned.spec.unschedulable = true;
     group.bench_function("node-cordoned-and-back", |bencher| {

@@ -56,7 +56,8 @@ impl Objects {
     fn build(&self, levels: &LabelLevels) -> Topology {
         let hyper_nodes = self.hyper_nodes.iter().map(|(name, spec)| HyperNodeInput { name, spec });
         let nodes = self.nodes.iter().zip(0..);
-        let nodes = nodes.map(|((name, labels), id)| NodeInput { id: NodeId(id), name, labels });
+        let nodes =
+            nodes.map(|((name, labels), id)| NodeInput { id: NodeId(id), name, labels: labels.into() });
         let (topology, findings) = Topology::build(hyper_nodes, nodes, levels);
         assert!(findings.is_empty() && topology.len() == 1 + BLOCKS + BLOCKS * RACKS);
         topology

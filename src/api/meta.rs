@@ -86,12 +86,19 @@ crate::open_enum! {
 impl LabelSelector {
     /// Does the selector match these labels? An operator that this version does not know matches nothing.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+        self.matches_by(|key| labels.get(key).map(String::as_str))
+    }
+
+    /// The same for labels that are looked up.
+    pub fn matches_by<'a>(&self, value_of: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.match_labels.iter().all(|(key, value)| value_of(key) == Some(value))
             && self.match_expressions.iter().all(|expression| {
-                let value = labels.get(&expression.key);
+                let value = value_of(&expression.key);
+                let listed =
+                    || value.is_some_and(|value| expression.values.iter().any(|known| known == value));
                 match expression.operator {
-                    SelectorOperator::In => value.is_some_and(|v| expression.values.contains(v)),
-                    SelectorOperator::NotIn => !value.is_some_and(|v| expression.values.contains(v)),
+                    SelectorOperator::In => listed(),
+                    SelectorOperator::NotIn => !listed(),
                     SelectorOperator::Exists => value.is_some(),
                     SelectorOperator::DoesNotExist => value.is_none(),
                     _ => false,

@@ -109,6 +109,11 @@ impl Eligibility {
         moved
     }
 
+    /// Is the node known just so: labels, taints, cordon, readiness? Then there is nothing to set.
+    pub fn is_current(&self, node: NodeId, object: &Node) -> bool {
+        self.nodes.is_same(node, object, &self.texts)
+    }
+
     /// Removes a node; every constraint excludes it until it is set again.
     pub fn remove_node(&mut self, node: NodeId) {
         let identity = self.nodes.identity(node);

@@ -1,40 +1,231 @@
-//! Label sets, interned: the pods of one template share one set.
+//! Label sets, interned: the pods of one template share one set, and sets that differ in a value share the rest. A set
+//! lives for as long as a pod or a node has it, so that what comes and goes leaves nothing behind.
 
+use super::ids::TextId;
+use super::text::CountedTexts;
+use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 
-/// Labels of a pod.
+/// Labels as objects have them.
 pub type Labels = BTreeMap<String, String>;
 
 /// An interned label set. 0 is the empty one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelSetId(pub u32);
 
-/// All label sets seen.
-#[derive(Debug)]
+/// All label sets that somebody has.
+#[derive(Debug, Default)]
 pub struct LabelSets {
-    sets: indexmap::IndexSet<Labels, FxBuildHasher>,
+    texts: CountedTexts,
+    /// Sets but for the empty one, which is [`LabelSetId`] 0 and not in here.
+    slots: Vec<Slot>,
+    vacant: Vec<LabelSetId>,
+    table: HashTable<LabelSetId>,
+    /// Scratch for the set that is looked up.
+    pairs: Vec<(TextId, TextId)>,
 }
 
-impl Default for LabelSets {
-    fn default() -> Self {
-        let mut sets = indexmap::IndexSet::default();
-        sets.insert(Labels::new());
-        LabelSets { sets }
-    }
+#[derive(Debug, Default)]
+struct Slot {
+    /// Key and value, in the order of the keys' texts.
+    pairs: Box<[(TextId, TextId)]>,
+    holders: u32,
 }
 
 impl LabelSets {
-    /// The id of a set, new or known.
+    /// The id of a set, new or known; it is held until [`LabelSets::release`].
     pub fn intern(&mut self, labels: &Labels) -> LabelSetId {
-        match self.sets.get_index_of(labels) {
-            Some(index) => LabelSetId(index as u32),
-            None => LabelSetId(self.sets.insert_full(labels.clone()).0 as u32),
+        if labels.is_empty() {
+            return LabelSetId(0);
         }
+        if let Some(id) = self.find(labels) {
+            self.slots[index(id)].holders += 1;
+            return id;
+        }
+        let texts = &mut self.texts;
+        let pairs = labels.iter().map(|(key, value)| (texts.hold(key), texts.hold(value))).collect();
+        let slot = Slot { pairs, holders: 1 };
+        let hash_of_it = hash(&slot.pairs);
+        let id = match self.vacant.pop() {
+            Some(id) => {
+                self.slots[index(id)] = slot;
+                id
+            }
+            None => {
+                self.slots.push(slot);
+                LabelSetId(self.slots.len() as u32)
+            }
+        };
+        let slots = &self.slots;
+        self.table.insert_unique(hash_of_it, id, |&id| hash(&slots[index(id)].pairs));
+        id
+    }
+
+    /// Gives a set back.
+    pub fn release(&mut self, id: LabelSetId) {
+        if id == LabelSetId(0) {
+            return;
+        }
+        let slot = &mut self.slots[index(id)];
+        debug_assert!(slot.holders > 0, "whoever gives back has held");
+        slot.holders = slot.holders.saturating_sub(1);
+        if slot.holders > 0 {
+            return;
+        }
+        let pairs = std::mem::take(&mut slot.pairs);
+        if let Ok(entry) = self.table.find_entry(hash(&pairs), |&known| known == id) {
+            entry.remove();
+        }
+        for &(key, value) in &pairs {
+            self.texts.release(key);
+            self.texts.release(value);
+        }
+        self.vacant.push(id);
     }
 
     /// The set behind an id.
-    pub fn get(&self, id: LabelSetId) -> &Labels {
-        self.sets.get_index(id.0 as usize).expect("ids come from intern")
+    pub fn get(&self, id: LabelSetId) -> LabelSet<'_> {
+        let pairs = match id {
+            LabelSetId(0) => &[][..],
+            id => &self.slots[index(id)].pairs,
+        };
+        LabelSet(Inner::Interned(pairs, &self.texts))
+    }
+
+    /// Are these the labels of the set? Costs no more than comparing their texts.
+    pub fn is(&self, id: LabelSetId, labels: &Labels) -> bool {
+        let set = self.get(id);
+        set.len() == labels.len()
+            && set.iter().zip(labels).all(|(known, (key, value))| known == (key.as_str(), value.as_str()))
+    }
+
+    /// Sets that somebody has, without the empty one.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Has nobody any label?
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Texts that the sets are made of.
+    pub fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
+    fn find(&mut self, labels: &Labels) -> Option<LabelSetId> {
+        self.pairs.clear();
+        for (key, value) in labels {
+            self.pairs.push((self.texts.find(key)?, self.texts.find(value)?));
+        }
+        self.table.find(hash(&self.pairs), |&id| *self.slots[index(id)].pairs == *self.pairs).copied()
+    }
+}
+
+/// Labels to read: an object's own, or an interned set.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelSet<'a>(Inner<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Inner<'a> {
+    Own(&'a Labels),
+    Interned(&'a [(TextId, TextId)], &'a CountedTexts),
+}
+
+impl<'a> LabelSet<'a> {
+    /// The value of a label.
+    pub fn get(self, key: &str) -> Option<&'a str> {
+        match self.0 {
+            Inner::Own(labels) => labels.get(key).map(String::as_str),
+            Inner::Interned(pairs, texts) => {
+                pairs.iter().find(|pair| texts.get(pair.0) == key).map(|pair| texts.get(pair.1))
+            }
+        }
+    }
+
+    /// Keys and values, by key.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (own, interned) = match self.0 {
+            Inner::Own(labels) => (Some(labels), None),
+            Inner::Interned(pairs, texts) => (None, Some((pairs, texts))),
+        };
+        let own = own.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()));
+        let interned = interned.into_iter().flat_map(|(pairs, texts)| {
+            pairs.iter().map(move |&(key, value)| (texts.get(key), texts.get(value)))
+        });
+        own.chain(interned)
+    }
+
+    /// Labels in the set.
+    pub fn len(self) -> usize {
+        match self.0 {
+            Inner::Own(labels) => labels.len(),
+            Inner::Interned(pairs, _) => pairs.len(),
+        }
+    }
+
+    /// Has it none?
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'a> From<&'a Labels> for LabelSet<'a> {
+    fn from(labels: &'a Labels) -> Self {
+        LabelSet(Inner::Own(labels))
+    }
+}
+
+/// The slot of a set that is not empty.
+fn index(id: LabelSetId) -> usize {
+    id.0 as usize - 1
+}
+
+fn hash(pairs: &[(TextId, TextId)]) -> u64 {
+    FxBuildHasher.hash_one(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(text: &str) -> Labels {
+        let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn equal_sets_share_an_id_and_read_back() {
+        let mut sets = LabelSets::default();
+        let (web, other) = (sets.intern(&labels("app=web,tier=1")), sets.intern(&labels("app=web,tier=2")));
+        assert_ne!(web, other);
+        assert_eq!(sets.intern(&labels("tier=1,app=web")), web);
+        assert_eq!(sets.intern(&Labels::new()), LabelSetId(0));
+        assert_eq!(sets.get(web).iter().collect::<Vec<_>>(), [("app", "web"), ("tier", "1")]);
+        assert_eq!((sets.get(web).get("tier"), sets.get(web).get("zone")), (Some("1"), None));
+        assert!(sets.is(web, &labels("app=web,tier=1")) && !sets.is(web, &labels("app=web,tier=2")));
+        assert!(!sets.is(web, &labels("app=web")) && !sets.is(LabelSetId(0), &labels("app=web")));
+        let own = labels("a=1");
+        assert_eq!(LabelSet::from(&own).iter().collect::<Vec<_>>(), [("a", "1")]);
+    }
+
+    #[test]
+    fn what_nobody_has_any_more_is_forgotten() {
+        let mut sets = LabelSets::default();
+        let kept = sets.intern(&labels("app=web,tier=1"));
+        sets.intern(&labels("app=web,tier=1"));
+        for round in 0..1_000 {
+            let id = sets.intern(&labels(&format!("app=web,pod=p{round}")));
+            assert!(sets.is(id, &labels(&format!("app=web,pod=p{round}"))));
+            sets.release(id);
+        }
+        assert_eq!((sets.len(), sets.slots.len(), sets.texts()), (1, 2, 4));
+        sets.release(kept);
+        assert_eq!(sets.len(), 1, "one of two has it still");
+        sets.release(kept);
+        assert_eq!((sets.len(), sets.texts()), (0, 0));
     }
 }

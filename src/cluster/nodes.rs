@@ -1,7 +1,7 @@
 //! Nodes by name: what is kept of each besides its columns in [`super::capacity::Capacity`].
 
 use super::ids::NodeId;
-use super::labels::Labels;
+use super::labels::LabelSetId;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
@@ -11,7 +11,9 @@ pub struct NodeRecord {
     /// Does the node exist? Pods may name a node before it is seen, or after it is gone.
     pub present: bool,
     /// Its labels, for domains by label.
-    pub labels: Labels,
+    pub labels: LabelSetId,
+    /// What it has to give, as it was written, so that a heartbeat is known by comparing texts.
+    pub(super) given: Box<str>,
 }
 
 /// All nodes ever named; ids are never reused.

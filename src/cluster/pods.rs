@@ -150,4 +150,10 @@ impl Pods {
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()
     }
+
+    /// Places for pods, vacant ones included.
+    #[cfg(test)]
+    pub(super) fn slots(&self) -> usize {
+        self.slots.len()
+    }
 }

@@ -5,7 +5,7 @@
 
 use super::capacity::{CPU, FIXED_RESOURCES, PODS};
 use super::ids::ResourceId;
-use crate::api::core::{Container, Node, PodSpec, ResourceRequirements};
+use crate::api::core::{Container, ContainerStatus, Node, Pod, PodStatus, ResourceRequirements};
 use crate::api::quantity::{Quantity, ResourceList};
 use indexmap::IndexSet;
 use rustc_hash::FxBuildHasher;
@@ -80,29 +80,34 @@ impl Resources {
 /// `restartPolicy: Always`) that started earlier, so the largest of these moments counts where it exceeds the sum of
 /// containers and sidecars. Pod-level cpu, memory and huge pages replace what the containers say; overhead comes on
 /// top. A limit stands in for an absent request, per container and resource.
-pub fn pod_requests(
-    spec: &PodSpec,
-    resources: &mut Resources,
-) -> Result<Box<[(ResourceId, i64)]>, RequestError> {
+///
+/// While a pod is resized in place, what it asks for, what it has and what the node has set aside for it differ: the
+/// largest counts. Of a resize that the node can never grant, only what the pod has counts.
+pub fn pod_requests(pod: &Pod, resources: &mut Resources) -> Result<Box<[(ResourceId, i64)]>, RequestError> {
+    let Pod { spec, status, .. } = pod;
+    let infeasible = is_infeasible(status);
     let mut total = Amounts::default();
     for (index, container) in spec.containers.iter().enumerate() {
-        total.add_all(&container_requests(container, "containers", index, resources)?);
+        let place = Place { list: "containers", index, container };
+        total.add_all(&current_requests(place, &status.container_statuses, infeasible, resources)?);
     }
     let (mut sidecars, mut peak) = (Amounts::default(), Amounts::default());
     for (index, container) in spec.init_containers.iter().enumerate() {
-        let mut moment = container_requests(container, "initContainers", index, resources)?;
+        let place = Place { list: "initContainers", index, container };
         if is_sidecar(container) {
+            let moment = current_requests(place, &status.init_container_statuses, infeasible, resources)?;
             total.add_all(&moment);
             sidecars.add_all(&moment);
             peak.raise_all(&sidecars);
         } else {
+            let mut moment = container_requests(place, resources)?;
             moment.add_all(&sidecars);
             peak.raise_all(&moment);
         }
     }
     total.raise_all(&peak);
     if let Some(pod_level) = &spec.resources {
-        apply_pod_level(pod_level, &mut total, resources)?;
+        apply_pod_level(pod_level, status, infeasible, &mut total, resources)?;
     }
     for (name, quantity) in spec.overhead.iter().flatten() {
         let resource = resources.intern(name);
@@ -118,11 +123,7 @@ pub fn pod_requests(
 
 /// What a node has to give: `status.allocatable`, else `status.capacity`; 110 pods where neither counts them.
 pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
-    let (list, field): (&ResourceList, _) = if node.status.allocatable.is_empty() {
-        (&node.status.capacity, "status.capacity")
-    } else {
-        (&node.status.allocatable, "status.allocatable")
-    };
+    let (list, field) = node_list(node);
     let mut amounts = Amounts::default();
     let mut errors = Vec::new();
     for (name, quantity) in list {
@@ -142,17 +143,56 @@ pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
     NodeAmounts { amounts: amounts.0, errors }
 }
 
+/// Where a node says what it has to give, and the name of that field.
+pub(super) fn node_list(node: &Node) -> (&ResourceList, &'static str) {
+    if node.status.allocatable.is_empty() {
+        (&node.status.capacity, "status.capacity")
+    } else {
+        (&node.status.allocatable, "status.allocatable")
+    }
+}
+
 /// Does the init container keep running beside the containers?
 pub(super) fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
 }
 
-fn container_requests(
-    container: &Container,
-    list: &str,
+/// A container and where it stands in its pod.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    list: &'static str,
     index: usize,
+    container: &'a Container,
+}
+
+/// Has the node said that it can never grant the resize that was asked for?
+fn is_infeasible(status: &PodStatus) -> bool {
+    let pending = status.conditions.iter().find(|condition| condition.type_ == "PodResizePending");
+    pending.is_some_and(|condition| condition.reason == "Infeasible")
+}
+
+/// What a container that keeps running takes: what it asks for, or what it has where that is more.
+fn current_requests(
+    place: Place<'_>,
+    statuses: &[ContainerStatus],
+    infeasible: bool,
     resources: &mut Resources,
 ) -> Result<Amounts, RequestError> {
+    let name = &place.container.name;
+    let status = statuses.iter().find(|status| status.name == *name);
+    let Some((status, has)) = status.and_then(|status| Some((status, status.resources.as_ref()?))) else {
+        return container_requests(place, resources);
+    };
+    let mut amounts = if infeasible { Amounts::default() } else { container_requests(place, resources)? };
+    let statuses = if place.list == "containers" { "containerStatuses" } else { "initContainerStatuses" };
+    let field = |rest: &str| format!("status.{statuses}[{name}].{rest}");
+    amounts.raise_to(&has.requests, resources, || field("resources.requests"))?;
+    amounts.raise_to(&status.allocated_resources, resources, || field("allocatedResources"))?;
+    Ok(amounts)
+}
+
+fn container_requests(place: Place<'_>, resources: &mut Resources) -> Result<Amounts, RequestError> {
+    let Place { list, index, container } = place;
     let ResourceRequirements { requests, limits, .. } = &container.resources;
     let mut amounts = Amounts(Vec::with_capacity(requests.len().max(limits.len())));
     let stand_ins = limits.iter().filter(|(name, _)| !requests.contains_key(*name));
@@ -173,12 +213,25 @@ fn container_requests(
 /// be overcommitted, always to the limit.
 fn apply_pod_level(
     pod_level: &ResourceRequirements,
+    status: &PodStatus,
+    infeasible: bool,
     total: &mut Amounts,
     resources: &mut Resources,
 ) -> Result<(), RequestError> {
+    let mut has = Amounts::default();
+    if let Some(current) = &status.resources {
+        has.raise_to(&current.requests, resources, || "status.resources.requests".to_owned())?;
+        has.raise_to(&status.allocated_resources, resources, || "status.allocatedResources".to_owned())?;
+    }
     for (name, quantity) in pod_level.requests.iter().filter(|(name, _)| counts_at_pod_level(name)) {
         let resource = resources.intern(name);
-        total.set(resource, amount(resource, quantity, || format!("spec.resources.requests[{name}]"))?);
+        let asked = amount(resource, quantity, || format!("spec.resources.requests[{name}]"))?;
+        let takes = match has.get(resource) {
+            Some(has) if infeasible => has,
+            Some(has) => has.max(asked),
+            None => asked,
+        };
+        total.set(resource, takes);
     }
     let absent = pod_level.limits.iter().filter(|(name, _)| !pod_level.requests.contains_key(*name));
     for (name, quantity) in absent.filter(|(name, _)| counts_at_pod_level(name)) {
@@ -239,6 +292,21 @@ impl Amounts {
 
     fn add_all(&mut self, other: &Amounts) {
         other.0.iter().for_each(|&(resource, amount)| self.add(resource, amount));
+    }
+
+    /// Raises to what a list of a status says.
+    fn raise_to(
+        &mut self,
+        list: &ResourceList,
+        resources: &mut Resources,
+        field: impl Fn() -> String,
+    ) -> Result<(), RequestError> {
+        for (name, quantity) in list {
+            let resource = resources.intern(name);
+            let amount = amount(resource, quantity, || format!("{}[{name}]", field()))?;
+            self.update(resource, amount, i64::max);
+        }
+        Ok(())
     }
 
     fn raise_all(&mut self, other: &Amounts) {

@@ -145,8 +145,12 @@ impl Cluster {
         }
         self.topology_stale = false;
         let hyper_nodes = self.hyper_nodes.iter().map(|(name, spec)| HyperNodeInput { name, spec });
-        let nodes =
-            self.nodes.present().map(|(id, name, record)| NodeInput { id, name, labels: &record.labels });
+        let labels = &self.labels;
+        let nodes = self.nodes.present().map(|(id, name, record)| NodeInput {
+            id,
+            name,
+            labels: labels.get(record.labels),
+        });
         let levels = LabelLevels(self.settings.domain_labels.clone());
         let (topology, findings) = Topology::build(hyper_nodes, nodes, &levels);
         self.topology = topology.with_version(self.topology.version() + 1);
@@ -317,11 +321,22 @@ impl Cluster {
 
     fn apply_node(&mut self, node: &Node) {
         let id = self.nodes.intern(&node.metadata.name);
-        let record = self.nodes.get_mut(id);
-        let (is_new, relabelled) = (!record.present, record.labels != node.metadata.labels);
-        record.present = true;
+        let record = self.nodes.get(id);
+        let same_amounts = is_given(&record.given, node);
+        if record.present && same_amounts && self.eligibility.is_current(id, node) {
+            return; // a heartbeat
+        }
+        let is_new = !record.present;
+        let relabelled = !self.labels.is(record.labels, &node.metadata.labels);
         if relabelled {
-            record.labels.clone_from(&node.metadata.labels);
+            self.labels.release(record.labels);
+            let labels = self.labels.intern(&node.metadata.labels);
+            self.nodes.get_mut(id).labels = labels;
+        }
+        let record = self.nodes.get_mut(id);
+        record.present = true;
+        if !same_amounts {
+            record.given = given(node);
         }
         if is_new {
             self.capacity.add_node(id);
@@ -353,9 +368,12 @@ impl Cluster {
 
     fn remove_node(&mut self, name: &str) {
         let Some(id) = self.nodes.id(name) else { return };
-        if !std::mem::take(&mut self.nodes.get_mut(id).present) {
+        let record = self.nodes.get_mut(id);
+        if !std::mem::take(&mut record.present) {
             return;
         }
+        self.labels.release(std::mem::take(&mut record.labels));
+        record.given = Box::default();
         self.capacity.remove_node(id);
         self.eligibility.remove_node(id);
         self.coupling.set_node(id, &self.eligibility);
@@ -366,4 +384,31 @@ impl Cluster {
         self.topology_stale = true;
         self.marks.everything = true;
     }
+}
+
+/// What a node has to give, as one text: names and quantities with a byte after each that neither has.
+fn given(node: &Node) -> Box<str> {
+    let mut text = String::new();
+    for part in given_parts(node) {
+        text.push_str(part);
+        text.push('\0');
+    }
+    text.into()
+}
+
+/// Is that what the node has to give?
+fn is_given(mut known: &str, node: &Node) -> bool {
+    for part in given_parts(node) {
+        let Some(rest) = known.strip_prefix(part).and_then(|rest| rest.strip_prefix('\0')) else {
+            return false;
+        };
+        known = rest;
+    }
+    known.is_empty()
+}
+
+/// Allocatable, and capacity where it stands in.
+fn given_parts(node: &Node) -> impl Iterator<Item = &str> {
+    let list = requests::node_list(node).0;
+    list.iter().flat_map(|(name, quantity)| [name.as_str(), quantity.0.as_str()])
 }

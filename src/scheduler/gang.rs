@@ -9,6 +9,7 @@ use crate::api::pod_group::{NetworkTopology, PodGroupSpec, TopologyMode};
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::PodId;
+use crate::cluster::labels::LabelSet;
 use crate::cluster::natural;
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::topology::{Tier, Topology};
@@ -271,14 +272,14 @@ fn split(cluster: &Cluster, spec: &PodGroupSpec, pods: &[(PodId, &PodRecord)]) -
 /// The values that tell a pod's subgroup apart from others of the policy; `None` if the policy does not claim it.
 pub fn subgroup_values(
     policy: &crate::api::pod_group::SubGroupPolicy,
-    labels: &BTreeMap<String, String>,
+    labels: LabelSet<'_>,
 ) -> Option<Vec<natural::Key>> {
-    if policy.match_label_keys.is_empty() || !policy.label_selector.as_ref().is_none_or(|s| s.matches(labels))
+    if policy.match_label_keys.is_empty()
+        || !policy.label_selector.as_ref().is_none_or(|s| s.matches_by(|key| labels.get(key)))
     {
         return None;
     }
-    let value =
-        |key: &String| labels.get(key).filter(|value| !value.is_empty()).map(|v| natural::Key::new(v));
+    let value = |key: &String| labels.get(key).filter(|value| !value.is_empty()).map(natural::Key::new);
     policy.match_label_keys.iter().map(value).collect()
 }
 

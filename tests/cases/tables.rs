@@ -125,7 +125,7 @@ fn which_subgroup_a_pod_belongs_to() {
     ] {
         let match_label_keys = keys.iter().map(|&key| key.to_owned()).collect();
         let policy = SubGroupPolicy { label_selector, match_label_keys, ..SubGroupPolicy::default() };
-        let values = subgroup_values(&policy, &pod);
+        let values = subgroup_values(&policy, (&pod).into());
         let values: Option<Vec<&str>> =
             values.as_ref().map(|values| values.iter().map(|v| v.as_str()).collect());
         assert_eq!(values.as_deref(), expected, "{policy:?} {pod:?}");

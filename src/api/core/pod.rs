@@ -173,6 +173,12 @@ pub struct PodStatus {
     pub container_statuses: Vec<ContainerStatus>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub init_container_statuses: Vec<ContainerStatus>,
+    /// What the pod as a whole has now, where it has resources of its own (1.35+).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// What the node has set aside for the pod as a whole.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    pub allocated_resources: ResourceList,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub nominated_node_name: String,
     #[serde(rename = "podIP", default, skip_serializing_if = "String::is_empty")]
@@ -206,4 +212,10 @@ pub struct ContainerStatus {
     pub state: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_state: Option<serde_json::Value>,
+    /// What the container has now; differs from the spec while a resize is under way (1.33+).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+    /// What the node has set aside for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_as_default")]
+    pub allocated_resources: ResourceList,
 }

@@ -5,7 +5,7 @@
 //! lead from a new selector to the presences that it may match.
 
 use super::super::ids::TextId;
-use super::super::labels::{LabelSets, Labels};
+use super::super::labels::{LabelSet, LabelSets};
 use super::super::refusal::{Namespaces, selected_namespaces};
 use super::super::text::Texts;
 use super::counter::CounterId;
@@ -70,7 +70,7 @@ impl Selector {
     pub(super) fn of_term(
         term: &PodAffinityTerm,
         namespace: &str,
-        labels: &Labels,
+        labels: LabelSet<'_>,
         texts: &mut Texts,
     ) -> Self {
         let mut tests = Tests::new(term.label_selector.as_ref(), texts);
@@ -103,7 +103,7 @@ impl Selector {
     pub(super) fn of_spread(
         constraint: &TopologySpreadConstraint,
         namespace: &str,
-        labels: &Labels,
+        labels: LabelSet<'_>,
         texts: &mut Texts,
     ) -> Self {
         let mut tests = Tests::new(constraint.label_selector.as_ref(), texts);
@@ -115,7 +115,7 @@ impl Selector {
     }
 
     /// `None`: a namespace that no selector and no pod on a node has named.
-    pub(super) fn matches(&self, namespace: Option<TextId>, labels: &Labels, texts: &Texts) -> bool {
+    pub(super) fn matches(&self, namespace: Option<TextId>, labels: LabelSet<'_>, texts: &Texts) -> bool {
         self.namespaces.as_ref().is_none_or(|names| namespace.is_some_and(|name| names.contains(&name)))
             && self.tests.iter().all(|(key, test)| {
                 let value = labels.get(texts.get(*key));
@@ -162,7 +162,7 @@ impl Tests {
     fn add_keys(
         &mut self,
         keys: &[String],
-        labels: &Labels,
+        labels: LabelSet<'_>,
         texts: &mut Texts,
         test: impl Fn(Box<[TextId]>) -> Test,
     ) {
@@ -250,7 +250,7 @@ impl Selectors {
     pub(super) fn matching(
         &self,
         namespace: Option<TextId>,
-        labels: &Labels,
+        labels: LabelSet<'_>,
         texts: &Texts,
     ) -> Vec<SelectorId> {
         let found = self.anchors.iter().filter_map(|(&key, anchor)| {
@@ -283,7 +283,7 @@ impl Selectors {
     }
 
     /// Notes a new presence.
-    pub(super) fn enter(&mut self, presence: PresenceId, labels: &Labels, texts: &mut Texts) {
+    pub(super) fn enter(&mut self, presence: PresenceId, labels: LabelSet<'_>, texts: &mut Texts) {
         for (&key, anchor) in &mut self.anchors {
             if let Some(value) = labels.get(texts.get(key)) {
                 let value = texts.intern(value);
@@ -293,7 +293,7 @@ impl Selectors {
     }
 
     /// Forgets a presence.
-    pub(super) fn leave(&mut self, presence: PresenceId, labels: &Labels, texts: &Texts) {
+    pub(super) fn leave(&mut self, presence: PresenceId, labels: LabelSet<'_>, texts: &Texts) {
         for (&key, anchor) in &mut self.anchors {
             let value = labels.get(texts.get(key)).and_then(|value| texts.find(value));
             if let Some(value) = value

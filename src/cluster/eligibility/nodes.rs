@@ -305,7 +305,7 @@ impl Nodes {
     }
 
     /// Is everything that scheduling reads of the node as it was?
-    fn is_same(&self, node: NodeId, object: &Node, texts: &Texts) -> bool {
+    pub(super) fn is_same(&self, node: NodeId, object: &Node, texts: &Texts) -> bool {
         let Some(facts) = self.facts.get(node.index()).and_then(Option::as_ref) else { return false };
         let labels = &object.metadata.labels;
         let taints =

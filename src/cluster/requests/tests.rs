@@ -5,14 +5,22 @@ use crate::cluster::capacity::{EPHEMERAL_STORAGE, MEMORY};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn spec(value: Value) -> PodSpec {
-    serde_json::from_value(value).unwrap()
+fn spec(value: Value) -> Pod {
+    pod(value, json!({}))
+}
+
+fn pod(spec: Value, status: Value) -> Pod {
+    serde_json::from_value(json!({"spec": spec, "status": status})).unwrap()
 }
 
 /// Requests of a pod spec, as `name=amount` in the order of the ids.
 fn check(pod_spec: Value, expect: &str) {
+    check_pod(&spec(pod_spec), expect);
+}
+
+fn check_pod(pod: &Pod, expect: &str) {
     let mut resources = Resources::default();
-    let found = match pod_requests(&spec(pod_spec), &mut resources) {
+    let found = match pod_requests(pod, &mut resources) {
         Ok(requests) => requests
             .iter()
             .map(|&(id, amount)| format!("{}={amount}", resources.name(id)))
@@ -266,4 +274,56 @@ proptest! {
         let amount = found.iter().find(|entry| entry.0 == gpu).map_or(0, |entry| entry.1);
         prop_assert_eq!(amount, expect);
     }
+}
+
+/// KEP-1287, as kube-scheduler counts it.
+#[test]
+fn while_a_pod_is_resized_the_largest_counts() {
+    let has = |list: &str, name: &str, has: Value, allocated: Value| json!({list: [{"name": name, "resources": {"requests": has}, "allocatedResources": allocated}]});
+    let main = json!({"containers": [container(json!({"cpu": 4, "memory": "1Gi"}))]});
+    let check_status =
+        |spec: &Value, status: Value, expect: &str| check_pod(&pod(spec.clone(), status), expect);
+    let small = || has("containerStatuses", "c", json!({"cpu": 2, "memory": "1Gi"}), json!({"cpu": 2}));
+    let large = has("containerStatuses", "c", json!({"cpu": 6, "memory": "1Gi"}), json!({"cpu": 8}));
+    // growing: what is asked for; shrinking: what the node still holds
+    check_status(&main, small(), "cpu=4000 memory=1073741824 pods=1");
+    check_status(&main, large, "cpu=8000 memory=1073741824 pods=1");
+    // a resize that never comes takes nothing
+    let mut never = small();
+    never["conditions"] = json!([{"type": "PodResizePending", "status": "True", "reason": "Infeasible"}]);
+    check_status(&main, never.clone(), "cpu=2000 memory=1073741824 pods=1");
+    never["conditions"][0]["reason"] = json!("Deferred");
+    check_status(&main, never, "cpu=4000 memory=1073741824 pods=1");
+    // without resources in its status, or of another container, it says nothing
+    let silent = json!({"containerStatuses": [{"name": "c", "allocatedResources": {"cpu": 9}}]});
+    check_status(&main, silent, "cpu=4000 memory=1073741824 pods=1");
+    check_status(
+        &main,
+        has("containerStatuses", "d", json!({"cpu": 9}), json!({})),
+        "cpu=4000 memory=1073741824 pods=1",
+    );
+    // sidecars too, other init containers not
+    let with = |init: Value| json!({"containers": [container(json!({"cpu": 1}))], "initContainers": [init]});
+    check_status(
+        &with(sidecar(json!({"cpu": 1}))),
+        has("initContainerStatuses", "s", json!({"cpu": 3}), json!({})),
+        "cpu=4000 pods=1",
+    );
+    check_status(
+        &with(container(json!({"cpu": 1}))),
+        has("initContainerStatuses", "c", json!({"cpu": 3}), json!({})),
+        "cpu=1000 pods=1",
+    );
+    // the pod as a whole, for what it asks for itself
+    let whole = json!({"containers": [{"name": "c"}], "resources": {"requests": {"cpu": 4}}});
+    let status = |more: Value| {
+        let mut status = json!({"resources": {"requests": {"cpu": 6, "memory": "1Gi"}}});
+        status.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        status
+    };
+    check_status(&whole, status(json!({})), "cpu=6000 pods=1");
+    check_status(&whole, status(json!({"allocatedResources": {"cpu": 7}})), "cpu=7000 pods=1");
+    check_status(&whole, json!({"allocatedResources": {"cpu": 7}}), "cpu=4000 pods=1");
+    let error = json!({"containerStatuses": [{"name": "c", "resources": {"requests": {"cpu": "x"}}}]});
+    check_status(&main, error, "error: status.containerStatuses[c].resources.requests[cpu]");
 }

@@ -88,7 +88,9 @@ impl Cluster {
     }
 
     fn update_pod(&mut self, id: PodId, pod: &Pod) {
-        let labels = self.labels.intern(&pod.metadata.labels);
+        let known = self.pods.get(id).map_or(LabelSetId(0), |record| record.labels);
+        let relabelled = !self.labels.is(known, &pod.metadata.labels);
+        let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };
         let (class, refusal) = self.class_of(pod, labels);
         let node =
             pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).map(|name| self.node_slot(name));
@@ -115,6 +117,9 @@ impl Cluster {
             self.leave(&before.0);
             self.enter(&after.0);
         }
+        if relabelled {
+            self.labels.release(known);
+        }
         if before != after {
             self.mark_gang(gang);
         }
@@ -129,6 +134,7 @@ impl Cluster {
     fn drop_pod(&mut self, id: PodId) {
         let Some(record) = self.pods.remove(id) else { return };
         self.leave(&Holder::of(&record));
+        self.labels.release(record.labels);
         if let Some(gang) = record.gang {
             self.mark_gang(Some(gang));
             self.gangs.remove_pod(gang, id);
@@ -155,7 +161,7 @@ impl Cluster {
     }
 
     fn class_of(&mut self, pod: &Pod, labels: LabelSetId) -> (ClassId, Option<String>) {
-        let (requests, refusal) = match requests::pod_requests(&pod.spec, &mut self.resources) {
+        let (requests, refusal) = match requests::pod_requests(pod, &mut self.resources) {
             Ok(requests) => (requests, refusal(&pod.spec)),
             Err(error) => (Box::default(), Some(error.to_string())),
         };

@@ -281,3 +281,106 @@ fn a_pod_that_rules_look_at_marks_gangs_on_all_nodes() {
     cluster.apply(Event::PodGone { namespace: "default", name: "plain" });
     assert!(!cluster.take_marks().coupled);
 }
+
+/// Pods by the thousand that come, change, are replaced and go leave nothing behind.
+#[test]
+fn what_comes_and_goes_leaves_nothing_behind() {
+    let mut cluster = Cluster::new(Settings::default());
+    let labelled = |mut pod: Pod, value: &str| {
+        let pairs = [("app", "web"), ("statefulset.kubernetes.io/pod-name", value), ("role", "worker")];
+        pod.metadata.labels = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        pod
+    };
+    for index in 0..4 {
+        cluster.apply(Event::Node(&node(&format!("n{index}"), 8)));
+    }
+    // A pod that stays, with a rule that looks at all the others.
+    cluster.apply(Event::Pod(&loner("stays")));
+    let mut sizes = Vec::new();
+    for round in 0..50 {
+        for index in 0..40 {
+            let (number, name) = (round * 40 + index, format!("p{round}-{index}"));
+            let gang = format!("g{}", number / 4);
+            cluster.apply(Event::PodGroup(&group(&gang, 4)));
+            let mut new = labelled(pod(&name, "a", Some(&gang), 1), &name);
+            cluster.apply(Event::Pod(&new));
+            new.spec.node_name = Some(format!("n{}", index % 4));
+            cluster.apply(Event::Pod(&new));
+            cluster.apply(Event::Pod(&labelled(new.clone(), &format!("{name}-renamed"))));
+            new.metadata.uid = "b".to_owned();
+            cluster.apply(Event::Pod(&new));
+        }
+        let mut relabelled = node("n0", 8);
+        relabelled.metadata.labels.insert("round".to_owned(), round.to_string());
+        cluster.apply(Event::Node(&relabelled));
+        cluster.refresh();
+        let _ = cluster.take_marks();
+        sizes.push((
+            cluster.labels.len(),
+            cluster.labels.texts(),
+            cluster.classes.len(),
+            cluster.pods.slots(),
+        ));
+        for index in 0..40 {
+            cluster.apply(Event::PodGone { namespace: "default", name: &format!("p{round}-{index}") });
+            cluster.apply(Event::PodGroupGone {
+                namespace: "default",
+                name: &format!("g{}", round * 10 + index / 4),
+            });
+        }
+    }
+    // 40 pods, the one that stays, and a node; what they share, and a text for each.
+    assert_eq!(sizes[0].0, 40 + 1 + 1, "{sizes:?}");
+    assert_eq!(sizes[49], sizes[1], "{sizes:?}");
+    assert_eq!(cluster.labels.len(), 2);
+    assert_eq!((cluster.pods.len(), cluster.gangs.iter().count()), (1, 1));
+    assert_eq!(cluster.audit(), Vec::<String>::new());
+    cluster.apply(Event::NodeGone("n0"));
+    cluster.apply(Event::PodGone { namespace: "default", name: "stays" });
+    assert!(cluster.labels.is_empty() && cluster.labels.texts() == 0);
+}
+
+#[test]
+fn a_heartbeat_changes_nothing_and_anything_else_does() {
+    let mut first = node("n", 8);
+    first.metadata.labels.insert("rack".to_owned(), "a".to_owned());
+    let check = |what: &str, expect: bool, change: &dyn Fn(&mut Node)| {
+        let mut cluster = Cluster::new(Settings::default());
+        cluster.apply(Event::Node(&first));
+        cluster.refresh();
+        let _ = cluster.take_marks();
+        let mut next = first.clone();
+        change(&mut next);
+        let before = cluster.capacity.position();
+        cluster.apply(Event::Node(&next));
+        let changed = cluster.topology_stale || cluster.has_marks() || cluster.capacity.position() != before;
+        assert_eq!(changed, expect, "{what}");
+    };
+    let condition = |type_: &str, status: &str| crate::api::meta::Condition {
+        type_: type_.to_owned(),
+        status: status.to_owned(),
+        ..Default::default()
+    };
+    let quantity = |text: &str| Quantity(text.to_owned());
+    check("nothing", false, &|_| {});
+    check("a version", false, &|node| node.metadata.resource_version = "7".to_owned());
+    check("a condition", false, &|node| node.status.conditions.push(condition("DiskPressure", "False")));
+    check("ready", false, &|node| node.status.conditions.push(condition("Ready", "True")));
+    check("not ready", true, &|node| node.status.conditions.push(condition("Ready", "False")));
+    check("a label", true, &|node| drop(node.metadata.labels.insert("rack".to_owned(), "b".to_owned())));
+    check("no label", true, &|node| node.metadata.labels.clear());
+    check("cordon", true, &|node| node.spec.unschedulable = true);
+    check("less", true, &|node| drop(node.status.allocatable.insert(GPU.to_owned(), quantity("7"))));
+    check("more", true, &|node| {
+        drop(node.status.allocatable.insert("example.com/x".to_owned(), quantity("7")))
+    });
+    check("none", true, &|node| drop(node.status.allocatable.remove(GPU)));
+    check("the same in other words", false, &|node| {
+        node.status.allocatable.insert("cpu".to_owned(), quantity("16000m"));
+    });
+    // Names and quantities must not run into each other.
+    check("shifted", true, &|node| {
+        node.status.allocatable.clear();
+        node.status.allocatable.insert("cpu16nvidia.com/gpu".to_owned(), quantity("8"));
+    });
+}

@@ -21,6 +21,7 @@ use super::validate::{self, Checked};
 use super::{Tier, Topology, labels, members};
 use crate::api::hyper_node::HyperNodeSpec;
 use crate::cluster::ids::NodeId;
+use crate::cluster::labels::LabelSet;
 use crate::cluster::natural;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +42,7 @@ pub struct NodeInput<'a> {
     /// Its name, which no other has.
     pub name: &'a str,
     /// Its labels.
-    pub labels: &'a BTreeMap<String, String>,
+    pub labels: LabelSet<'a>,
 }
 
 /// Node labels that make domains where there are no HyperNodes, outermost first.

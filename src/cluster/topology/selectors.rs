@@ -46,7 +46,7 @@ pub(super) fn match_all(
             continue;
         }
         let mut try_on = |node: u32| {
-            if selector.matches(nodes[node as usize].labels) {
+            if selector.matches_by(|key| nodes[node as usize].labels.get(key)) {
                 found(at, node);
             }
         };
@@ -85,8 +85,8 @@ impl<'a> Index<'a> {
             }
         }
         for (node, at) in nodes.iter().zip(0..) {
-            for (key, value) in node.labels {
-                if let Some(key) = keys.get_mut(key.as_str()) {
+            for (key, value) in node.labels.iter() {
+                if let Some(key) = keys.get_mut(key) {
                     key.nodes.push(at);
                     key.values.entry(value).or_default().push(at);
                 }

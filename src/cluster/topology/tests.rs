@@ -54,7 +54,8 @@ impl Objects {
     fn build_with(&self, levels: &[&str]) -> (Topology, Vec<Finding>) {
         let hyper_nodes = self.hyper_nodes.iter().map(|(name, spec)| HyperNodeInput { name, spec });
         let nodes = self.nodes.iter().zip(0..);
-        let nodes = nodes.map(|((name, labels), id)| NodeInput { id: NodeId(id), name, labels });
+        let nodes =
+            nodes.map(|((name, labels), id)| NodeInput { id: NodeId(id), name, labels: labels.into() });
         let levels = LabelLevels(levels.iter().map(|&level| level.to_owned()).collect());
         let built = Topology::build(hyper_nodes, nodes, &levels);
         assert_sound(&built.0);
