@@ -10,6 +10,7 @@ pub mod decision;
 pub mod explain;
 pub mod gang;
 pub mod order;
+pub mod promise;
 pub mod reason;
 pub mod report;
 pub mod status;
@@ -37,6 +38,8 @@ pub struct Scheduler {
     waiting: FxHashMap<GangId, Wait>,
     /// PodGroups (`namespace/name`) that are not to be tried yet.
     deferred: BTreeSet<String>,
+    /// Gangs that the reservation keeps from being placed.
+    held_back: promise::HeldBack,
 }
 
 /// Why pods of a gang wait.
@@ -74,6 +77,7 @@ impl Scheduler {
             rules,
             waiting: FxHashMap::default(),
             deferred: BTreeSet::new(),
+            held_back: promise::HeldBack::new(),
         }
     }
 
@@ -100,31 +104,6 @@ impl Scheduler {
     /// What the scheduler believes.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
-    }
-
-    /// Takes back the promise of a node to a pod (`namespace/name`), where the pod has not been bound.
-    pub fn forget(&mut self, pod: &str) {
-        if let Some(pod) = self.cluster.pods().id(pod) {
-            self.cluster.forget(pod);
-        }
-    }
-
-    /// Promises a node to a pending pod (`namespace/name`) because a record says so. False if the node or the pod does not
-    /// exist, or its capacity is not free.
-    pub fn promise(&mut self, pod: &str, node: &str) -> bool {
-        let cluster = &mut self.cluster;
-        let (Some(pod), Some(node)) = (cluster.pods().id(pod), cluster.nodes().id(node)) else {
-            return false;
-        };
-        let Some(class) = cluster.pods().get(pod).map(|pod| pod.class) else { return false };
-        let view = cluster.view();
-        let requests = &view.classes.get(class).requests;
-        let fits = view.capacity.is_present(node)
-            && requests.iter().all(|&(resource, amount)| view.capacity.free(node, resource) >= amount);
-        if fits {
-            cluster.assume(pod, node);
-        }
-        fits
     }
 
     /// Has the next cycle try the gang of a PodGroup (`namespace/name`) again, whatever changed.

@@ -13,7 +13,7 @@ use crate::live::clock::Clock;
 use crate::live::kind::Kind;
 use crate::live::watch::list;
 use crate::reservation::record::{RESERVATION, Record};
-use crate::scheduler::{Scheduler, SchedulerConfig};
+use crate::scheduler::{PodRef, Scheduler, SchedulerConfig};
 use crate::simulation::report::columns::columns;
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -162,11 +162,9 @@ impl Found {
             let record =
                 group.metadata.annotations.get(RESERVATION).and_then(|text| Record::decode(text).ok());
             for entry in record.into_iter().flat_map(|record| record.entries) {
-                let pod = format!("{}/{}", group.metadata.namespace, entry.name);
-                let known = self.scheduler.cluster().pods();
-                let uid = known.id(&pod).and_then(|pod| known.get(pod)).map(|pod| &*pod.uid);
-                if uid.is_some() && entry.uid.as_deref() == uid {
-                    self.scheduler.promise(&pod, &entry.node);
+                if let Some(uid) = entry.uid {
+                    let namespace = group.metadata.namespace.clone();
+                    self.scheduler.promise(&PodRef { namespace, name: entry.name, uid }, &entry.node);
                 }
             }
         }

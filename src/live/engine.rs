@@ -8,6 +8,7 @@
 //! ```
 
 mod act;
+mod held;
 mod intake;
 mod statuses;
 
@@ -24,10 +25,13 @@ use super::mirror::Mirror;
 use super::recovery::{self, Found};
 use super::serving::Serving;
 use super::watch::{Change, watch};
+use super::writer::Shown;
 use crate::api::pod_group::PodGroupStatus;
 use crate::api::time::Timestamp;
 use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Reservations, Settings};
-use crate::scheduler::{Scheduler, SchedulerConfig};
+use crate::scheduler::{PodRef, Scheduler, SchedulerConfig};
+use held::Penalty;
+use intake::Ahead;
 use statuses::Statuses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,10 +57,12 @@ pub struct Plan {
 enum Input {
     /// From a watch.
     Watch(Change),
-    /// An answer to a reservation's call.
-    Answered(CallId, Answer),
+    /// An answer to a reservation's call, and what it shows of a pod.
+    Answered(CallId, Answer, Shown),
     /// The status of a PodGroup was not written, or nobody knows.
     StatusLost(String, Box<PodGroupStatus>),
+    /// A pod was looked at.
+    Shown(Shown),
     /// A ModelServing's batch has been made.
     Batch((String, String), bool),
     /// What predecessors left; the first one is complete, later ones concern one gang.
@@ -96,6 +102,14 @@ pub struct Engine {
     malformed: BTreeSet<(Kind, String, String)>,
     /// When the use of queues was last counted.
     counted: Duration,
+    /// What answers have shown of pods ahead of the watch, by `namespace/name`.
+    ahead: BTreeMap<String, Ahead>,
+    /// Gangs whose reservation has failed, and until when they are left alone.
+    penalties: BTreeMap<String, Penalty>,
+    /// Nodes that do not answer.
+    lost_nodes: BTreeSet<String>,
+    /// Gangs whose records are being read.
+    finding: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +169,10 @@ impl Engine {
             reviewed: 0,
             malformed: BTreeSet::new(),
             counted: Duration::ZERO,
+            ahead: BTreeMap::new(),
+            penalties: BTreeMap::new(),
+            lost_nodes: BTreeSet::new(),
+            finding: BTreeSet::new(),
             plan,
             clients,
             clock,
@@ -201,6 +219,7 @@ impl Engine {
             if self.plan.model_serving {
                 self.serve();
             }
+            self.hold_back();
             let idle = inputs.is_empty() || now.saturating_sub(last_cycle) >= DEBOUNCE;
             if self.plan.scheduler
                 && self.recovered == Recovery::Complete
@@ -232,6 +251,9 @@ impl Engine {
             let seconds = u64::try_from(at - self.clock.timestamp().0).unwrap_or(0);
             wait = wait.min(Duration::from_secs(seconds).max(Duration::from_millis(100)));
         }
+        if let Some(until) = self.penalties.values().filter_map(|penalty| penalty.until).min() {
+            wait = wait.min(until.saturating_sub(now));
+        }
         if self.unsynced.is_empty() && self.recovered == Recovery::Complete && self.scheduler.has_work() {
             wait = wait.min((last_cycle + DEBOUNCE).saturating_sub(now));
         }
@@ -243,23 +265,33 @@ impl Engine {
         self.reservations.step(now, told, &mut self.effects);
     }
 
-    /// Starts reading the records that predecessors left. Nothing is decided before they are taken in.
+    /// Starts reading the records that predecessors left to gangs of ours. Nothing is decided before they are taken in.
+    /// What a gang without pods has left is looked at when it has some again.
     fn read_records(&mut self) {
         self.recovered = Recovery::Reading;
         let groups: Vec<String> = self
             .mirror
             .groups()
-            .filter(|(_, group)| group.facts.record.is_some())
+            .filter(|(key, group)| group.facts.record.is_some() && self.mirror.is_ours(key))
             .map(|(key, _)| key.clone())
             .collect();
         self.find(groups);
     }
 
-    fn find(&self, groups: Vec<String>) {
+    fn find(&mut self, groups: Vec<String>) {
+        self.finding.extend(groups.iter().cloned());
         let (client, inputs) = (self.clients.write.clone(), self.inputs.clone());
         tokio::spawn(async move {
             let found = recovery::find(client, groups).await;
             let _ = inputs.send(Input::Found(found)).await;
+        });
+    }
+
+    /// Looks at a pod.
+    fn look(&self, pod: PodRef) {
+        let (client, inputs) = (self.clients.write.clone(), self.inputs.clone());
+        tokio::spawn(async move {
+            let _ = inputs.send(Input::Shown(recovery::look(&client, pod).await)).await;
         });
     }
 
@@ -269,7 +301,7 @@ impl Engine {
         tokio::spawn(async move {
             if gate.may_write() {
                 let path = call.path.clone();
-                match call.run(&client, super::writer::DEADLINE).await {
+                match call.run(&client, gate.deadline()).await {
                     // gone, changed, or another object by now: the watch will say so
                     Reply::Done(_) | Reply::Refused { code: 404 | 409, .. } => {}
                     Reply::Refused { code: 422, ref message, .. } if message.contains("test") => {}

@@ -42,6 +42,11 @@ impl Gate {
         Gate { standing, settings: LeaseSettings::default(), clock, always: true }
     }
 
+    /// How long a write may take: no longer than a successor waits after our last word.
+    pub fn deadline(&self) -> Duration {
+        super::writer::DEADLINE.min(if self.always { Duration::MAX } else { self.settings.margin })
+    }
+
     /// To be asked immediately before each write.
     pub fn may_write(&self) -> bool {
         if self.always {
@@ -95,6 +100,7 @@ impl Election {
         let deadline = self.settings.margin.min(Duration::from_secs(5));
         let mut seen: Option<Seen> = None;
         let mut held: Option<Held> = None;
+        let least_epoch = super::recovery::least_epoch(&client).await;
         loop {
             let before = clock.moment();
             let read = match Call::get(self.path(&self.name)).run(&client, deadline).await {
@@ -112,8 +118,9 @@ impl Election {
                 }
             }
             let now = clock.moment();
-            let decision =
-                seen.as_ref().map(|seen| decide(&self.settings, &self.identity, seen, held.as_ref(), 1, now));
+            let decision = seen
+                .as_ref()
+                .map(|seen| decide(&self.settings, &self.identity, seen, held.as_ref(), least_epoch, now));
             let write = match decision {
                 Some(LeaseDecision::Acquire { epoch, resource_version }) => {
                     let object = self.object(epoch, resource_version.as_deref(), &clock);

@@ -7,7 +7,7 @@ use crate::api::time::Timestamp;
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{BoundPod, Count, GroupFacts, PodFacts};
 use crate::scheduler::PodRef;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// PodGroups and the pods of ours, as last seen.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Mirror {
     groups: BTreeMap<String, Group>,
     /// By `namespace/name`.
     pods: BTreeMap<String, Member>,
+    /// Pods of a PodGroup, both by `namespace/name`.
+    members: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A PodGroup.
@@ -78,19 +80,47 @@ impl Mirror {
         let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
         let condition = pod.status.conditions.iter().find(|condition| condition.type_ == "PodScheduled");
         let group = pod.metadata.annotations.get(keys::GROUP_NAME).filter(|name| !name.is_empty());
+        let mut facts = pod_facts(pod);
+        // The watch may be behind a bind of ours; a pod never loses its node.
+        if let Some(before) = self.pods.get(&key).filter(|before| before.facts.pod.uid == facts.pod.uid) {
+            facts.node = facts.node.or_else(|| before.facts.node.clone());
+        }
         let member = Member {
-            facts: pod_facts(pod),
+            facts,
             group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
             told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
             running: pod.status.phase == Some(PodPhase::Running),
         };
+        self.leave(&key);
+        if let Some(group) = &member.group {
+            self.members.entry(group.clone()).or_default().insert(key.clone());
+        }
         self.pods.insert(key.clone(), member);
         &self.pods[&key]
     }
 
+    /// A pod was bound by us; the watch will show it.
+    pub fn bound_by_us(&mut self, pod: &PodRef, node: &str) {
+        let key = format!("{}/{}", pod.namespace, pod.name);
+        if let Some(member) = self.pods.get_mut(&key).filter(|member| member.facts.pod.uid == pod.uid) {
+            member.facts.node.get_or_insert_with(|| node.to_owned());
+        }
+    }
+
     /// A pod is gone.
     pub fn drop_pod(&mut self, key: &str) -> Option<Member> {
+        self.leave(key);
         self.pods.remove(key)
+    }
+
+    fn leave(&mut self, key: &str) {
+        let Some(group) = self.pods.get(key).and_then(|member| member.group.as_ref()) else { return };
+        if let Some(members) = self.members.get_mut(group) {
+            members.remove(key);
+            if members.is_empty() {
+                self.members.remove(group);
+            }
+        }
     }
 
     /// The pod.
@@ -114,11 +144,14 @@ impl Mirror {
     }
 
     /// Pods of a gang.
-    pub fn of_group<'a>(&'a self, group: &'a str) -> impl Iterator<Item = &'a PodFacts> {
-        self.pods
-            .values()
-            .filter(move |member| member.group.as_deref() == Some(group))
-            .map(|member| &member.facts)
+    pub fn of_group(&self, group: &str) -> impl Iterator<Item = &PodFacts> {
+        let members = self.members.get(group).into_iter().flatten();
+        members.filter_map(|key| self.pods.get(key)).map(|member| &member.facts)
+    }
+
+    /// Has the gang pods of ours? A PodGroup does not say whose it is; its pods do.
+    pub fn is_ours(&self, group: &str) -> bool {
+        self.members.contains_key(group)
     }
 }
 

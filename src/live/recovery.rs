@@ -2,11 +2,13 @@
 
 use super::call::{Answer, Call};
 use super::kind::Kind;
-use super::mirror::{group_facts, pod_facts};
+use super::mirror::group_facts;
+use super::writer::Shown;
 use crate::api::core::Pod;
 use crate::api::pod_group::PodGroup;
-use crate::reservation::record::Record;
-use crate::reservation::{GroupFacts, PodFacts};
+use crate::reservation::GroupFacts;
+use crate::reservation::record::{RESERVATION, Record};
+use crate::scheduler::PodRef;
 use futures::StreamExt;
 use kube::Client;
 use serde_json::Value;
@@ -20,7 +22,7 @@ pub struct Found {
     /// The PodGroup.
     pub facts: GroupFacts,
     /// Pods of the record that exist.
-    pub pods: Vec<PodFacts>,
+    pub pods: Vec<Pod>,
     /// The epoch of the record; 0 if it cannot be read.
     pub epoch: u64,
 }
@@ -49,11 +51,31 @@ async fn one(client: Client, group: String) -> Option<Found> {
         })
         .buffered(16)
         .filter_map(std::future::ready)
-        .map(|pod| pod_facts(&pod))
         .collect()
         .await;
     let epoch = record.map_or(0, |record| record.epoch);
     Some(Found { facts, pods, epoch, group: group.clone() })
+}
+
+/// One more than the highest epoch of any record: whoever leads next must be later than all who wrote, even where the
+/// Lease was deleted, or nobody held one. Waits for an API server that does not answer.
+pub async fn least_epoch(client: &Client) -> u64 {
+    // Without the CRD there are no records.
+    let Some(list) = read(client, Kind::PodGroup.path("", "", "")).await else { return 1 };
+    let items = list.get("items").and_then(Value::as_array).into_iter().flatten();
+    let records = items
+        .filter_map(|group| group.get("metadata")?.get("annotations")?.get(RESERVATION)?.as_str())
+        .filter_map(|text| Record::decode(text).ok());
+    records.map(|record| record.epoch + 1).max().unwrap_or(1)
+}
+
+/// What bears the pod's name now; waits for the answer.
+pub async fn look(client: &Client, pod: PodRef) -> Shown {
+    let object = read(client, Kind::Pod.path(&pod.namespace, &pod.name, "")).await;
+    match object.and_then(|object| serde_json::from_value::<Pod>(object).ok()) {
+        Some(found) => Shown::Pod(Box::new(found)),
+        None => Shown::Gone(pod),
+    }
 }
 
 /// The object; `None` if there is none.

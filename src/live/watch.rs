@@ -42,6 +42,9 @@ pub enum Change {
 /// How often a missing CRD is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
+/// How long a watch whose version has expired waits before everything is listed again.
+const EXPIRED: Duration = Duration::from_millis(500);
+
 /// Watches a kind until the receiver is gone.
 pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
     if kind.is_custom() {
@@ -54,7 +57,8 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
         }
     }
     let api: Api<DynamicObject> = Api::all_with(client, &kind.resource());
-    let mut stream = watcher(api, watcher::Config::default()).default_backoff().boxed();
+    let start = || watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
+    let mut stream = start();
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
     while let Some(event) = stream.next().await {
@@ -88,6 +92,10 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
             }
             Err(error) => {
                 tracing::warn!(?kind, %error, "watch failed; it will be started again");
+                if has_expired(&error) {
+                    tokio::time::sleep(EXPIRED).await;
+                    stream = start();
+                }
                 continue;
             }
         };
@@ -114,6 +122,11 @@ pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
             None => return Ok(objects),
         }
     }
+}
+
+/// A version that is refused when a watch is opened, rather than in its stream, the watcher would ask for again for ever.
+fn has_expired(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
 /// Is the kind served? A server that cannot be reached counts as "not yet".

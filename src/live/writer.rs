@@ -8,6 +8,7 @@ use crate::api::core::Pod;
 use crate::api::pod_group::PodGroup;
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{Answer, Call as Asked};
+use crate::scheduler::PodRef;
 use kube::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -15,14 +16,48 @@ use std::time::Duration;
 /// How long one call may take.
 pub const DEADLINE: Duration = Duration::from_secs(4);
 
+/// What an answer shows of a pod, ahead of the watch.
+#[derive(Debug)]
+pub enum Shown {
+    /// Nothing.
+    Nothing,
+    /// The pod that bears the name asked for.
+    Pod(Box<Pod>),
+    /// This pod is gone.
+    Gone(PodRef),
+}
+
 /// Makes a call for a reservation. `None`: the lease does not allow it any more, and nothing was sent.
-pub async fn carry_out(client: &Client, gate: &Gate, asked: &Asked) -> Option<Answer> {
+pub async fn carry_out(client: &Client, gate: &Gate, asked: &Asked) -> Option<(Answer, Shown)> {
     let writes = !matches!(asked, Asked::ReadGroup { .. } | Asked::ReadPod { .. });
     if writes && !gate.may_write() {
         return None;
     }
-    let reply = call(asked).run(client, DEADLINE).await;
-    Some(answer(asked, reply))
+    let reply = call(asked).run(client, gate.deadline()).await;
+    let shown = shown(asked, &reply);
+    Some((answer(asked, reply), shown))
+}
+
+fn shown(asked: &Asked, reply: &Reply) -> Shown {
+    match (asked, reply) {
+        (Asked::ReadPod { .. }, Reply::Done(value)) => match serde_json::from_value::<Pod>(value.clone()) {
+            Ok(pod) => Shown::Pod(Box::new(pod)),
+            Err(_) => Shown::Nothing,
+        },
+        // The API server answers with the pod as it is now on its way out, or, if that was all, with a Status.
+        (Asked::Evict { pod }, Reply::Done(value)) => match serde_json::from_value::<Pod>(value.clone()) {
+            Ok(found) if found.metadata.uid == pod.uid && found.metadata.deletion_timestamp.is_some() => {
+                Shown::Pod(Box::new(found))
+            }
+            _ => Shown::Gone(pod.clone()),
+        },
+        (
+            Asked::ReadPod { pod } | Asked::Bind { pod, .. } | Asked::Evict { pod },
+            Reply::Refused { code: 404, .. },
+        )
+        | (Asked::Evict { pod }, Reply::Refused { code: 409, .. }) => Shown::Gone(pod.clone()),
+        _ => Shown::Nothing,
+    }
 }
 
 fn call(asked: &Asked) -> Call {

@@ -36,6 +36,10 @@ impl Gang {
         if pods.is_empty() {
             return;
         }
+        if group.is_none() && self.key.is_pod_group && self.writer.is_none() {
+            // Nowhere to write it down.
+            return give_back(pods, cx);
+        }
         if let Some(group) = &group {
             if self.writer.is_some() {
                 self.set_minimum(&group.minimum, group.generation);

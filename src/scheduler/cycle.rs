@@ -84,6 +84,14 @@ impl Scheduler {
             self.waiting.remove(&id);
             return;
         };
+        if gang.kind == GangKind::PodGroup
+            && let Some(said) = self.held_back.get(&*gang.key)
+        {
+            if let Some(message) = said.clone() {
+                self.hold(id, Hold { reason: Reason::ReservationRefused, message }, cycle);
+            }
+            return;
+        }
         let request = match prepare(&self.cluster, gang) {
             Prepared::Idle => {
                 self.waiting.remove(&id);

@@ -29,6 +29,8 @@ pub enum Reason {
     PodRefused,
     /// Pods are held back by scheduling gates.
     SchedulingGated,
+    /// A placement was found, and could not be written down or carried out.
+    ReservationRefused,
 }
 
 impl Reason {
@@ -47,6 +49,7 @@ impl Reason {
             Reason::UnknownTier => "UnknownTier",
             Reason::PodRefused => "PodRefused",
             Reason::SchedulingGated => "SchedulingGated",
+            Reason::ReservationRefused => "ReservationRefused",
         }
     }
 

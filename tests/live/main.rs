@@ -10,7 +10,13 @@
 mod cluster;
 mod deploy;
 #[cfg(feature = "cluster")]
+mod double;
+#[cfg(feature = "cluster")]
 mod failover;
+#[cfg(feature = "cluster")]
+mod faults;
+#[cfg(feature = "cluster")]
+mod gateway;
 #[cfg(feature = "cluster")]
 mod hostile;
 #[cfg(feature = "cluster")]

@@ -210,16 +210,17 @@ impl Engine {
                 let hold = self.recorder.hold();
                 tokio::spawn(async move {
                     let _hold = hold;
-                    if let Some(answer) = writer::carry_out(&client, &gate, &call).await {
-                        let _ = inputs.send(Input::Answered(id, answer)).await;
+                    if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call).await {
+                        let _ = inputs.send(Input::Answered(id, answer, shown)).await;
                     }
                 });
             }
             Effect::Bound { pod, node } => {
+                self.mirror.bound_by_us(&pod, &node);
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
                 self.note_pod(&pod, "Scheduled", message);
             }
-            Effect::Release { pod, .. } => self.scheduler.forget(&format!("{}/{}", pod.namespace, pod.name)),
+            Effect::Release { pod, .. } => self.scheduler.forget(&pod),
             Effect::PlaceAgain { gang, .. } => {
                 self.health.metrics.repaired.inc();
                 self.scheduler.try_again(&gang.to_string());
@@ -233,6 +234,7 @@ impl Engine {
     fn report(&mut self, gang: &GangKey, report: &Report) {
         let key = gang.to_string();
         tracing::info!(gang = key, %report, "reservation");
+        self.judge(gang, report);
         let (warning, reason) = match report {
             Report::Ended { outcome: Outcome::Bound, .. } => {
                 if let Some(seen) = self.last_seen.remove(&key) {
@@ -377,7 +379,7 @@ async fn one(call: Call, client: &kube::Client, gate: &crate::live::lease::Gate)
         return false;
     }
     let (method, path) = (call.method.clone(), call.path.clone());
-    match call.run(client, writer::DEADLINE).await {
+    match call.run(client, gate.deadline()).await {
         Reply::Done(_) => true,
         // somebody, perhaps we, did it before; or what it concerned is another object by now
         Reply::Refused { code: 409, .. }

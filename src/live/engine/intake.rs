@@ -10,10 +10,14 @@ use crate::api::queue::Queue;
 use crate::cluster::Event;
 use crate::live::events::Note;
 use crate::live::kind::Kind;
+use crate::live::mirror::pod_facts;
 use crate::live::recovery::Found;
 use crate::live::serving::owned;
 use crate::live::watch::Change;
-use crate::reservation::{GangKey, Input as Told, PodFacts, Recovered, RecoveredPod};
+use crate::live::writer::Shown;
+use crate::reservation::record::{RESERVATION, Record, RecordState};
+use crate::reservation::{BoundPod, GangKey, Input as Told, PodFacts, Recovered, RecoveredPod};
+use crate::scheduler::PodRef;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::atomic::Ordering;
@@ -32,7 +36,11 @@ impl Engine {
                 }
                 self.synced(kind);
             }
-            Input::Answered(call, answer) => self.tell(now, Told::Answered { call, answer }),
+            Input::Answered(call, answer, shown) => {
+                self.show(shown);
+                self.tell(now, Told::Answered { call, answer });
+            }
+            Input::Shown(shown) => self.show(shown),
             Input::StatusLost(gang, status) => self.status_lost(gang, *status),
             Input::Batch(key, ok) => {
                 self.serving.done(&key, ok, self.timestamp());
@@ -63,9 +71,7 @@ impl Engine {
             self.serving.apply_owned(owned, &object);
         }
         match kind {
-            Kind::Node => self.with(kind, object, |engine, node: Node| {
-                engine.scheduler.apply(Event::Node(&node));
-            }),
+            Kind::Node => self.with(kind, object, |engine, node: Node| engine.apply_node(&node)),
             Kind::PriorityClass => self.with(kind, object, |engine, class: PriorityClass| {
                 engine.scheduler.apply(Event::PriorityClass(&class));
             }),
@@ -77,7 +83,11 @@ impl Engine {
                 engine.scheduler.apply(Event::HyperNode(&hyper_node));
             }),
             Kind::PodGroup => self.with(kind, object, |engine, group: PodGroup| engine.apply_group(&group)),
-            Kind::Pod => self.with(kind, object, |engine, pod: Pod| engine.apply_pod(&pod)),
+            Kind::Pod => self.with(kind, object, |engine, pod: Pod| {
+                if engine.is_news(&pod) {
+                    engine.apply_pod(&pod);
+                }
+            }),
             Kind::ModelServing => self.with(kind, object, |engine, object: ModelServing| {
                 engine.serving.apply_object(object);
             }),
@@ -115,11 +125,76 @@ impl Engine {
         self.count_quarantined();
     }
 
+    fn apply_node(&mut self, node: &Node) {
+        self.scheduler.apply(Event::Node(node));
+        let name = &node.metadata.name;
+        let lost = node.spec.taints.iter().any(|taint| LOST.contains(&taint.key.as_str()));
+        if !lost {
+            self.lost_nodes.remove(name);
+        } else if self.lost_nodes.insert(name.clone()) {
+            self.tell(self.clock.elapsed(), Told::NodeLost(name.clone()));
+        }
+    }
+
+    /// What an answer shows of a pod is known to everybody, not to the reservation alone.
+    fn show(&mut self, shown: Shown) {
+        match shown {
+            Shown::Nothing => {}
+            Shown::Pod(pod) => {
+                let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+                if self.is_news(&pod) {
+                    let version = version(&pod);
+                    self.ahead.insert(key, Ahead { uid: pod.metadata.uid.clone(), gone: false, version });
+                    self.apply_pod(&pod);
+                }
+            }
+            Shown::Gone(pod) => {
+                let key = format!("{}/{}", pod.namespace, pod.name);
+                if self.mirror.pod(&key).is_some_and(|member| member.facts.pod.uid == pod.uid) {
+                    let ahead = Ahead { uid: pod.uid.clone(), gone: true, version: None };
+                    self.ahead.insert(key, ahead);
+                    self.pod_gone(&pod.namespace, &pod.name);
+                }
+            }
+        }
+    }
+
+    /// Is it newer than what an answer has shown?
+    fn is_news(&mut self, pod: &Pod) -> bool {
+        if self.ahead.is_empty() {
+            return true;
+        }
+        let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+        let Some(ahead) = self.ahead.get(&key) else { return true };
+        let older = version(pod).zip(ahead.version).is_some_and(|(this, shown)| this < shown);
+        let old = if ahead.gone { ahead.uid == pod.metadata.uid } else { older };
+        if !old {
+            self.ahead.remove(&key);
+        }
+        !old
+    }
+
     fn apply_group(&mut self, group: &PodGroup) {
         self.scheduler.apply(Event::PodGroup(group));
         self.mirror.put_group(group);
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         self.gang_changed(&key);
+        self.heed_record(key, group);
+    }
+
+    /// A predecessor's record that arrived after we had read what there was: it is taken over like the others.
+    fn heed_record(&mut self, key: String, group: &PodGroup) {
+        let Some(text) = group.metadata.annotations.get(RESERVATION) else { return };
+        let late =
+            |record: Record| record.state != RecordState::Done && record.epoch < self.reservations.epoch();
+        if self.recovered == Recovery::Complete
+            && self.mirror.is_ours(&key)
+            && !self.finding.contains(&key)
+            && self.reservations.phase(&GangKey::new(true, &key)).is_none()
+            && Record::decode(text).is_ok_and(late)
+        {
+            self.find(vec![key]);
+        }
     }
 
     fn apply_pod(&mut self, pod: &Pod) {
@@ -194,11 +269,12 @@ impl Engine {
                 self.tell(now, Told::GroupGone(GangKey::new(true, &key)));
             }
             Kind::Pod => {
-                self.scheduler.apply(Event::PodGone { namespace, name });
-                if let Some(member) = self.mirror.drop_pod(&key) {
-                    self.tell(now, Told::PodGone(member.facts.pod));
-                    if let Some(group) = member.group {
-                        self.gang_changed(&group);
+                match self.ahead.remove(&key) {
+                    None => self.pod_gone(namespace, name),
+                    Some(ahead) if ahead.gone => {}
+                    // Is it this pod that is gone, or an earlier one of the name?
+                    Some(ahead) => {
+                        self.look(PodRef { namespace: namespace.into(), name: name.into(), uid: ahead.uid });
                     }
                 }
             }
@@ -206,45 +282,77 @@ impl Engine {
         }
     }
 
+    fn pod_gone(&mut self, namespace: &str, name: &str) {
+        self.scheduler.apply(Event::PodGone { namespace, name });
+        if let Some(member) = self.mirror.drop_pod(&format!("{namespace}/{name}")) {
+            self.tell(self.clock.elapsed(), Told::PodGone(member.facts.pod));
+            if let Some(group) = member.group {
+                self.gang_changed(&group);
+            }
+        }
+    }
+
     /// Takes in a record of a predecessor: its promises hold, as far as there is room for them.
     fn recover(&mut self, found: Found) {
-        use crate::reservation::record::Record;
+        self.finding.remove(&found.group);
         let record = found.facts.record.as_deref().and_then(|text| Record::decode(text).ok());
-        let mut pods = Vec::new();
-        let of_record = |facts: &PodFacts| {
-            record.as_ref().and_then(|record| record.entries.iter().find(|e| e.name == facts.pod.name))
-        };
-        for facts in &found.pods {
-            let entry = of_record(facts);
-            let promised = entry.filter(|entry| entry.uid.as_deref() == Some(facts.pod.uid.as_str()));
-            let taken = match (promised, &facts.node) {
-                (Some(entry), None) => {
-                    let key = format!("{}/{}", facts.pod.namespace, facts.pod.name);
-                    self.scheduler.promise(&key, &entry.node)
-                }
-                _ => true,
-            };
-            pods.push(RecoveredPod { facts: facts.clone(), taken, usable: taken });
+        let unfinished = record
+            .filter(|record| record.state != RecordState::Done && record.epoch <= self.reservations.epoch());
+        let gang = GangKey::new(true, &found.group);
+        if self.reservations.phase(&gang).is_some() {
+            return;
         }
-        let group = found.group.clone();
+        let read: Vec<PodFacts> = found.pods.iter().map(pod_facts).collect();
+        for pod in found.pods {
+            self.show(Shown::Pod(Box::new(pod)));
+        }
+        let mut pods = Vec::new();
+        for facts in read {
+            let entry = unfinished.iter().flat_map(|record| &record.entries).find(|entry| {
+                entry.name == facts.pod.name && entry.uid.as_deref() == Some(facts.pod.uid.as_str())
+            });
+            let (taken, usable) = match (entry, &facts.node) {
+                (Some(entry), None) => {
+                    let usable = self.scheduler.is_usable(&facts.pod, &entry.node);
+                    (self.scheduler.promise(&facts.pod, &entry.node), usable)
+                }
+                _ => (true, true),
+            };
+            pods.push(RecoveredPod { facts, taken, usable });
+        }
         let others = self
             .mirror
-            .of_group(&group)
-            .filter(|facts| !found.pods.iter().any(|known| known.pod.uid == facts.pod.uid));
-        pods.extend(others.map(|facts| RecoveredPod { facts: facts.clone(), taken: true, usable: true }));
+            .of_group(&found.group)
+            .filter(|facts| !pods.iter().any(|known| known.facts.pod.uid == facts.pod.uid))
+            .map(|facts| RecoveredPod { facts: facts.clone(), taken: true, usable: true });
+        let others: Vec<RecoveredPod> = others.collect();
+        pods.extend(others);
         let bound = pods
             .iter()
             .map(|pod| &pod.facts)
             .filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
-            .map(|facts| crate::reservation::BoundPod {
-                uid: facts.pod.uid.clone(),
-                role: facts.role.clone(),
-            })
+            .map(|facts| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() })
             .collect();
-        let gang = GangKey::new(true, &group);
         let now = self.clock.elapsed();
         self.tell(now, Told::Recovered(Recovered { gang, group: found.facts, pods, bound }));
     }
+}
+
+/// What an answer has shown of a pod.
+#[derive(Clone, Debug)]
+pub(super) struct Ahead {
+    uid: String,
+    /// It is gone; else it has this version, and older ones are old news.
+    gone: bool,
+    version: Option<u64>,
+}
+
+/// Taints of nodes that do not answer.
+const LOST: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
+
+/// `metadata.resourceVersion`; comparable within a kind (Kubernetes guarantees it since 1.35, etcd always did).
+fn version(pod: &Pod) -> Option<u64> {
+    pod.metadata.resource_version.parse().ok()
 }
 
 fn kind_name(kind: Kind) -> &'static str {

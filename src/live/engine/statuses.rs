@@ -94,7 +94,7 @@ impl Engine {
                 if !gate.may_write() {
                     return;
                 }
-                let answer = call.run(&client, crate::live::writer::DEADLINE).await;
+                let answer = call.run(&client, gate.deadline()).await;
                 // it is gone, or another one of the same name
                 let is_over =
                     matches!(answer, Answer::Done(_) | Answer::Refused { code: 404 | 409 | 422, .. });

@@ -59,7 +59,7 @@ impl Simulation {
                 }
                 Err(refusal) => {
                     self.note("scheduler", &key, "Warning", "BindFailed", refusal.to_string());
-                    self.scheduler.forget(&format!("{}/{}", key.namespace, key.name));
+                    self.scheduler.forget(&bind.pod);
                 }
             }
         }

@@ -1,0 +1,158 @@
+//! What the reservation tells the scheduler: promises taken back, promises that a predecessor's record holds, and gangs
+//! that are not to be placed for now.
+
+use super::{PodRef, Scheduler};
+use crate::cluster::ids::PodId;
+use crate::cluster::pods::PodState;
+use std::collections::BTreeMap;
+
+/// Gangs of PodGroups (`namespace/name`) that are left alone, and what is said about each, if anything.
+pub type HeldBack = BTreeMap<String, Option<String>>;
+
+impl Scheduler {
+    /// Takes back the promise of a node to exactly this pod, where it has not been bound.
+    pub fn forget(&mut self, pod: &PodRef) {
+        if let Some(pod) = self.exactly(pod) {
+            self.cluster.forget(pod);
+        }
+    }
+
+    /// Promises a node to exactly this pending pod because a record says so, whether or not the node is well. False if
+    /// the node or the pod does not exist, or its capacity is not free.
+    pub fn promise(&mut self, pod: &PodRef, node: &str) -> bool {
+        let (Some(id), Some(node)) = (self.exactly(pod), self.cluster.nodes().id(node)) else { return false };
+        let Some(record) = self.cluster.pods().get(id) else { return false };
+        if record.state == PodState::Assumed {
+            return record.node == Some(node);
+        }
+        let view = self.cluster.view();
+        let requests = &view.classes.get(record.class).requests;
+        let fits = view.capacity.is_present(node)
+            && requests.iter().all(|&(resource, amount)| view.capacity.free(node, resource) >= amount);
+        if fits {
+            self.cluster.assume(id, node);
+        }
+        fits
+    }
+
+    /// May the pod still be bound to the node: does the node exist, and does nothing about it (a taint that says it is
+    /// not ready, a cordon, a label) keep the pod away?
+    pub fn is_usable(&self, pod: &PodRef, node: &str) -> bool {
+        let (Some(id), Some(node)) = (self.exactly(pod), self.cluster.nodes().id(node)) else { return false };
+        let view = self.cluster.view();
+        self.cluster.pods().get(id).is_some_and(|record| {
+            let constraint = view.classes.get(record.class).constraint;
+            view.capacity.is_present(node) && view.eligibility.cause(constraint, node).is_none()
+        })
+    }
+
+    /// Leaves these gangs alone from now on, and no others: those that were left alone before are tried again.
+    pub fn hold_back(&mut self, held: HeldBack) {
+        if self.held_back == held {
+            return;
+        }
+        let before = std::mem::replace(&mut self.held_back, held);
+        for (group, said) in &self.held_back {
+            if said.is_some() && before.get(group) != Some(said) {
+                self.cluster.mark(group);
+            }
+        }
+        for group in before.keys().filter(|group| !self.held_back.contains_key(*group)) {
+            self.cluster.mark(group);
+        }
+    }
+
+    fn exactly(&self, pod: &PodRef) -> Option<PodId> {
+        let id = self.cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name))?;
+        self.cluster.pods().get(id).is_some_and(|record| *record.uid == *pod.uid).then_some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::core::{Node, Pod};
+    use crate::cluster::{Event, Settings};
+    use crate::placement::PlacementRules;
+    use crate::scheduler::{Decision, Reason};
+    use serde_json::{Value, json};
+
+    fn scheduler(nodes: &[(&str, Value)]) -> Scheduler {
+        let mut scheduler = Scheduler::new(Settings::default(), PlacementRules::default());
+        for (name, spec) in nodes {
+            let status = json!({"allocatable": {"nvidia.com/gpu": "1", "pods": "10"}});
+            let node: Node =
+                serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec, "status": status}))
+                    .unwrap();
+            scheduler.apply(Event::Node(&node));
+        }
+        scheduler
+    }
+
+    fn add_pod(scheduler: &mut Scheduler, name: &str, uid: &str) -> PodRef {
+        let resources = json!({"requests": {"nvidia.com/gpu": "1"}});
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": name, "namespace": "ns", "uid": uid,
+                "annotations": {"scheduling.k8s.io/group-name": "g"}},
+            "spec": {"schedulerName": "volcano", "containers": [{"name": "c", "resources": resources}]},
+        }))
+        .unwrap();
+        scheduler.apply(Event::Pod(&pod));
+        PodRef { namespace: "ns".into(), name: name.into(), uid: uid.into() }
+    }
+
+    #[test]
+    fn a_promise_is_of_one_pod_and_not_of_its_name() {
+        let mut scheduler = scheduler(&[("n", json!({}))]);
+        let old = PodRef { namespace: "ns".into(), name: "p".into(), uid: "old".into() };
+        let new = add_pod(&mut scheduler, "p", "new");
+        assert!(!scheduler.promise(&old, "n"), "the pod of that name is another one");
+        assert!(scheduler.promise(&new, "n"));
+        assert!(scheduler.promise(&new, "n"), "it has it already");
+        let other = add_pod(&mut scheduler, "q", "q");
+        assert!(!scheduler.promise(&other, "n"), "the node is full");
+        scheduler.forget(&old);
+        assert!(
+            !scheduler.promise(&other, "n"),
+            "what an earlier pod of the name was promised is not the new one's"
+        );
+        scheduler.forget(&new);
+        assert!(scheduler.promise(&other, "n"));
+        assert!(!scheduler.promise(&other, "gone"), "no such node");
+    }
+
+    #[test]
+    fn a_node_that_is_not_ready_keeps_its_promises_and_is_not_usable() {
+        let taint = json!({"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoExecute"}]});
+        let mut scheduler =
+            scheduler(&[("n", taint), ("well", json!({})), ("off", json!({"unschedulable": true}))]);
+        let pod = add_pod(&mut scheduler, "p", "p");
+        let usable = ["n", "well", "off", "none"].map(|node| scheduler.is_usable(&pod, node));
+        assert_eq!(usable, [false, true, false, false]);
+        assert!(scheduler.promise(&pod, "n"), "its capacity is taken all the same");
+    }
+
+    #[test]
+    fn a_gang_that_is_held_back_waits_says_why_and_is_tried_again() {
+        let mut scheduler = scheduler(&[("n", json!({}))]);
+        let group = json!({"metadata": {"name": "g", "namespace": "ns"}, "spec": {"minMember": 1}});
+        scheduler.apply(Event::PodGroup(&serde_json::from_value(group).unwrap()));
+        add_pod(&mut scheduler, "p", "p");
+        let mut cycle = |held: &[(&str, Option<&str>)]| {
+            let held = held.iter().map(|(gang, said)| (gang.to_string(), said.map(str::to_owned)));
+            scheduler.hold_back(held.collect());
+            let cycle = scheduler.cycle("");
+            let said = cycle.decisions.iter().find_map(|decision| match decision {
+                Decision::Event { message, .. } => Some(message.clone()),
+                _ => None,
+            });
+            (cycle.placed, said, scheduler.waiting().next().map(|(reason, _)| reason))
+        };
+        assert_eq!(cycle(&[("ns/g", None)]), (0, None, None));
+        let why = Some("no room in the annotations");
+        let said = (0, why.map(str::to_owned), Some(Reason::ReservationRefused));
+        assert_eq!(cycle(&[("ns/g", why)]), said);
+        assert_eq!(cycle(&[("ns/g", why)]).1, None, "once");
+        assert_eq!(cycle(&[]).0, 1, "and then it is placed");
+    }
+}

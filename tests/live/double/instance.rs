@@ -1,0 +1,120 @@
+//! An instance of Phalanx in this process: what `phalanx run` does, on a link of its own.
+
+use super::link::{Condition, Link, Rates, Upstream};
+use phalanx::live::clock::Clock;
+use phalanx::live::engine::{Engine, Plan};
+use phalanx::live::http::Health;
+use phalanx::live::lease::{Election, Gate, Standing};
+use phalanx::reservation::lease::LeaseSettings;
+use phalanx::reservation::{Backoff, Settings};
+use phalanx::scheduler::SchedulerConfig;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub(crate) struct Instance {
+    pub(crate) link: Arc<Link>,
+    task: JoinHandle<()>,
+    /// How far its wall clock is off, in milliseconds.
+    wall: &'static AtomicI64,
+}
+
+/// How instances are run.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) scheduler_name: String,
+    pub(crate) lease_name: String,
+    pub(crate) lease: Duration,
+    pub(crate) reservation: Settings,
+}
+
+impl Way {
+    /// Quick enough for tests, and slower than what can be late: a call may take effect 30 s after it was sent.
+    pub(crate) fn quick(scheduler_name: &str) -> Self {
+        Way {
+            scheduler_name: scheduler_name.to_owned(),
+            lease_name: format!("phalanx-{scheduler_name}"),
+            lease: Duration::from_secs(6),
+            reservation: Settings {
+                calls_in_flight: 8,
+                deadline: Duration::from_secs(20),
+                doubt: Duration::from_secs(45),
+                backoff: Backoff { base: Duration::from_millis(100), limit: Duration::from_secs(5) },
+            },
+        }
+    }
+}
+
+impl Instance {
+    /// Starts one; its identity must differ from those of all others.
+    pub(crate) fn start(
+        upstream: Upstream,
+        way: &Way,
+        rates: Arc<Rates>,
+        seed: u64,
+        identity: String,
+    ) -> Self {
+        let link = Link::new(upstream.clone(), rates, seed);
+        // Some bytes for each instance of a test.
+        let wall: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(0)));
+        let clock = match upstream {
+            Upstream::Double(_) => Clock::made(Duration::from_secs(1_767_225_600), wall),
+            Upstream::Real(_) => Clock::start(),
+        };
+        let task = tokio::spawn(lead(Arc::clone(&link), way.clone(), clock, identity));
+        Instance { link, task, wall }
+    }
+
+    /// `kill -9`: what has left it arrives, and nothing more does.
+    pub(crate) fn crash(&self) {
+        self.link.set(Condition::Dead);
+        self.task.abort();
+    }
+
+    /// Has it ended, by itself or by force?
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished() || self.link.is(Condition::Dead)
+    }
+
+    /// Somebody sets its wall clock.
+    pub(crate) fn set_wall(&self, off_by: i64) {
+        self.wall.store(off_by, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.crash();
+    }
+}
+
+async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String) {
+    let clients = link.clients();
+    let settings = LeaseSettings { duration: way.lease, margin: way.lease / 3, renew_every: way.lease / 8 };
+    let election = Election {
+        namespace: "kube-system".to_owned(),
+        name: way.lease_name,
+        identity,
+        settings: settings.clone(),
+    };
+    let (sender, mut standing) = watch::channel(Standing::Candidate);
+    tokio::spawn(election.run(clients.write.clone(), clock, sender));
+    let epoch = loop {
+        if let Standing::Leading(held) = *standing.borrow_and_update() {
+            break held.epoch;
+        }
+        if standing.changed().await.is_err() {
+            return;
+        }
+    };
+    let mut config = SchedulerConfig::default();
+    config.cluster.scheduler_names = vec![way.scheduler_name];
+    let plan = Plan { config, scheduler: true, model_serving: false, reservation: way.reservation };
+    let gate = Gate::new(standing, settings, clock);
+    let _ = Engine::run(plan, clients, gate, epoch, Arc::new(Health::default()), clock).await;
+    // The process ends with it, as soon as it goes on.
+    link.go_on().await;
+    link.set(Condition::Dead);
+}
