@@ -20,6 +20,7 @@ pub mod requests;
 pub mod state;
 pub mod text;
 pub mod topology;
+pub mod volumes;
 
 pub use event::{Event, Marks};
 pub use state::{Cluster, Settings};

@@ -5,6 +5,7 @@
 
 pub mod arrivals;
 pub mod call;
+pub mod claims;
 pub mod client;
 pub mod clock;
 pub mod engine;

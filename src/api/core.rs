@@ -5,6 +5,7 @@ mod node;
 mod pod;
 mod pod_affinity;
 mod priority_class;
+mod volume;
 
 pub use node::{Node, NodeSpec, NodeStatus, Taint, TaintEffect};
 pub use pod::{
@@ -16,3 +17,7 @@ pub use pod_affinity::{
     PreferredSchedulingTerm, TopologySpreadConstraint, WeightedPodAffinityTerm, WhenUnsatisfiable,
 };
 pub use priority_class::PriorityClass;
+pub use volume::{
+    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus,
+    PersistentVolumeSpec, StorageClass, TopologySelectorExpression, TopologySelectorTerm, VolumeNodeAffinity,
+};

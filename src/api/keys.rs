@@ -61,6 +61,8 @@ pub const ENV_LWS_GROUP_SIZE: &str = "LWS_GROUP_SIZE";
 /// Environment variable: 0 for the leader, 1.. for workers.
 pub const ENV_LWS_WORKER_INDEX: &str = "LWS_WORKER_INDEX";
 
+/// Annotation of a PersistentVolumeClaim: the node that was chosen for its first consumer.
+pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// Node label: the host name; the last level of every label topology.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// apiVersion of PodGroup and Queue.

@@ -132,6 +132,15 @@ impl Found {
             Kind::Queue => self.apply(object, |scheduler, queue| scheduler.apply(Event::Queue(queue))),
             Kind::HyperNode => self.apply(object, |scheduler, node| scheduler.apply(Event::HyperNode(node))),
             Kind::Pod => self.apply(object, |scheduler, pod| scheduler.apply(Event::Pod(pod))),
+            Kind::StorageClass => {
+                self.apply(object, |scheduler, class| scheduler.apply(Event::StorageClass(class)))
+            }
+            Kind::PersistentVolume => {
+                self.apply(object, |scheduler, volume| scheduler.apply(Event::Volume(volume)))
+            }
+            Kind::PersistentVolumeClaim => {
+                self.apply(object, |scheduler, claim| scheduler.apply(Event::Claim(claim)))
+            }
             Kind::PodGroup => {
                 if let Some(group) = self.read_as::<PodGroup>(object) {
                     self.scheduler.apply(Event::PodGroup(&group));

@@ -15,6 +15,8 @@ pub enum Cause {
     NodeSelector,
     /// The required node affinity does not match.
     NodeAffinity,
+    /// A volume cannot be reached from the node, or not be made for it.
+    Volume,
     /// The node lies in a part of the topology that is quarantined, and the gang has a hard rule.
     Quarantined,
     /// Too little of a resource is free.

@@ -25,7 +25,7 @@ mod tests;
 use super::cause::Cause;
 use super::ids::{ConstraintId, NodeId, TextId};
 use super::text::Texts;
-use crate::api::core::{Node, PodSpec};
+use crate::api::core::{Node, NodeSelector, PodSpec};
 use constraint::{Builder, Constraint, Subject};
 use indexmap::IndexSet;
 use nodes::{NO_PROFILE, Nodes};
@@ -131,8 +131,13 @@ impl Eligibility {
     /// The id of what a pod says about nodes, new or known. Selectors that Kubernetes would refuse match nothing:
     /// [`super::refusal`] names them.
     pub fn intern(&mut self, spec: &PodSpec) -> ConstraintId {
+        self.intern_with(spec, &[])
+    }
+
+    /// As [`Eligibility::intern`], for a pod whose volumes are only reached from nodes that each of these matches.
+    pub fn intern_with(&mut self, spec: &PodSpec, volumes: &[NodeSelector]) -> ConstraintId {
         let mut builder = Builder::new(&mut self.texts, &mut self.nodes);
-        let constraint = builder.build(spec);
+        let constraint = builder.build(spec, volumes);
         let news = builder.finish();
         if let Some(index) = self.constraints.get_index_of(&constraint) {
             return ConstraintId(index as u32);

@@ -5,7 +5,7 @@
 //! of these concerns it.
 
 use super::ids::{GangId, NodeId};
-use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
 use crate::api::hyper_node::HyperNode;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
@@ -48,6 +48,23 @@ pub enum Event<'a> {
     PriorityClass(&'a PriorityClass),
     /// A PriorityClass is gone.
     PriorityClassGone(&'a str),
+    /// A PersistentVolumeClaim is new or changed.
+    Claim(&'a PersistentVolumeClaim),
+    /// A PersistentVolumeClaim is gone.
+    ClaimGone {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+    /// A PersistentVolume is new or changed.
+    Volume(&'a PersistentVolume),
+    /// A PersistentVolume is gone.
+    VolumeGone(&'a str),
+    /// A StorageClass is new or changed.
+    StorageClass(&'a StorageClass),
+    /// A StorageClass is gone.
+    StorageClassGone(&'a str),
 }
 
 /// What changed since the scheduler last asked.

@@ -6,14 +6,15 @@ use crate::api::core::{
 };
 use crate::api::meta::{LabelSelector, LabelSelectorRequirement, SelectorOperator};
 
-/// Volume sources that ask nothing of the scheduler.
-const PLAIN_VOLUMES: [&str; 18] = [
+/// Volume sources that ask nothing of the scheduler, or what is looked at elsewhere.
+const PLAIN_VOLUMES: [&str; 20] = [
     "azureFile",
     "cephfs",
     "configMap",
     "csi",
     "downwardAPI",
     "emptyDir",
+    "ephemeral", // see super::volumes
     "fc",
     "flexVolume",
     "flocker",
@@ -22,6 +23,7 @@ const PLAIN_VOLUMES: [&str; 18] = [
     "hostPath",
     "image",
     "nfs",
+    "persistentVolumeClaim", // see super::volumes
     "projected",
     "quobyte",
     "secret",

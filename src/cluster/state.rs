@@ -23,6 +23,7 @@ use super::pods::{PodState, Pods};
 use super::requests::Resources;
 use super::text::Texts;
 use super::topology::{Finding, HyperNodeInput, LabelLevels, NodeInput, Topology};
+use super::volumes::Volumes;
 use super::{View, requests};
 use crate::api::core::Node;
 use crate::api::hyper_node::HyperNodeSpec;
@@ -62,6 +63,7 @@ pub struct Cluster {
     nodes: Nodes,
     pods: Pods,
     gangs: Gangs,
+    volumes: Volumes,
     capacity: Capacity,
     classes: Classes,
     eligibility: Eligibility,
@@ -91,6 +93,7 @@ impl Cluster {
             nodes: Nodes::default(),
             pods: Pods::default(),
             gangs: Gangs::default(),
+            volumes: Volumes::default(),
             capacity: Capacity::default(),
             classes: Classes::default(),
             eligibility: Eligibility::default(),
@@ -133,6 +136,30 @@ impl Cluster {
             Event::QueueGone(name) => self.marks.everything |= self.queues.remove(name).is_some(),
             Event::PriorityClass(class) => self.apply_priority_class(class),
             Event::PriorityClassGone(name) => self.remove_priority_class(name),
+            Event::Claim(claim) => {
+                let pods = self.volumes.put_claim(claim);
+                self.judge(&pods);
+            }
+            Event::ClaimGone { namespace, name } => {
+                let pods = self.volumes.drop_claim(namespace, name);
+                self.judge(&pods);
+            }
+            Event::Volume(volume) => {
+                let pods = self.volumes.put_volume(volume);
+                self.judge(&pods);
+            }
+            Event::VolumeGone(name) => {
+                let pods = self.volumes.drop_volume(name);
+                self.judge(&pods);
+            }
+            Event::StorageClass(class) => {
+                let pods = self.volumes.put_class(class);
+                self.judge(&pods);
+            }
+            Event::StorageClassGone(name) => {
+                let pods = self.volumes.drop_class(name);
+                self.judge(&pods);
+            }
         }
     }
 
@@ -282,6 +309,12 @@ impl Cluster {
         record.node = None;
         self.leave(&holder);
         self.mark_gang(gang);
+        self.judge(&[pod]);
+    }
+
+    /// Claims (by name) of a pod that wait for its node to be written on them, and to be bound before the pod is.
+    pub fn unbound_claims(&self, pod: PodId) -> Vec<String> {
+        self.volumes.unbound(pod)
     }
 
     /// Checks what must always hold and names what does not: free + held = allocatable on every node, and every pod

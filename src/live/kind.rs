@@ -8,6 +8,9 @@ use kube::core::{ApiResource, GroupVersionKind};
 pub enum Kind {
     Node,
     PriorityClass,
+    StorageClass,
+    PersistentVolume,
+    PersistentVolumeClaim,
     Queue,
     HyperNode,
     PodGroup,
@@ -19,9 +22,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, what others depend on first.
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Node,
         Kind::PriorityClass,
+        Kind::StorageClass,
+        Kind::PersistentVolume,
+        Kind::PersistentVolumeClaim,
         Kind::Queue,
         Kind::HyperNode,
         Kind::PodGroup,
@@ -31,11 +37,24 @@ impl Kind {
         Kind::ControllerRevision,
     ];
 
+    /// The kind as objects say it.
+    pub fn name(self) -> &'static str {
+        self.parts().2
+    }
+
     /// Group, version, kind and plural.
     pub fn resource(self) -> ApiResource {
-        let (group, version, kind, plural) = match self {
+        let (group, version, kind, plural) = self.parts();
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+    }
+
+    fn parts(self) -> (&'static str, &'static str, &'static str, &'static str) {
+        match self {
             Kind::Node => ("", "v1", "Node", "nodes"),
             Kind::PriorityClass => ("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses"),
+            Kind::StorageClass => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
+            Kind::PersistentVolume => ("", "v1", "PersistentVolume", "persistentvolumes"),
+            Kind::PersistentVolumeClaim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
             Kind::Queue => ("scheduling.volcano.sh", "v1beta1", "Queue", "queues"),
             Kind::HyperNode => ("topology.volcano.sh", "v1alpha1", "HyperNode", "hypernodes"),
             Kind::PodGroup => ("scheduling.volcano.sh", "v1beta1", "PodGroup", "podgroups"),
@@ -45,8 +64,7 @@ impl Kind {
             }
             Kind::Service => ("", "v1", "Service", "services"),
             Kind::ControllerRevision => ("apps", "v1", "ControllerRevision", "controllerrevisions"),
-        };
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+        }
     }
 
     /// Is it defined by a CRD, which may be missing or come later?
@@ -56,7 +74,15 @@ impl Kind {
 
     /// Does it live in a namespace?
     pub fn is_namespaced(self) -> bool {
-        !matches!(self, Kind::Node | Kind::PriorityClass | Kind::Queue | Kind::HyperNode)
+        !matches!(
+            self,
+            Kind::Node
+                | Kind::PriorityClass
+                | Kind::StorageClass
+                | Kind::PersistentVolume
+                | Kind::Queue
+                | Kind::HyperNode
+        )
     }
 
     /// The path of an object, or of a subresource of it; of the collection where `name` is empty.

@@ -1,6 +1,7 @@
 //! Carries out what reservations ask for, one task per call, and turns the API server's answers into theirs.
 
 use super::call::{Answer as Reply, Call};
+use super::claims::settle;
 use super::kind::Kind;
 use super::lease::Gate;
 use super::mirror::{group_facts, pod_facts};
@@ -27,9 +28,21 @@ pub enum Shown {
     Gone(PodRef),
 }
 
-/// Makes a call for a reservation. `None`: the lease does not allow it any more, and nothing was sent.
-pub async fn carry_out(client: &Client, gate: &Gate, asked: &Asked) -> Option<(Answer, Shown)> {
+/// Makes a call for a reservation. `None`: the lease does not allow it any more, and nothing was sent. `claims` are those
+/// that must be bound before the pod is.
+pub async fn carry_out(
+    client: &Client,
+    gate: &Gate,
+    asked: &Asked,
+    claims: &[String],
+) -> Option<(Answer, Shown)> {
     let writes = !matches!(asked, Asked::ReadGroup { .. } | Asked::ReadPod { .. });
+    if let Asked::Bind { pod, node } = asked
+        && !claims.is_empty()
+        && let Some(answer) = settle(client, gate, &pod.namespace, claims, node).await
+    {
+        return Some((answer, Shown::Nothing));
+    }
     if writes && !gate.may_write() {
         return None;
     }

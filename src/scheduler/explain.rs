@@ -175,6 +175,7 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::Taint(key) => format!("tainted {}", cluster.view().eligibility.texts().get(key)),
         Cause::NodeSelector => "not matching the node selector".to_owned(),
         Cause::NodeAffinity => "not matching the node affinity".to_owned(),
+        Cause::Volume => "out of reach of a volume".to_owned(),
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
         Cause::Resource(resource) => format!("short of {}", cluster.resources().name(resource)),
         Cause::HostPort => "with the host port taken".to_owned(),

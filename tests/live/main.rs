@@ -25,4 +25,6 @@ mod kill;
 mod phalanx;
 mod simulated;
 #[cfg(feature = "cluster")]
+mod volumes;
+#[cfg(feature = "cluster")]
 mod walkthrough;

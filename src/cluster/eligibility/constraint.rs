@@ -10,7 +10,7 @@ use super::super::refusal::requirement_problem;
 use super::super::text::Texts;
 use super::nodes::{self, ABSENT, Effect, HOSTNAME_COLUMN, KEY_HEAD, NAME_COLUMN, Nodes, Taint};
 use super::{SOFT_TAINT_PENALTY, Verdict};
-use crate::api::core::{NodeSelectorTerm, PodSpec, TolerationOperator};
+use crate::api::core::{NodeSelector, NodeSelectorTerm, PodSpec, TolerationOperator};
 use crate::api::meta::{LabelSelectorRequirement, SelectorOperator};
 
 /// Demands on a node. Two pods with the same one are treated the same by every node.
@@ -20,6 +20,8 @@ pub(super) struct Constraint {
     selector: Box<[(u32, TextId)]>,
     /// One term must match; `None` demands nothing, an empty list can never be met.
     required: Option<Box<[Term]>>,
+    /// What volumes ask for, each as `required`.
+    volumes: Box<[Box<[Term]>]>,
     /// Weight and term.
     preferred: Box<[(i32, Term)]>,
     /// Ascending, each once.
@@ -109,7 +111,10 @@ impl Constraint {
         if !self.selector_matches(subject) {
             return Some(Cause::NodeSelector);
         }
-        (!self.affinity_matches(subject, texts)).then_some(Cause::NodeAffinity)
+        if !self.affinity_matches(subject, texts) {
+            return Some(Cause::NodeAffinity);
+        }
+        (!self.volumes_match(subject, texts)).then_some(Cause::Volume)
     }
 
     /// Is this the cause, and the only one? Taints of one key count as one.
@@ -123,6 +128,7 @@ impl Constraint {
             && hard.all(|taint| cause == Cause::Taint(taint.key) || self.tolerates(taint, texts))
             && (cause == Cause::NodeSelector || self.selector_matches(subject))
             && (cause == Cause::NodeAffinity || self.affinity_matches(subject, texts))
+            && (cause == Cause::Volume || self.volumes_match(subject, texts))
     }
 
     fn preference(&self, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> i32 {
@@ -156,6 +162,10 @@ impl Constraint {
 
     pub(super) fn affinity_matches(&self, subject: Subject<'_>, texts: &Texts) -> bool {
         self.required.as_ref().is_none_or(|terms| terms.iter().any(|term| matches(term, subject, texts)))
+    }
+
+    fn volumes_match(&self, subject: Subject<'_>, texts: &Texts) -> bool {
+        self.volumes.iter().all(|terms| terms.iter().any(|term| matches(term, subject, texts)))
     }
 
     fn tolerates(&self, taint: &Taint, texts: &Texts) -> bool {
@@ -230,7 +240,7 @@ impl<'a> Builder<'a> {
         self.news
     }
 
-    pub(super) fn build(&mut self, spec: &PodSpec) -> Constraint {
+    pub(super) fn build(&mut self, spec: &PodSpec, volumes: &[NodeSelector]) -> Constraint {
         let mut selector: Vec<_> = Vec::with_capacity(spec.node_selector.len());
         for (key, value) in &spec.node_selector {
             let (column, value) = (self.column(key), self.texts.intern(value));
@@ -240,10 +250,8 @@ impl<'a> Builder<'a> {
         selector.sort_unstable();
         let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
         let required = affinity.and_then(|affinity| affinity.required.as_ref());
-        let required = required.map(|selector| {
-            let terms = selector.node_selector_terms.iter();
-            terms.filter_map(|term| self.term(term)).collect()
-        });
+        let required = required.map(|selector| self.terms(selector));
+        let volumes = volumes.iter().map(|selector| self.terms(selector)).collect();
         let preferred = affinity.iter().flat_map(|affinity| &affinity.preferred);
         let preferred = preferred
             .filter(|preferred| preferred.weight != 0)
@@ -253,7 +261,17 @@ impl<'a> Builder<'a> {
             spec.tolerations.iter().filter_map(|toleration| self.toleration(toleration)).collect();
         tolerations.sort_unstable();
         tolerations.dedup();
-        Constraint { selector: selector.into(), required, preferred, tolerations: tolerations.into() }
+        Constraint {
+            selector: selector.into(),
+            required,
+            volumes,
+            preferred,
+            tolerations: tolerations.into(),
+        }
+    }
+
+    fn terms(&mut self, selector: &NodeSelector) -> Box<[Term]> {
+        selector.node_selector_terms.iter().filter_map(|term| self.term(term)).collect()
     }
 
     /// `None` for an empty term, which matches nothing.

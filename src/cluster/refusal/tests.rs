@@ -38,10 +38,18 @@ fn volumes_that_the_scheduler_must_follow() {
         {"name": "f", "nfs": {"server": "s", "path": "/"}}, {"name": "g", "projected": {}},
     ]});
     check(plain, "");
-    let claim = json!({"volumes": [{"name": "a", "emptyDir": {}}, {"name": "w", "persistentVolumeClaim": {"claimName": "x"}}]});
-    check(claim, "spec.volumes[1] (w): persistentVolumeClaim");
-    check(json!({"volumes": [{"name": "w", "ephemeral": {}}]}), "spec.volumes[0] (w): ephemeral");
-    check(json!({"volumes": [{"name": "w", "holographic": {}}]}), "spec.volumes[0] (w): holographic");
+    check(
+        json!({"volumes": [{"name": "w", "persistentVolumeClaim": {"claimName": "x"}}, {"name": "e", "ephemeral": {}}]}),
+        "",
+    );
+    check(
+        json!({"volumes": [{"name": "a", "emptyDir": {}}, {"name": "w", "holographic": {}}]}),
+        "spec.volumes[1] (w): holographic",
+    );
+    check(
+        json!({"volumes": [{"name": "w", "awsElasticBlockStore": {}}]}),
+        "spec.volumes[0] (w): awsElasticBlockStore",
+    );
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::cluster::labels::LabelSetId;
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::refusal::refusal;
 use crate::cluster::requests;
+use crate::cluster::volumes::Demands;
 use std::sync::Arc;
 
 impl Cluster {
@@ -23,6 +24,36 @@ impl Cluster {
                 self.insert_pod(pod);
             }
             None => self.insert_pod(pod),
+        }
+        self.use_claims(pod);
+    }
+
+    /// What the pod uses decides about it, and perhaps about others.
+    fn use_claims(&mut self, pod: &Pod) {
+        let Some(id) = self.pod_id(&pod.metadata.namespace, &pod.metadata.name) else { return };
+        let Some(record) = self.pods.get(id) else { return };
+        let others = match record.state {
+            PodState::Succeeded | PodState::Failed => self.volumes.leave(id),
+            state => {
+                let wants_node =
+                    record.gang.is_some() && matches!(state, PodState::Pending | PodState::Assumed);
+                self.volumes.enter(id, pod, wants_node)
+            }
+        };
+        if !others.is_empty() {
+            self.judge(&[others.as_slice(), &[id]].concat());
+        }
+    }
+
+    /// Pods whose claims have changed, or who else uses them.
+    pub(super) fn judge(&mut self, pods: &[PodId]) {
+        for &id in pods {
+            let is_pending = self.pods.get(id).is_some_and(|record| record.state == PodState::Pending);
+            if is_pending && let Some(pod) = self.volumes.pod(id).cloned() {
+                self.update_pod(id, &pod);
+                let gang = self.pods.get(id).and_then(|record| record.gang);
+                self.mark_gang(gang);
+            }
         }
     }
 
@@ -133,6 +164,8 @@ impl Cluster {
 
     fn drop_pod(&mut self, id: PodId) {
         let Some(record) = self.pods.remove(id) else { return };
+        let others = self.volumes.leave(id);
+        self.judge(&others);
         self.leave(&Holder::of(&record));
         self.labels.release(record.labels);
         if let Some(gang) = record.gang {
@@ -165,9 +198,12 @@ impl Cluster {
             Ok(requests) => (requests, refusal(&pod.spec)),
             Err(error) => (Box::default(), Some(error.to_string())),
         };
-        let constraint = self.eligibility.intern(&pod.spec);
+        let is_pending = state_of(pod) == PodState::Pending;
+        let demands = if is_pending { self.volumes.demands(pod) } else { Demands::default() };
+        let refusal = refusal.or(demands.refusal);
+        let constraint = self.eligibility.intern_with(&pod.spec, &demands.selectors);
         let applicant = Applicant { namespace: &pod.metadata.namespace, labels, spec: &pod.spec, constraint };
-        let coupling = if state_of(pod) == PodState::Pending {
+        let coupling = if is_pending {
             self.coupling.intern(applicant, &self.labels, &mut self.eligibility)
         } else {
             self.coupling.intern_placed(applicant, &self.labels, &mut self.eligibility)

@@ -208,9 +208,10 @@ impl Engine {
                 let (client, gate, inputs) =
                     (self.clients.bind.clone(), self.gate.clone(), self.inputs.clone());
                 let hold = self.recorder.hold();
+                let claims = self.unbound_claims(&call);
                 tokio::spawn(async move {
                     let _hold = hold;
-                    if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call).await {
+                    if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, &claims).await {
                         let _ = inputs.send(Input::Answered(id, answer, shown)).await;
                     }
                 });
@@ -229,6 +230,14 @@ impl Engine {
             Effect::Recover(gang) => self.find(vec![gang.to_string()]),
             Effect::Report { gang, report } => self.report(&gang, &report),
         }
+    }
+
+    /// Claims that must be bound before this call can be made.
+    fn unbound_claims(&self, call: &crate::reservation::Call) -> Vec<String> {
+        let crate::reservation::Call::Bind { pod, .. } = call else { return Vec::new() };
+        let cluster = self.scheduler.cluster();
+        let id = cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name));
+        id.map_or(Vec::new(), |id| cluster.unbound_claims(id))
     }
 
     fn report(&mut self, gang: &GangKey, report: &Report) {

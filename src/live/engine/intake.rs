@@ -1,7 +1,7 @@
 //! What comes in: objects from watches, answers, records of predecessors.
 
 use super::{Engine, Input, Recovery};
-use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
 use crate::api::decode::decode;
 use crate::api::hyper_node::HyperNode;
 use crate::api::model_serving::ModelServing;
@@ -75,6 +75,15 @@ impl Engine {
             Kind::PriorityClass => self.with(kind, object, |engine, class: PriorityClass| {
                 engine.scheduler.apply(Event::PriorityClass(&class));
             }),
+            Kind::StorageClass => self.with(kind, object, |engine, class: StorageClass| {
+                engine.scheduler.apply(Event::StorageClass(&class));
+            }),
+            Kind::PersistentVolume => self.with(kind, object, |engine, volume: PersistentVolume| {
+                engine.scheduler.apply(Event::Volume(&volume));
+            }),
+            Kind::PersistentVolumeClaim => self.with(kind, object, |engine, claim: PersistentVolumeClaim| {
+                engine.scheduler.apply(Event::Claim(&claim));
+            }),
             Kind::Queue => self.with(kind, object, |engine, queue: Queue| {
                 engine.scheduler.apply(Event::Queue(&queue));
             }),
@@ -109,10 +118,9 @@ impl Engine {
         let Err(error) = decode::<T>(&object) else { return };
         let (namespace, name) = (known.1.clone(), known.2.clone());
         tracing::warn!(?kind, namespace, name, %error, "object cannot be used");
-        let resource = kind.resource();
         self.recorder.note(Note {
-            api_version: resource.api_version,
-            kind: kind_name(kind),
+            api_version: kind.resource().api_version,
+            kind: kind.name(),
             uid: text("/metadata/uid"),
             namespace,
             name,
@@ -256,6 +264,9 @@ impl Engine {
                 self.tell(now, Told::NodeLost(name.to_owned()));
             }
             Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(name)),
+            Kind::StorageClass => self.scheduler.apply(Event::StorageClassGone(name)),
+            Kind::PersistentVolume => self.scheduler.apply(Event::VolumeGone(name)),
+            Kind::PersistentVolumeClaim => self.scheduler.apply(Event::ClaimGone { namespace, name }),
             Kind::Queue => self.scheduler.apply(Event::QueueGone(name)),
             Kind::HyperNode => {
                 self.findings.gone(name);
@@ -353,18 +364,4 @@ const LOST: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unr
 /// `metadata.resourceVersion`; comparable within a kind (Kubernetes guarantees it since 1.35, etcd always did).
 fn version(pod: &Pod) -> Option<u64> {
     pod.metadata.resource_version.parse().ok()
-}
-
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Node => "Node",
-        Kind::PriorityClass => "PriorityClass",
-        Kind::Queue => "Queue",
-        Kind::HyperNode => "HyperNode",
-        Kind::PodGroup => "PodGroup",
-        Kind::Pod => "Pod",
-        Kind::ModelServing => "ModelServing",
-        Kind::Service => "Service",
-        Kind::ControllerRevision => "ControllerRevision",
-    }
 }

@@ -2,7 +2,7 @@
 //! controller.
 
 use super::Simulation;
-use crate::api::core::{Node, Pod, PriorityClass};
+use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
 use crate::api::decode::decode;
 use crate::api::hyper_node::HyperNode;
 use crate::api::meta::ObjectMeta;
@@ -64,6 +64,21 @@ impl Simulation {
                     self.scheduler.apply(Event::HyperNode(&hyper_node));
                 }
             }
+            Kind::StorageClass => {
+                if let Some(class) = self.typed::<StorageClass>(key) {
+                    self.scheduler.apply(Event::StorageClass(&class));
+                }
+            }
+            Kind::PersistentVolume => {
+                if let Some(volume) = self.typed::<PersistentVolume>(key) {
+                    self.scheduler.apply(Event::Volume(&volume));
+                }
+            }
+            Kind::PersistentVolumeClaim => {
+                if let Some(claim) = self.typed::<PersistentVolumeClaim>(key) {
+                    self.scheduler.apply(Event::Claim(&claim));
+                }
+            }
             Kind::Queue => {
                 if let Some(queue) = self.typed::<Queue>(key) {
                     self.scheduler.apply(Event::Queue(&queue));
@@ -107,6 +122,11 @@ impl Simulation {
                 self.scheduler.apply(Event::PodGroupGone { namespace: &key.namespace, name: &key.name });
             }
             Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(&key.name)),
+            Kind::StorageClass => self.scheduler.apply(Event::StorageClassGone(&key.name)),
+            Kind::PersistentVolume => self.scheduler.apply(Event::VolumeGone(&key.name)),
+            Kind::PersistentVolumeClaim => {
+                self.scheduler.apply(Event::ClaimGone { namespace: &key.namespace, name: &key.name });
+            }
             Kind::Queue => self.scheduler.apply(Event::QueueGone(&key.name)),
             Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(&key.name)),
             Kind::LeaderWorkerSet

@@ -10,6 +10,9 @@ use std::sync::Arc;
 #[allow(missing_docs)] // the kinds are Kubernetes' own
 pub enum Kind {
     PriorityClass,
+    StorageClass,
+    PersistentVolume,
+    PersistentVolumeClaim,
     Queue,
     HyperNode,
     Node,
@@ -24,8 +27,11 @@ pub enum Kind {
 }
 
 /// kind, apiVersion, namespaced?
-const KNOWN: [(Kind, &str, &str, bool); 10] = [
+const KNOWN: [(Kind, &str, &str, bool); 13] = [
     (Kind::PriorityClass, "PriorityClass", "scheduling.k8s.io/v1", false),
+    (Kind::StorageClass, "StorageClass", "storage.k8s.io/v1", false),
+    (Kind::PersistentVolume, "PersistentVolume", "v1", false),
+    (Kind::PersistentVolumeClaim, "PersistentVolumeClaim", "v1", true),
     (Kind::Queue, "Queue", keys::SCHEDULING_V1BETA1, false),
     (Kind::HyperNode, "HyperNode", keys::TOPOLOGY_V1ALPHA1, false),
     (Kind::Node, "Node", "v1", false),
@@ -38,10 +44,8 @@ const KNOWN: [(Kind, &str, &str, bool); 10] = [
 ];
 
 /// Kinds of others that live outside of namespaces, so that they are not put into `default`.
-const CLUSTER_SCOPED: [&str; 12] = [
+const CLUSTER_SCOPED: [&str; 10] = [
     "Namespace",
-    "PersistentVolume",
-    "StorageClass",
     "CustomResourceDefinition",
     "ClusterRole",
     "ClusterRoleBinding",
@@ -66,7 +70,15 @@ impl Kind {
     pub fn named(name: &str) -> Option<Kind> {
         let name = name.to_lowercase();
         let plural = |kind: &str| match kind {
-            "queue" | "node" | "hypernode" | "pod" | "modelserving" | "podgroup" | "service" => {
+            "queue"
+            | "node"
+            | "hypernode"
+            | "pod"
+            | "modelserving"
+            | "podgroup"
+            | "service"
+            | "persistentvolume"
+            | "persistentvolumeclaim" => {
                 format!("{kind}s")
             }
             _ => format!("{kind}es"),

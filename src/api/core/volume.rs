@@ -1,0 +1,114 @@
+//! `PersistentVolumeClaim`, `PersistentVolume` (v1) and `StorageClass` (storage.k8s.io/v1): what scheduling reads of them.
+
+use super::pod_affinity::NodeSelector;
+use crate::api::meta::{ObjectMeta, null_as_default};
+use serde::{Deserialize, Serialize};
+
+/// Annotation of a claim: volume and claim know of each other.
+const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+
+/// A claim to storage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)] // the fields are Kubernetes' own
+pub struct PersistentVolumeClaim {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub spec: PersistentVolumeClaimSpec,
+    #[serde(default)]
+    pub status: PersistentVolumeClaimStatus,
+}
+
+impl PersistentVolumeClaim {
+    /// Is it bound, on both sides? A claim that no API server has seen has no phase; there the name of the volume tells.
+    pub fn is_bound(&self) -> bool {
+        let is_complete = self.metadata.annotations.contains_key(BIND_COMPLETED);
+        let phase = self.status.phase.as_deref();
+        !self.spec.volume_name.is_empty() && (is_complete || matches!(phase, None | Some("Bound")))
+    }
+}
+
+/// What is claimed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PersistentVolumeClaimSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub volume_name: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub access_modes: Vec<String>,
+}
+
+/// What became of a claim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PersistentVolumeClaimStatus {
+    /// Pending, Bound or Lost; the API server always sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+}
+
+/// Storage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PersistentVolume {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub spec: PersistentVolumeSpec,
+}
+
+/// Where storage can be reached from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PersistentVolumeSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_affinity: Option<VolumeNodeAffinity>,
+}
+
+/// Nodes from which a volume can be reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct VolumeNodeAffinity {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<NodeSelector>,
+}
+
+/// How storage is made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct StorageClass {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub provisioner: String,
+    /// `Immediate` (default) or `WaitForFirstConsumer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_binding_mode: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub allowed_topologies: Vec<TopologySelectorTerm>,
+}
+
+/// Nodes for which a class makes storage: all expressions must match, one of several terms.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct TopologySelectorTerm {
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub match_label_expressions: Vec<TopologySelectorExpression>,
+}
+
+/// A label with one of several values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct TopologySelectorExpression {
+    #[serde(default)]
+    pub key: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub values: Vec<String>,
+}

@@ -1,0 +1,84 @@
+//! Claims on a real API server, with its own controller that binds volumes: a pod goes where its volume is, a claim that
+//! waits for its first consumer learns the node and is waited for, and what cannot be used holds the pod back.
+
+use crate::cluster::TestCluster;
+use crate::phalanx::Phalanx;
+
+fn pod(name: &str, claim: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: volumes}}\nspec:\n  schedulerName: volcano\n  containers: [{{name: main, image: none}}]\n  \
+         volumes: [{{name: data, persistentVolumeClaim: {{claimName: {claim}}}}}]\n"
+    )
+}
+
+fn claim(name: &str, class: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}, namespace: volumes}}\n\
+         spec: {{storageClassName: {class}, accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}}}\n"
+    )
+}
+
+/// A volume for a claim, reached from one node only.
+fn volume(claim: &str, class: &str, node: &str) -> String {
+    format!(
+        "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: of-{claim}}}\nspec:\n  storageClassName: {class}\n  capacity: {{storage: 1Gi}}\n  accessModes: [ReadWriteOnce]\n  \
+         claimRef: {{namespace: volumes, name: {claim}}}\n  local: {{path: /data}}\n  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{node}]}}]}}]}}}}\n"
+    )
+}
+
+#[test]
+fn pods_go_where_their_volumes_are() {
+    let Some(cluster) = TestCluster::start() else { return };
+    cluster.fleet(&["--nodes", "4", "--no-hypernodes"]);
+    let phalanx = Phalanx::deployed(&cluster, &[]);
+    cluster.namespace("volumes");
+    cluster.create(
+        "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: at-once}\nprovisioner: volumes.test/none\n---\n\
+         apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: on-demand}\nprovisioner: volumes.test/none\nvolumeBindingMode: WaitForFirstConsumer\n\
+         allowedTopologies: [{matchLabelExpressions: [{key: kubernetes.io/hostname, values: [node-00002]}]}]\n",
+    );
+    let node = |pod: &str| {
+        ["get", "pod", pod, "-n", "volumes", "-o", "jsonpath={.spec.nodeName} {.status.phase}"]
+            .map(str::to_owned)
+    };
+    let said = |pod: &str| {
+        [
+            "get",
+            "pod",
+            pod,
+            "-n",
+            "volumes",
+            "-o",
+            "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}",
+        ]
+        .map(str::to_owned)
+    };
+
+    // Missing first, then there, then bound to a volume on one node.
+    cluster.create(&pod("early", "early"));
+    cluster.wait_until(&said("early"), "it is missed", |text| {
+        text.contains("PersistentVolumeClaim early: does not exist")
+    });
+    cluster.create(&claim("early", "at-once"));
+    cluster.create(&volume("early", "at-once", "node-00003"));
+    cluster.wait_for(&node("early"), "node-00003 Running");
+
+    // Nobody makes a volume for it: the pod waits, and says so.
+    cluster.create(&(claim("never", "at-once") + &pod("never", "never")));
+    cluster.wait_until(&said("never"), "it is not bound", |text| {
+        text.contains("PersistentVolumeClaim never: is not bound yet")
+    });
+
+    // The node comes first, then the volume, then the bind.
+    cluster.create(&(claim("later", "on-demand") + &pod("later", "later")));
+    let chosen = "jsonpath={.metadata.annotations.volume\\.kubernetes\\.io/selected-node}";
+    cluster.wait_for(&["get", "pvc", "later", "-n", "volumes", "-o", chosen], "node-00002");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert_eq!(cluster.get(node("later")), " Pending", "not before its claim is bound");
+    cluster.create(&volume("later", "on-demand", "node-00002"));
+    cluster.wait_for(&node("later"), "node-00002 Running");
+
+    assert_eq!(cluster.get(node("never")), " Pending");
+    let log = phalanx.log();
+    assert!(!log.to_lowercase().contains("forbidden"), "{log}");
+}
