@@ -18,7 +18,7 @@ pub mod status;
 mod cycle;
 
 pub use config::SchedulerConfig;
-pub use decision::{Decision, GangPlacement, PodPlacement, PodRef};
+pub use decision::{Decision, GangPlacement, PodPlacement, PodRef, SubgroupRef};
 pub use reason::Reason;
 pub use report::GangReport;
 

@@ -104,6 +104,8 @@ pub struct Engine {
     counted: Duration,
     /// What answers have shown of pods ahead of the watch, by `namespace/name`.
     ahead: BTreeMap<String, Ahead>,
+    /// The latest version of any pod that the watch has shown.
+    watched: u64,
     /// Gangs whose reservation has failed, and until when they are left alone.
     penalties: BTreeMap<String, Penalty>,
     /// Nodes that do not answer.
@@ -170,6 +172,7 @@ impl Engine {
             malformed: BTreeSet::new(),
             counted: Duration::ZERO,
             ahead: BTreeMap::new(),
+            watched: 0,
             penalties: BTreeMap::new(),
             lost_nodes: BTreeSet::new(),
             finding: BTreeSet::new(),

@@ -2,10 +2,10 @@
 
 use crate::api::core::{Pod, PodPhase};
 use crate::api::keys;
-use crate::api::pod_group::{PodGroup, PodGroupSpec};
+use crate::api::pod_group::{PodGroup, PodGroupSpec, SubGroupPolicy};
 use crate::api::time::Timestamp;
 use crate::reservation::record::RESERVATION;
-use crate::reservation::{BoundPod, Count, GroupFacts, PodFacts};
+use crate::reservation::{Count, GroupFacts, PodFacts};
 use crate::scheduler::PodRef;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,9 @@ pub struct Mirror {
     pods: BTreeMap<String, Member>,
     /// Pods of a PodGroup, both by `namespace/name`.
     members: BTreeMap<String, BTreeSet<String>>,
+    /// PodGroups that pods of other schedulers name, by pod, and how many do.
+    named: BTreeMap<String, String>,
+    others: BTreeMap<String, u32>,
 }
 
 /// A PodGroup.
@@ -42,6 +45,8 @@ pub struct Member {
     pub told: bool,
     /// Does it run?
     pub running: bool,
+    /// `metadata.resourceVersion`; 0 if it is not a number.
+    pub version: u64,
 }
 
 impl Mirror {
@@ -90,6 +95,7 @@ impl Mirror {
             group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
             told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
             running: pod.status.phase == Some(PodPhase::Running),
+            version: pod.metadata.resource_version.parse().unwrap_or(0),
         };
         self.leave(&key);
         if let Some(group) = &member.group {
@@ -136,17 +142,45 @@ impl Mirror {
     }
 
     /// Pods of a gang that have a node and stay.
-    pub fn bound(&self, group: &str) -> Vec<BoundPod> {
-        self.of_group(group)
-            .filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
-            .map(|facts| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() })
-            .collect()
+    pub fn bound(&self, group: &str) -> impl Iterator<Item = &PodFacts> {
+        self.of_group(group).filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
     }
 
     /// Pods of a gang.
     pub fn of_group(&self, group: &str) -> impl Iterator<Item = &PodFacts> {
         let members = self.members.get(group).into_iter().flatten();
         members.filter_map(|key| self.pods.get(key)).map(|member| &member.facts)
+    }
+
+    /// A pod of another scheduler is new or changed; it may name a PodGroup.
+    pub fn put_other(&mut self, pod: &Pod) {
+        let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+        let group = pod.metadata.annotations.get(keys::GROUP_NAME).filter(|name| !name.is_empty());
+        let group = group.map(|name| format!("{}/{name}", pod.metadata.namespace));
+        if self.named.get(&key) == group.as_ref() {
+            return;
+        }
+        self.drop_other(&key);
+        if let Some(group) = group {
+            *self.others.entry(group.clone()).or_default() += 1;
+            self.named.insert(key, group);
+        }
+    }
+
+    /// A pod is gone; it may have been another scheduler's.
+    pub fn drop_other(&mut self, key: &str) {
+        let Some(group) = self.named.remove(key) else { return };
+        if let Some(count) = self.others.get_mut(&group) {
+            *count -= 1;
+            if *count == 0 {
+                self.others.remove(&group);
+            }
+        }
+    }
+
+    /// Is the gang another scheduler's, as far as its pods say? What is written about it is not ours to write.
+    pub fn is_others(&self, group: &str) -> bool {
+        self.others.contains_key(group) && !self.is_ours(group)
     }
 
     /// Has the gang pods of ours? A PodGroup does not say whose it is; its pods do.
@@ -179,7 +213,15 @@ fn minimum(spec: &PodGroupSpec) -> Count {
         })
         .collect();
     let sum: u64 = roles.values().map(|&count| u64::from(count)).sum();
-    Count { members, roles: if u64::from(members) >= sum { roles } else { BTreeMap::new() } }
+    let roles = if u64::from(members) >= sum { roles } else { BTreeMap::new() };
+    let least = |policy: &SubGroupPolicy| u32::try_from(policy.min_sub_groups.unwrap_or(0)).unwrap_or(0);
+    let wholes = spec
+        .sub_group_policy
+        .iter()
+        .zip(0..)
+        .filter(|(policy, _)| least(policy) > 0 && !policy.match_label_keys.is_empty());
+    let wholes = wholes.map(|(policy, index)| (index, least(policy))).collect();
+    Count { members, roles, wholes, ..Count::default() }
 }
 
 /// What a reservation reads of a pod.

@@ -195,6 +195,9 @@ impl fmt::Display for Report {
                 for (role, count) in &short.roles {
                     write!(f, ", {count} of role {role}")?;
                 }
+                for (policy, count) in &short.wholes {
+                    write!(f, ", {count} whole subgroups of subGroupPolicy[{policy}]")?;
+                }
                 Ok(())
             }
             Report::RollingBack { bound } => {

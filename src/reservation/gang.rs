@@ -154,7 +154,8 @@ impl Gang {
     pub(super) fn set_others(&mut self, bound: &[BoundPod]) {
         let own: BTreeSet<&str> = self.members.iter().map(|member| member.pod.uid.as_str()).collect();
         let mut others = Count::default();
-        bound.iter().filter(|pod| !own.contains(pod.uid.as_str())).for_each(|pod| others.add(&pod.role));
+        let beside = bound.iter().filter(|pod| !own.contains(pod.uid.as_str()));
+        beside.for_each(|pod| others.add(&pod.role, pod.subgroup.as_ref()));
         self.others = others;
     }
 

@@ -1,6 +1,6 @@
 //! What a reservation is told: decisions, answers to its calls, what the watch and the API show.
 
-use crate::scheduler::PodRef;
+use crate::scheduler::{PodRef, SubgroupRef};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,18 +29,22 @@ impl std::fmt::Display for GangKey {
     }
 }
 
-/// Pods, counted: in all, and by role.
+/// Pods, counted: in all, by role and by subgroup. Also a minimum, and what is missing to one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Pods of any role.
     pub members: u32,
-    /// Pods by role (`spec.minTaskMember`, or any other way of telling pods apart). As a minimum: roles that have one.
+    /// Pods by role (`spec.minTaskMember`). As a minimum: roles that have one.
     pub roles: BTreeMap<String, u32>,
+    /// Pods by subgroup. Nothing as a minimum.
+    pub subgroups: BTreeMap<SubgroupRef, u32>,
+    /// As a minimum, and as what is missing: whole subgroups by policy (`minSubGroups`). Nothing as a count.
+    pub wholes: BTreeMap<u32, u32>,
 }
 
 impl Count {
     /// One pod more. The empty role is none.
-    pub fn add(&mut self, role: &str) {
+    pub fn add(&mut self, role: &str, subgroup: Option<&SubgroupRef>) {
         self.members += 1;
         if !role.is_empty() {
             match self.roles.get_mut(role) {
@@ -48,6 +52,25 @@ impl Count {
                 None => drop(self.roles.insert(role.to_owned(), 1)),
             }
         }
+        if let Some(subgroup) = subgroup {
+            *self.subgroups.entry(subgroup.clone()).or_default() += 1;
+        }
+    }
+
+    /// These pods as well.
+    pub fn add_all(&mut self, other: Count) {
+        self.members += other.members;
+        for (role, count) in other.roles {
+            *self.roles.entry(role).or_default() += count;
+        }
+        for (subgroup, count) in other.subgroups {
+            *self.subgroups.entry(subgroup).or_default() += count;
+        }
+    }
+
+    fn whole(&self, policy: u32) -> u32 {
+        let mine = self.subgroups.iter().filter(|(subgroup, _)| subgroup.policy == policy);
+        mine.filter(|(subgroup, count)| **count >= subgroup.size).count() as u32
     }
 
     /// What is missing to `minimum`; `None` if nothing is.
@@ -56,7 +79,16 @@ impl Count {
             let missing = wanted.saturating_sub(self.roles.get(role).copied().unwrap_or_default());
             (missing > 0).then(|| (role.clone(), missing))
         });
-        let short = Count { members: minimum.members.saturating_sub(self.members), roles: roles.collect() };
+        let wholes = minimum.wholes.iter().filter_map(|(&policy, &wanted)| {
+            let missing = wanted.saturating_sub(self.whole(policy));
+            (missing > 0).then_some((policy, missing))
+        });
+        let short = Count {
+            members: minimum.members.saturating_sub(self.members),
+            roles: roles.collect(),
+            subgroups: BTreeMap::new(),
+            wholes: wholes.collect(),
+        };
         (short != Count::default()).then_some(short)
     }
 }
@@ -101,6 +133,8 @@ pub struct BoundPod {
     pub uid: String,
     /// Its role in the gang, or the empty text.
     pub role: String,
+    /// Its subgroup.
+    pub subgroup: Option<SubgroupRef>,
 }
 
 /// A placement to carry out. Its capacity is taken already; each pod of it is answered by exactly one
@@ -130,6 +164,8 @@ pub struct Promise {
     pub node: String,
     /// Its role in the gang, or the empty text.
     pub role: String,
+    /// Its subgroup.
+    pub subgroup: Option<SubgroupRef>,
     /// See [`PodFacts::recreated`].
     pub recreated: bool,
 }
@@ -159,6 +195,8 @@ pub struct RecoveredPod {
     pub taken: bool,
     /// May it be bound to that node: is the node there and well?
     pub usable: bool,
+    /// Its subgroup.
+    pub subgroup: Option<SubgroupRef>,
 }
 
 /// The number of a call, from the effect that asked for it.

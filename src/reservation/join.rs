@@ -95,7 +95,7 @@ impl Gang {
 
     fn needs_record(&self, newcomers: &[Promise], group: &GroupFacts) -> bool {
         let mut after = self.others.clone();
-        newcomers.iter().for_each(|promise| after.add(&promise.role));
+        newcomers.iter().for_each(|promise| after.add(&promise.role, promise.subgroup.as_ref()));
         newcomers.len() > 1 || after.short_of(&group.minimum).is_some()
     }
 

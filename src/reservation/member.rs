@@ -5,7 +5,7 @@
 
 use super::effect::{Effect, Report};
 use super::input::{GangKey, PodFacts, Promise};
-use crate::scheduler::PodRef;
+use crate::scheduler::{PodRef, SubgroupRef};
 use std::time::Duration;
 
 /// Where a member stands.
@@ -63,6 +63,7 @@ pub(super) struct Member {
     pub(super) pod: PodRef,
     pub(super) node: String,
     pub(super) role: String,
+    pub(super) subgroup: Option<SubgroupRef>,
     /// See [`PodFacts::recreated`].
     pub(super) recreated: bool,
     pub(super) standing: Standing,
@@ -95,6 +96,7 @@ impl Member {
             pod: promise.pod,
             node: promise.node,
             role: promise.role,
+            subgroup: promise.subgroup,
             recreated: promise.recreated,
             standing: Standing::Unbound,
             holds: true,

@@ -73,23 +73,20 @@ impl Gang {
                     tally.bound += 1;
                     tally.bare += u32::from(!member.recreated);
                     tally.open += u32::from(member.calling);
-                    present.add(&member.role);
+                    present.add(&member.role, member.subgroup.as_ref());
                 }
-                Standing::Elsewhere => present.add(&member.role),
+                Standing::Elsewhere => present.add(&member.role, member.subgroup.as_ref()),
                 Standing::Unbound => {
                     tally.open += u32::from(member.calling || member.doubt.is_some());
                     if !member.unfit {
-                        possible.add(&member.role);
+                        possible.add(&member.role, member.subgroup.as_ref());
                     }
                 }
                 Standing::Lost(_) => {}
             }
         }
         tally.met = present.short_of(&self.minimum).is_none();
-        possible.members += present.members;
-        for (role, count) in present.roles {
-            *possible.roles.entry(role).or_default() += count;
-        }
+        possible.add_all(present);
         tally.short = possible.short_of(&self.minimum);
         tally
     }

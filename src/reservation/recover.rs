@@ -50,7 +50,8 @@ impl Gang {
             let pod = PodRef { namespace: gang.key.namespace.clone(), name: entry.name, uid };
             let (role, recreated) =
                 found.map_or((String::new(), false), |pod| (pod.facts.role.clone(), pod.facts.recreated));
-            let promise = Promise { pod, node: entry.node, role, recreated };
+            let subgroup = found.and_then(|pod| pod.subgroup.clone());
+            let promise = Promise { pod, node: entry.node, role, subgroup, recreated };
             let mut member = Member::new(promise, revision, cx.now);
             member.doubt = Some(cx.now + cx.settings.doubt);
             match found {

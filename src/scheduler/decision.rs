@@ -74,3 +74,14 @@ pub struct PodRef {
     /// Its uid.
     pub uid: String,
 }
+
+/// One subgroup of a gang: the pods that a `spec.subGroupPolicy` entry keeps together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubgroupRef {
+    /// The index of the policy.
+    pub policy: u32,
+    /// With so many pods the subgroup is whole.
+    pub size: u32,
+    /// The label values that tell it from others of the policy.
+    pub values: String,
+}

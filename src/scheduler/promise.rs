@@ -1,9 +1,10 @@
 //! What the reservation tells the scheduler: promises taken back, promises that a predecessor's record holds, and gangs
 //! that are not to be placed for now.
 
-use super::{PodRef, Scheduler};
+use super::{PodRef, Scheduler, SubgroupRef};
 use crate::cluster::ids::PodId;
 use crate::cluster::pods::PodState;
+use crate::scheduler::gang::subgroup_values;
 use std::collections::BTreeMap;
 
 /// Gangs of PodGroups (`namespace/name`) that are left alone, and what is said about each, if anything.
@@ -60,6 +61,23 @@ impl Scheduler {
         for group in before.keys().filter(|group| !self.held_back.contains_key(*group)) {
             self.cluster.mark(group);
         }
+    }
+
+    /// The subgroup of its gang that the pod is in.
+    pub fn subgroup(&self, pod: &PodRef) -> Option<SubgroupRef> {
+        let record = self.cluster.pods().get(self.exactly(pod)?)?;
+        let spec = &self.cluster.gangs().get(record.gang?)?.group.as_ref()?.spec;
+        if spec.sub_group_policy.is_empty() {
+            return None;
+        }
+        let labels = self.cluster.labels().get(record.labels);
+        spec.sub_group_policy.iter().zip(0..).find_map(|(policy, index)| {
+            subgroup_values(policy, labels)?;
+            let values: Vec<&str> =
+                policy.match_label_keys.iter().filter_map(|key| labels.get(key)).collect();
+            let size = u32::try_from(policy.sub_group_size.unwrap_or(1)).unwrap_or(1).max(1);
+            Some(SubgroupRef { policy: index, size, values: values.join(",") })
+        })
     }
 
     fn exactly(&self, pod: &PodRef) -> Option<PodId> {

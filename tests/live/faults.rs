@@ -307,7 +307,22 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
             (calm_since, changes) = (now, store.judge.changes);
         }
         if now > until + 400_000 {
-            return Err(format!("at {now} ms nothing has settled: {wrong:?}"));
+            let stand = instances.iter().map(|(i, ..)| (i.has_ended(), i.link.is(Condition::Paused)));
+            let stand: Vec<(bool, bool)> = stand.collect();
+            let pods = store.all("pods", "").map(|pod| {
+                let of = |path| text(pod, path).to_owned();
+                (
+                    of("/metadata/name"),
+                    of("/spec/nodeName"),
+                    of("/status/phase"),
+                    of("/metadata/deletionTimestamp"),
+                )
+            });
+            let pods: Vec<_> = pods.collect();
+            let lease = store.all("leases", "").next().cloned();
+            return Err(format!(
+                "at {now} ms nothing has settled: {wrong:?}\nended, paused: {stand:?}\n{pods:?}\n{lease:?}"
+            ));
         }
         if now > calm_since + 8_000 {
             let mut counts = rates.counts.lock().unwrap();
@@ -327,7 +342,11 @@ fn invariants_hold_under_random_faults() {
     let number =
         |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     if std::env::var_os("PHALANX_TEST_LOG").is_some() {
-        let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("info,phalanx=debug")
+            .with_writer(std::io::stderr)
+            .without_time()
+            .try_init();
     }
     let (runs, first) = (number("PHALANX_FAULT_RUNS", 150), number("PHALANX_FAULT_SEED", 0u64));
     let mut all: BTreeMap<String, u64> = BTreeMap::new();

@@ -231,6 +231,9 @@ impl Plan {
         server.write_all(head.as_bytes())?;
         server.write_all(&body)?;
         self.writes.fetch_add(counts.into(), Ordering::SeqCst);
+        if counts && std::env::var_os("PHALANX_TEST_LOG").is_some() {
+            eprintln!("{} {}", head.lines().next().unwrap_or(""), String::from_utf8_lossy(&body));
+        }
         if crash {
             std::io::copy(&mut server, &mut std::io::sink())?;
             self.crash();

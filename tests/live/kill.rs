@@ -76,22 +76,30 @@ impl<'a> Lane<'a> {
             "metadata": { "name": gang }, "spec": { "minMember": members },
         });
         self.proxy.ask("POST", &self.path("podgroups"), &group);
-        for member in 0..members {
-            let pod = json!({
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {
-                    "name": format!("{gang}-{member:02}"),
-                    "annotations": { "scheduling.k8s.io/group-name": gang },
-                },
-                "spec": {
-                    "schedulerName": self.namespace,
-                    "nodeSelector": { "fleet.test/rack": self.rack },
-                    "containers": [{ "name": "main", "image": "none",
-                        "resources": { "limits": { "nvidia.com/gpu": 1 } } }],
-                },
-            });
-            self.proxy.ask("POST", &self.path("pods"), &pod);
-        }
+        // All at once: how often the status says how many have come is not what is counted here.
+        std::thread::scope(|scope| {
+            for member in 0..members {
+                scope.spawn(move || self.create_pod(gang, member));
+            }
+        });
+    }
+
+    fn create_pod(&self, gang: &str, member: usize) {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {
+                "name": format!("{gang}-{member:02}"),
+                // It stays bound: what comes after that is not ours to write.
+                "annotations": { "scheduling.k8s.io/group-name": gang, "kubelet.test/startup": "1h" },
+            },
+            "spec": {
+                "schedulerName": self.namespace,
+                "nodeSelector": { "fleet.test/rack": self.rack },
+                "containers": [{ "name": "main", "image": "none",
+                    "resources": { "limits": { "nvidia.com/gpu": 1 } } }],
+            },
+        });
+        self.proxy.ask("POST", &self.path("pods"), &pod);
     }
 
     /// Pods by uid: gang and node.
@@ -254,7 +262,13 @@ fn a_gang_is_whole_wherever_the_scheduler_is_killed() {
                         if position >= plan.lock().unwrap().1[side] {
                             break;
                         }
+                        let started = Instant::now();
                         let bound = worker.crash(position, after);
+                        eprintln!(
+                            "killed {} write {position}: {bound:?} bound, whole after {:.1?}",
+                            if after { "after" } else { "before" },
+                            started.elapsed()
+                        );
                         let mut plan = plan.lock().unwrap();
                         match bound {
                             Some(bound) => plan.2 += usize::from(bound > 0 && bound < MEMBERS),

@@ -33,6 +33,9 @@ impl Engine {
                     placed.push(GangKey::new(placement.is_pod_group, &placement.gang));
                     self.decide(placement);
                 }
+                Decision::GroupStatus { namespace, name, .. }
+                | Decision::Event { kind: "PodGroup", namespace, name, .. }
+                    if self.mirror.is_others(&format!("{namespace}/{name}")) => {}
                 Decision::GroupStatus { namespace, name, status } => {
                     let now = self.clock.elapsed();
                     self.statuses.put(format!("{namespace}/{name}"), status, now);
@@ -160,6 +163,7 @@ impl Engine {
                 Promise {
                     role: facts.map(|facts| facts.role.clone()).unwrap_or_default(),
                     recreated: facts.is_some_and(|facts| facts.recreated),
+                    subgroup: self.scheduler.subgroup(&placed.pod),
                     pod: placed.pod,
                     node: placed.node,
                 }
@@ -171,7 +175,7 @@ impl Engine {
             domain: placement.domain,
             tier: placement.tier,
             group: group.map(|group| group.facts.clone()),
-            bound: if placement.is_pod_group { self.mirror.bound(&placement.gang) } else { Vec::new() },
+            bound: if placement.is_pod_group { self.bound(&placement.gang) } else { Vec::new() },
             gang,
         };
         self.tell(self.clock.elapsed(), Told::Decided(decided));

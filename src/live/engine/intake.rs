@@ -49,6 +49,7 @@ impl Engine {
                 }
             }
             Input::Found(found) => {
+                tracing::debug!(records = found.len(), "records of predecessors are read");
                 for found in found {
                     self.recover(found);
                 }
@@ -58,7 +59,9 @@ impl Engine {
     }
 
     fn synced(&mut self, kind: Kind) {
-        self.unsynced.remove(&kind);
+        if self.unsynced.remove(&kind) {
+            tracing::debug!(?kind, left = self.unsynced.len(), "listed");
+        }
         if self.unsynced.is_empty() {
             self.health.synced.store(true, Ordering::Relaxed);
         }
@@ -93,6 +96,7 @@ impl Engine {
             }),
             Kind::PodGroup => self.with(kind, object, |engine, group: PodGroup| engine.apply_group(&group)),
             Kind::Pod => self.with(kind, object, |engine, pod: Pod| {
+                engine.watched = engine.watched.max(version(&pod));
                 if engine.is_news(&pod) {
                     engine.apply_pod(&pod);
                 }
@@ -150,8 +154,10 @@ impl Engine {
             Shown::Nothing => {}
             Shown::Pod(pod) => {
                 let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
-                if self.is_news(&pod) {
-                    let version = version(&pod);
+                // The watch may have shown it already, and what came after it.
+                let known = self.mirror.pod(&key).map_or(self.watched, |member| member.version);
+                let version = version(&pod);
+                if version > known {
                     self.ahead.insert(key, Ahead { uid: pod.metadata.uid.clone(), gone: false, version });
                     self.apply_pod(&pod);
                 }
@@ -159,7 +165,7 @@ impl Engine {
             Shown::Gone(pod) => {
                 let key = format!("{}/{}", pod.namespace, pod.name);
                 if self.mirror.pod(&key).is_some_and(|member| member.facts.pod.uid == pod.uid) {
-                    let ahead = Ahead { uid: pod.uid.clone(), gone: true, version: None };
+                    let ahead = Ahead { uid: pod.uid.clone(), gone: true, version: 0 };
                     self.ahead.insert(key, ahead);
                     self.pod_gone(&pod.namespace, &pod.name);
                 }
@@ -174,7 +180,7 @@ impl Engine {
         }
         let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
         let Some(ahead) = self.ahead.get(&key) else { return true };
-        let older = version(pod).zip(ahead.version).is_some_and(|(this, shown)| this < shown);
+        let older = version(pod) < ahead.version;
         let old = if ahead.gone { ahead.uid == pod.metadata.uid } else { older };
         if !old {
             self.ahead.remove(&key);
@@ -213,6 +219,7 @@ impl Engine {
             .as_ref()
             .is_some_and(|name| self.plan.config.cluster.scheduler_names.contains(name));
         if !ours {
+            self.mirror.put_other(pod);
             return;
         }
         let now = self.clock.elapsed();
@@ -234,6 +241,16 @@ impl Engine {
         }
     }
 
+    /// Pods of a gang that have a node and stay.
+    pub(super) fn bound(&self, group: &str) -> Vec<BoundPod> {
+        let bound = self.mirror.bound(group).map(|facts| BoundPod {
+            uid: facts.pod.uid.clone(),
+            role: facts.role.clone(),
+            subgroup: self.scheduler.subgroup(&facts.pod),
+        });
+        bound.collect()
+    }
+
     fn gang_changed(&mut self, key: &str) {
         let gang = GangKey::new(true, key);
         if self.reservations.phase(&gang).is_none() {
@@ -244,7 +261,7 @@ impl Engine {
             gang,
             generation: group.facts.generation,
             minimum: group.facts.minimum.clone(),
-            bound: self.mirror.bound(key),
+            bound: self.bound(key),
         };
         self.tell(self.clock.elapsed(), told);
     }
@@ -295,6 +312,7 @@ impl Engine {
 
     fn pod_gone(&mut self, namespace: &str, name: &str) {
         self.scheduler.apply(Event::PodGone { namespace, name });
+        self.mirror.drop_other(&format!("{namespace}/{name}"));
         if let Some(member) = self.mirror.drop_pod(&format!("{namespace}/{name}")) {
             self.tell(self.clock.elapsed(), Told::PodGone(member.facts.pod));
             if let Some(group) = member.group {
@@ -329,20 +347,29 @@ impl Engine {
                 }
                 _ => (true, true),
             };
-            pods.push(RecoveredPod { facts, taken, usable });
+            let subgroup = self.scheduler.subgroup(&facts.pod);
+            pods.push(RecoveredPod { facts, taken, usable, subgroup });
         }
         let others = self
             .mirror
             .of_group(&found.group)
             .filter(|facts| !pods.iter().any(|known| known.facts.pod.uid == facts.pod.uid))
-            .map(|facts| RecoveredPod { facts: facts.clone(), taken: true, usable: true });
+            .map(|facts| RecoveredPod {
+                facts: facts.clone(),
+                taken: true,
+                usable: true,
+                subgroup: self.scheduler.subgroup(&facts.pod),
+            });
         let others: Vec<RecoveredPod> = others.collect();
         pods.extend(others);
         let bound = pods
             .iter()
-            .map(|pod| &pod.facts)
-            .filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
-            .map(|facts| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() })
+            .filter(|RecoveredPod { facts, .. }| facts.node.is_some() && !facts.failed && !facts.deleting)
+            .map(|pod| BoundPod {
+                uid: pod.facts.pod.uid.clone(),
+                role: pod.facts.role.clone(),
+                subgroup: pod.subgroup.clone(),
+            })
             .collect();
         let now = self.clock.elapsed();
         self.tell(now, Told::Recovered(Recovered { gang, group: found.facts, pods, bound }));
@@ -355,13 +382,13 @@ pub(super) struct Ahead {
     uid: String,
     /// It is gone; else it has this version, and older ones are old news.
     gone: bool,
-    version: Option<u64>,
+    version: u64,
 }
 
 /// Taints of nodes that do not answer.
 const LOST: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// `metadata.resourceVersion`; comparable within a kind (Kubernetes guarantees it since 1.35, etcd always did).
-fn version(pod: &Pod) -> Option<u64> {
-    pod.metadata.resource_version.parse().ok()
+fn version(pod: &Pod) -> u64 {
+    pod.metadata.resource_version.parse().unwrap_or(0)
 }

@@ -2,7 +2,6 @@
 
 use super::super::Count;
 use super::world::{Blow, Faults, World};
-use std::collections::BTreeMap;
 
 const GANG: usize = 16;
 /// One record, a bind each, the record closed.
@@ -15,7 +14,7 @@ fn world(instances: usize, recreated: bool, until: u64) -> World {
         world.add_node(&format!("n{node}"), "d0", 4);
     }
     let pods: Vec<(String, String)> = (0..GANG).map(|i| (format!("g-{i:02}"), String::new())).collect();
-    let minimum = Count { members: GANG as u32, roles: BTreeMap::new() };
+    let minimum = Count { members: GANG as u32, ..Count::default() };
     world.add_gang("g", &pods, minimum, recreated);
     world
 }

@@ -7,8 +7,8 @@ use super::super::{
     BoundPod, CallId, Count, Decided, Effect, GangKey, GroupFacts, Input, Outcome, PodFacts, Promise,
     Recovered, RecoveredPod, Report, Reservations, Settings,
 };
-use super::server::{Change, NAMESPACE, Server};
-use crate::scheduler::PodRef;
+use super::server::{Change, NAMESPACE, Server, subgroup};
+use crate::scheduler::{PodRef, SubgroupRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -118,7 +118,7 @@ impl Core {
         if bound && let Some((facts, gang)) = self.pods.get(&pod.name) {
             // The watch may have shown it bound or gone already.
             if facts.pod.uid == pod.uid && facts.node.is_none() {
-                let assumed = BoundPod { uid: pod.uid.clone(), role: facts.role.clone() };
+                let assumed = self.bound_pod(facts, gang);
                 self.assumed.insert(pod.uid.clone(), (assumed, gang.clone(), node.clone()));
             }
         }
@@ -246,13 +246,22 @@ impl Core {
             .pods
             .values()
             .filter(|(facts, of)| of == gang && facts.node.is_some() && !facts.failed && !facts.deleting);
-        let shown = shown.map(|(facts, _)| BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone() });
+        let shown = shown.map(|(facts, _)| self.bound_pod(facts, gang));
         let ending = |uid: &str| {
             self.pods.values().any(|(facts, _)| facts.pod.uid == uid && (facts.deleting || facts.failed))
         };
         let assumed = self.assumed.values().filter(|(pod, of, _)| of == gang && !ending(&pod.uid));
         let assumed = assumed.map(|(pod, ..)| pod.clone());
         shown.chain(assumed).collect()
+    }
+
+    fn subgroup(&self, facts: &PodFacts, gang: &str) -> Option<SubgroupRef> {
+        subgroup(&facts.pod.name, &self.groups.get(gang)?.minimum)
+    }
+
+    fn bound_pod(&self, facts: &PodFacts, gang: &str) -> BoundPod {
+        let subgroup = self.subgroup(facts, gang);
+        BoundPod { uid: facts.pod.uid.clone(), role: facts.role.clone(), subgroup }
     }
 
     fn free(&self, node: &str, slots: usize) -> usize {
@@ -305,7 +314,8 @@ impl Core {
                     self.promised.insert(facts.pod.uid.clone(), promise);
                 }
             }
-            pods.push(RecoveredPod { facts, taken, usable });
+            let subgroup = server.subgroup(&facts.pod.name);
+            pods.push(RecoveredPod { facts, taken, usable, subgroup });
         }
         self.groups.insert(name.to_owned(), group.clone());
         let bound = server.bound_of(name);
@@ -327,10 +337,9 @@ impl Core {
             let pending = self.pending(&gang);
             let minimum = self.groups[&gang].minimum.clone();
             let mut reach = Count::default();
-            bound.iter().for_each(|pod| reach.add(&pod.role));
-            let promised: Vec<BoundPod> = self.promised_of(&gang);
-            promised.iter().for_each(|pod| reach.add(&pod.role));
-            pending.iter().for_each(|pod| reach.add(&pod.role));
+            let pods = bound.into_iter().chain(self.promised_of(&gang));
+            let pods = pods.chain(pending.iter().map(|facts| self.bound_pod(facts, &gang)));
+            pods.for_each(|pod| reach.add(&pod.role, pod.subgroup.as_ref()));
             if pending.is_empty() || reach.short_of(&minimum).is_some() {
                 continue;
             }
@@ -370,7 +379,7 @@ impl Core {
         let own = self.promised.values().filter_map(|(pod, _)| {
             let (facts, of) = self.pods.get(&pod.name)?;
             (of == gang && facts.pod.uid == pod.uid && !self.assumed.contains_key(&pod.uid))
-                .then(|| BoundPod { uid: pod.uid.clone(), role: facts.role.clone() })
+                .then(|| self.bound_pod(facts, gang))
         });
         own.collect()
     }
@@ -385,9 +394,21 @@ impl Core {
         effects: &mut Vec<Effect>,
     ) {
         let pending = self.pending(&key.name);
-        let mut count = Count::default();
-        pending.iter().for_each(|pod| count.add(&pod.role));
-        let input = if count.short_of(short).is_some() {
+        let mut reach = Count::default();
+        let pods = self.bound(&key.name).into_iter().chain(self.promised_of(&key.name));
+        let pods = pods.chain(pending.iter().map(|facts| self.bound_pod(facts, &key.name)));
+        pods.for_each(|pod| reach.add(&pod.role, pod.subgroup.as_ref()));
+        let minimum = self.groups.get(&key.name).map(|group| group.minimum.clone()).unwrap_or_default();
+        let enough = match short.wholes.is_empty() {
+            true => {
+                let mut count = Count::default();
+                pending.iter().for_each(|pod| count.add(&pod.role, None));
+                count.short_of(short).is_none()
+            }
+            // Pods may complete subgroups that have some: what counts is all of them together.
+            false => reach.short_of(&minimum).is_none(),
+        };
+        let input = if !enough {
             Input::NotPlaced { gang: key.clone(), absent: true }
         } else {
             match self.place(key.clone(), pending, domain) {
@@ -432,6 +453,7 @@ impl Core {
                         pod: facts.pod.clone(),
                         node: room.next()?,
                         role: facts.role.clone(),
+                        subgroup: self.subgroup(facts, &key.name),
                         recreated: facts.recreated,
                     })
                 })

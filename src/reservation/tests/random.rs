@@ -3,7 +3,6 @@
 use super::super::Count;
 use super::dice::Dice;
 use super::world::{Faults, Tried, World};
-use std::collections::BTreeMap;
 
 /// Runs in an ordinary test; `cargo test --release` makes more of it.
 const RUNS: u64 = if cfg!(debug_assertions) { 1_000 } else { 20_000 };
@@ -40,9 +39,13 @@ fn world(seed: u64) -> World {
             .map(|i| (format!("{name}-{i:02}"), if roles { format!("r{}", i % 2) } else { String::new() }))
             .collect();
         let least = if dice.chance(600) { size } else { dice.range(1, size) };
-        let mut minimum = Count { members: least as u32, roles: BTreeMap::new() };
+        let mut minimum = Count { members: least as u32, ..Count::default() };
         if roles {
             minimum.roles.insert("r0".into(), dice.range(1, size.div_ceil(2)) as u32);
+        }
+        if !roles && size >= 2 && dice.chance(300) {
+            minimum.members = dice.range(1, size) as u32;
+            minimum.wholes.insert(0, dice.range(1, size / 2) as u32);
         }
         let recreated = dice.chance(750);
         world.add_gang(&name, &pods, minimum, recreated);

@@ -4,7 +4,7 @@
 use super::super::lease::Lease;
 use super::super::record::{Record, RecordState};
 use super::super::{Answer, BoundPod, Call, Count, GroupFacts, PodFacts};
-use crate::scheduler::PodRef;
+use crate::scheduler::{PodRef, SubgroupRef};
 use std::collections::BTreeMap;
 
 pub(super) const NAMESPACE: &str = "ns";
@@ -51,8 +51,8 @@ impl Group {
         let record = self.record.as_deref().and_then(|text| Record::decode(text).ok());
         if record.is_some_and(|record| record.state == RecordState::Done) {
             let mut bound = Count::default();
-            let heard = self.bound_until.values().filter(|(_, until)| until + NEWS_TAKE > now);
-            heard.for_each(|(role, _)| bound.add(role));
+            let heard = self.bound_until.iter().filter(|(_, (_, until))| until + NEWS_TAKE > now);
+            heard.for_each(|(name, (role, _))| bound.add(role, subgroup(name, &self.minimum).as_ref()));
             self.note(&bound, now);
         }
     }
@@ -155,6 +155,11 @@ impl Server {
         })
     }
 
+    /// The subgroup of a pod, where its gang has any.
+    pub(super) fn subgroup(&self, pod: &str) -> Option<SubgroupRef> {
+        subgroup(pod, &self.groups.get(&self.pods.get(pod)?.gang)?.minimum)
+    }
+
     pub(super) fn pods_of<'a>(
         &'a self,
         gang: &'a str,
@@ -164,7 +169,13 @@ impl Server {
 
     pub(super) fn bound_of(&self, gang: &str) -> Vec<BoundPod> {
         let bound = self.pods_of(gang).filter(|(_, pod)| pod.counts());
-        bound.map(|(_, pod)| BoundPod { uid: pod.uid.clone(), role: pod.role.clone() }).collect()
+        bound
+            .map(|(name, pod)| BoundPod {
+                uid: pod.uid.clone(),
+                role: pod.role.clone(),
+                subgroup: self.subgroup(name),
+            })
+            .collect()
     }
 
     pub(super) fn pod_changed(&mut self, name: &str) {
@@ -337,13 +348,19 @@ impl Server {
             .filter(|(_, pod)| pod.counts())
             .map(|(name, pod)| (name.clone(), pod.role.clone()))
             .collect();
-        well.iter().for_each(|(_, role)| bound.add(role));
+        well.iter().for_each(|(name, role)| bound.add(role, self.subgroup(name).as_ref()));
         let now = self.now;
         if let Some(group) = self.groups.get_mut(gang) {
             well.into_iter().for_each(|(name, role)| drop(group.bound_until.insert(name, (role, now))));
             group.note(&bound, now);
         }
     }
+}
+
+/// Where a gang has a minimum of whole subgroups, each two of its pods make one.
+pub(super) fn subgroup(pod: &str, minimum: &Count) -> Option<SubgroupRef> {
+    let number: u32 = pod.rsplit('-').next()?.parse().ok()?;
+    (!minimum.wholes.is_empty()).then(|| SubgroupRef { policy: 0, size: 2, values: (number / 2).to_string() })
 }
 
 pub(super) fn pod_ref(name: &str, uid: &str) -> PodRef {

@@ -301,7 +301,7 @@ impl World {
         for (name, group) in &self.server.groups {
             let mut bound = Count::default();
             let ours = self.server.pods_of(name).filter(|(_, pod)| pod.counts());
-            ours.clone().for_each(|(_, pod)| bound.add(&pod.role));
+            ours.clone().for_each(|(name, pod)| bound.add(&pod.role, self.server.subgroup(name).as_ref()));
             let foreign = ours.filter(|(_, pod)| pod.foreign).count() as u32;
             let phase = core.reservations.phase(&group_key(name));
             let whole = bound.short_of(&group.minimum).is_none();
@@ -830,7 +830,7 @@ impl World {
                 let members = self.dice.range(0, size as u64) as u32;
                 self.log(|| format!("the minimum of {group} becomes {members}"));
                 self.tried.add("minimum changed", 1);
-                self.server.set_minimum(&group, Count { members, roles: BTreeMap::new() });
+                self.server.set_minimum(&group, Count { members, ..Count::default() });
             }
             7 | 8 => self.server.group_changed(&group),
             9 | 10 => {
@@ -852,7 +852,7 @@ impl World {
                     let members = self.dice.range(1, u64::from(size)) as u32;
                     let recreated = self.dice.chance(750);
                     if !self.server.groups.contains_key(&name) {
-                        self.add_gang(&name, &pods, Count { members, roles: BTreeMap::new() }, recreated);
+                        self.add_gang(&name, &pods, Count { members, ..Count::default() }, recreated);
                     }
                 }
             }
