@@ -132,6 +132,8 @@ impl Simulate {
         if let Some(path) = &self.html {
             output::save(path, &html::page(&run, &report, &self.title()))?;
         }
+        // The process is about to end: taking a large world apart first would only cost time.
+        std::mem::forget(run);
         let restless = report.summary.ended == Ending::Restless.as_str();
         if restless || (self.require_all && report.anything_waits()) {
             return Ok(ExitCode::from(NOT_WELL));

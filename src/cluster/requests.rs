@@ -86,7 +86,8 @@ impl Resources {
 pub fn pod_requests(pod: &Pod, resources: &mut Resources) -> Result<Box<[(ResourceId, i64)]>, RequestError> {
     let Pod { spec, status, .. } = pod;
     let infeasible = is_infeasible(status);
-    let mut total = Amounts::default();
+    // Most pods ask for cpu, memory, one extended resource, and are one: no second allocation for these.
+    let mut total = Amounts(Vec::with_capacity(4));
     for (index, container) in spec.containers.iter().enumerate() {
         let place = Place { list: "containers", index, container };
         total.add_all(&current_requests(place, &status.container_statuses, infeasible, resources)?);

@@ -30,6 +30,7 @@ use super::time::{Millis, parse_timestamp, print_timestamp};
 use super::world::World;
 use crate::scheduler::Scheduler;
 use crate::scheduler::config::SchedulerConfig;
+use crate::simulation::store::At as _;
 use serde_json::Value;
 
 /// Rounds of settling at one instant after which a run is given up: something answers its own answers.
@@ -72,6 +73,8 @@ pub struct Simulation {
     pub(super) placed: u64,
     /// Seconds since 1970 at the start.
     start: i64,
+    /// Seconds since 1970, and the same as a text: cycles ask for it more often than it changes.
+    stamp: (i64, String),
     agenda: Agenda,
     kubelet: kubelet::Kubelet,
     nodes: nodes::Lifecycle,
@@ -86,7 +89,7 @@ impl Simulation {
         let World { objects, scenario, .. } = world;
         // An import must not come from the future: the clock starts when its youngest object was made.
         let created =
-            |value: &Value| value.pointer("/metadata/creationTimestamp")?.as_str().and_then(parse_timestamp);
+            |value: &Value| value.at("/metadata/creationTimestamp")?.as_str().and_then(parse_timestamp);
         let start = objects.iter().filter_map(created).max().unwrap_or(scenario.start).max(scenario.start);
         let mut store = Store::default();
         store.set_now(start);
@@ -122,6 +125,7 @@ impl Simulation {
             now: 0,
             placed: 0,
             start,
+            stamp: (start, print_timestamp(start)),
             agenda,
             kubelet: kubelet::Kubelet::default(),
             nodes: nodes::Lifecycle::default(),
@@ -168,7 +172,8 @@ impl Simulation {
             if !self.scheduler.has_work() {
                 return true;
             }
-            let cycle = self.scheduler.cycle(&self.timestamp());
+            self.refresh_stamp();
+            let cycle = self.scheduler.cycle(&self.stamp.1);
             for decision in cycle.decisions {
                 self.carry_out(decision);
             }
@@ -204,8 +209,11 @@ impl Simulation {
         self.start + (self.now / 1000) as i64
     }
 
-    fn timestamp(&self) -> String {
-        print_timestamp(self.seconds())
+    fn refresh_stamp(&mut self) {
+        let now = self.seconds();
+        if self.stamp.0 != now {
+            self.stamp = (now, print_timestamp(now));
+        }
     }
 
     fn plan_in(&mut self, delay: Millis, task: Task) {

@@ -6,6 +6,7 @@
 
 use super::locate;
 use super::problem::Problem;
+use crate::simulation::store::At as _;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -198,7 +199,7 @@ impl Document {
     }
 
     fn title(&self) -> String {
-        let text = |path: &str| self.value.pointer(path).and_then(Value::as_str).unwrap_or("");
+        let text = |path: &str| self.value.at(path).and_then(Value::as_str).unwrap_or("");
         let (kind, namespace, name) = (self.kind(), text("/metadata/namespace"), text("/metadata/name"));
         match (kind, namespace, name) {
             ("", _, _) => String::new(),

@@ -1,6 +1,7 @@
 //! The double of an API server: objects as JSON, with uids, versions, generations, graceful deletion and garbage
 //! collection, all deterministic. The engine is its only user; what changed since it last looked is in a log.
 
+mod at;
 mod collect;
 pub(crate) mod defaults;
 mod key;
@@ -8,6 +9,7 @@ mod patch;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use at::At;
 pub use key::{Key, Kind};
 pub(crate) use patch::merge;
 
@@ -70,7 +72,7 @@ pub struct Object {
 impl Object {
     /// The text at a JSON pointer; empty if there is none.
     pub fn text(&self, pointer: &str) -> &str {
-        self.value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+        self.value.at(pointer).and_then(Value::as_str).unwrap_or("")
     }
 
     /// The uid.
@@ -80,7 +82,7 @@ impl Object {
 
     /// Is it on its way out?
     pub fn is_deleting(&self) -> bool {
-        self.value.pointer("/metadata/deletionTimestamp").is_some()
+        self.value.at("/metadata/deletionTimestamp").is_some()
     }
 }
 
@@ -154,10 +156,10 @@ impl Store {
 
     /// Takes note of uids and versions that objects bring along, so that none is given twice.
     pub fn reserve(&mut self, value: &Value) {
-        if let Some(uid) = value.pointer("/metadata/uid").and_then(Value::as_str) {
+        if let Some(uid) = value.at("/metadata/uid").and_then(Value::as_str) {
             self.uids.insert(uid.to_owned());
         }
-        let version = value.pointer("/metadata/resourceVersion").and_then(Value::as_str);
+        let version = value.at("/metadata/resourceVersion").and_then(Value::as_str);
         self.version = self.version.max(version.and_then(|v| v.parse().ok()).unwrap_or(0));
     }
 
@@ -289,9 +291,9 @@ impl Store {
         let graceful = key.kind == Kind::Pod
             && !object.text("/spec/nodeName").is_empty()
             && !matches!(object.text("/status/phase"), "Succeeded" | "Failed");
-        let own = object.value.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+        let own = object.value.at("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
         let grace = if graceful { grace.or(own).unwrap_or(30).max(0) } else { 0 };
-        let held = object.value.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let held = object.value.at("/metadata/finalizers").and_then(Value::as_array);
         if grace == 0 && held.is_none_or(Vec::is_empty) {
             self.remove(key);
             return Ok(());
@@ -314,15 +316,14 @@ impl Store {
         }
         self.version = version;
         if key.kind.has_generation() && key.kind.spec_changed(&object.value, &next) {
-            let generation = next.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
+            let generation = next.at("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
             next["metadata"]["generation"] = (generation + 1).into();
         }
         next["metadata"]["resourceVersion"] = version.to_string().into();
-        let relinked =
-            object.value.pointer("/metadata/ownerReferences") != next.pointer("/metadata/ownerReferences");
+        let relinked = object.value.at("/metadata/ownerReferences") != next.at("/metadata/ownerReferences");
         object.ours |= matches!(by, Actor::Controller | Actor::Scheduler);
-        let leaves = next.pointer("/metadata/deletionTimestamp").is_some()
-            && next.pointer("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        let leaves = next.at("/metadata/deletionTimestamp").is_some()
+            && next.at("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
         let old = std::mem::replace(&mut object.value, next);
         if relinked {
             let object = object.clone();

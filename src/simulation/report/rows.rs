@@ -14,6 +14,7 @@ use crate::cluster::topology::Topology;
 use crate::scheduler::GangReport;
 use crate::scheduler::explain::Explanation;
 use crate::simulation::engine::Simulation;
+use crate::simulation::store::At as _;
 use crate::simulation::store::{Key, Kind, Object};
 use std::collections::BTreeMap;
 
@@ -57,7 +58,7 @@ pub(super) fn pods(run: &Simulation) -> Vec<PodRow> {
 
 fn pod_row(run: &Simulation, key: &Key, pod: &Object) -> PodRow {
     let node = Some(pod.text("/spec/nodeName")).filter(|node| !node.is_empty());
-    let annotations = pod.value.pointer("/metadata/annotations");
+    let annotations = pod.value.at("/metadata/annotations");
     let group = annotations.and_then(|annotations| annotations.get(keys::GROUP_NAME)?.as_str());
     PodRow {
         namespace: key.namespace.to_string(),
@@ -160,7 +161,7 @@ fn shortfall(explanation: Explanation) -> ShortfallRow {
 
 pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
     let count = |object: &Object, field: &str| {
-        object.value.pointer(&format!("/status/{field}")).and_then(serde_json::Value::as_i64).unwrap_or(0)
+        object.value.at(&format!("/status/{field}")).and_then(serde_json::Value::as_i64).unwrap_or(0)
     };
     run.store
         .of_kind(&Kind::ModelServing)
@@ -180,7 +181,7 @@ pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupR
         *phases.entry(pod.phase.clone()).or_default() += 1;
     }
     let ready = |node: &Object| {
-        let conditions = node.value.pointer("/status/conditions").and_then(serde_json::Value::as_array);
+        let conditions = node.value.at("/status/conditions").and_then(serde_json::Value::as_array);
         conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
     };
     Summary {

@@ -1,18 +1,19 @@
 //! READY and STATUS of a pod as `kubectl get pods` shows them.
 
+use crate::simulation::store::At as _;
 use serde_json::Value;
 
 /// Containers that are ready, and containers.
 pub(super) fn ready(pod: &Value) -> String {
-    let list = |pointer: &str| pod.pointer(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let list = |pointer: &str| pod.at(pointer).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let ready = list("/status/containerStatuses").iter().filter(|status| status["ready"] == true).count();
     format!("{ready}/{}", list("/spec/containers").len())
 }
 
 /// One word for how the pod is.
 pub(super) fn status(pod: &Value) -> String {
-    let text = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or("");
-    if pod.pointer("/metadata/deletionTimestamp").is_some() {
+    let text = |pointer: &str| pod.at(pointer).and_then(Value::as_str).unwrap_or("");
+    if pod.at("/metadata/deletionTimestamp").is_some() {
         return "Terminating".into();
     }
     let mut word = text("/status/phase");
@@ -21,14 +22,11 @@ pub(super) fn status(pod: &Value) -> String {
     }
     if word == "Pending"
         && text("/spec/nodeName").is_empty()
-        && pod
-            .pointer("/spec/schedulingGates")
-            .and_then(Value::as_array)
-            .is_some_and(|gates| !gates.is_empty())
+        && pod.at("/spec/schedulingGates").and_then(Value::as_array).is_some_and(|gates| !gates.is_empty())
     {
         word = "SchedulingGated";
     }
-    let statuses = pod.pointer("/status/containerStatuses").and_then(Value::as_array);
+    let statuses = pod.at("/status/containerStatuses").and_then(Value::as_array);
     for status in statuses.into_iter().flatten() {
         let state = |name: &str| status["state"][name]["reason"].as_str().filter(|reason| !reason.is_empty());
         if let Some(reason) = state("waiting").or(state("terminated")) {

@@ -1,5 +1,6 @@
 //! Garbage collection: what an object owned goes when the object and all its other owners are gone.
 
+use super::at::At as _;
 use super::{Actor, Happening, Key, Kind, Object, Store};
 use serde_json::Value;
 
@@ -42,6 +43,6 @@ impl Store {
 }
 
 fn owners(value: &Value) -> impl Iterator<Item = &str> {
-    let references = value.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let references = value.at("/metadata/ownerReferences").and_then(Value::as_array);
     references.into_iter().flatten().filter_map(|reference| reference.get("uid").and_then(Value::as_str))
 }

@@ -2,6 +2,7 @@
 //!
 //! Left out on purpose: the service account's token volume (its name is random and no decision depends on it).
 
+use super::at::At as _;
 use super::{Key, Kind, Refusal, Store};
 use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
@@ -62,13 +63,13 @@ fn set(value: &mut Value, pointer: &str, default: Value) {
 }
 
 fn node(value: &mut Value) {
-    let name = value.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("").to_owned();
+    let name = value.at("/metadata/name").and_then(Value::as_str).unwrap_or("").to_owned();
     set(value, "/metadata/labels", json!({}));
     if let Some(labels) = value.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.entry("kubernetes.io/hostname").or_insert(name.into());
     }
-    let capacity = value.pointer("/status/capacity").cloned().unwrap_or(Value::Null);
-    let allocatable = value.pointer("/status/allocatable").cloned().unwrap_or(Value::Null);
+    let capacity = value.at("/status/capacity").cloned().unwrap_or(Value::Null);
+    let allocatable = value.at("/status/allocatable").cloned().unwrap_or(Value::Null);
     set(value, "/status/capacity", if allocatable.is_null() { json!({}) } else { allocatable });
     set(value, "/status/allocatable", if capacity.is_null() { json!({}) } else { capacity });
     // A kubelet that is told nothing takes 110 pods.
@@ -93,7 +94,7 @@ fn pod(value: &mut Value, store: &Store) {
         set(value, &format!("/spec/{field}"), default);
     }
     let account =
-        value.pointer("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default").to_owned();
+        value.at("/spec/serviceAccountName").and_then(Value::as_str).unwrap_or("default").to_owned();
     set(value, "/spec/serviceAccountName", json!(account));
     set(value, "/spec/serviceAccount", json!(account));
     priority(value, store);
@@ -112,11 +113,11 @@ fn pod(value: &mut Value, store: &Store) {
 
 /// The priority that admission writes: of the class that is named, else of the global default, else 0.
 fn priority(value: &mut Value, store: &Store) {
-    if value.pointer("/spec/priority").is_some_and(Value::is_number) {
+    if value.at("/spec/priority").is_some_and(Value::is_number) {
         set(value, "/spec/preemptionPolicy", json!("PreemptLowerPriority"));
         return;
     }
-    let named = value.pointer("/spec/priorityClassName").and_then(Value::as_str).unwrap_or("").to_owned();
+    let named = value.at("/spec/priorityClassName").and_then(Value::as_str).unwrap_or("").to_owned();
     let classes = || store.of_kind(&Kind::PriorityClass);
     let class = match named.as_str() {
         "" => classes().find(|(_, class)| class.value.get("globalDefault") == Some(&Value::Bool(true))),
@@ -216,8 +217,8 @@ fn quality_of_service(spec: &Value) -> &'static str {
     let (mut any, mut all) = (false, true);
     for container in lists.flatten() {
         for resource in ["cpu", "memory"] {
-            let limit = container.pointer(&format!("/resources/limits/{resource}"));
-            let request = container.pointer(&format!("/resources/requests/{resource}"));
+            let limit = container.at(&format!("/resources/limits/{resource}"));
+            let request = container.at(&format!("/resources/requests/{resource}"));
             any |= limit.is_some() || request.is_some();
             all &= limit.is_some() && limit == request;
         }

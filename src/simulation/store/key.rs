@@ -1,5 +1,6 @@
 //! What names an object: kind, namespace, name.
 
+use super::at::At as _;
 use crate::api::keys;
 use serde_json::Value;
 use std::fmt;
@@ -165,7 +166,7 @@ impl Key {
 
     /// The key of an object, or the field that is missing and why that matters.
     pub fn of(value: &Value) -> Result<Key, (&'static str, &'static str)> {
-        let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or("");
+        let text = |pointer: &str| value.at(pointer).and_then(Value::as_str).unwrap_or("");
         let name = text("/metadata/name");
         if name.is_empty() {
             return Err(("metadata.name", "is missing"));

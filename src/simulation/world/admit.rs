@@ -13,6 +13,7 @@ use crate::modelserving;
 use crate::simulation::locate::join;
 use crate::simulation::reader::kind_of;
 use crate::simulation::schema::{self, Fault, Schemas};
+use crate::simulation::store::At as _;
 use serde_json::Value;
 
 /// What a word or a number needs to be a text in YAML.
@@ -74,7 +75,7 @@ impl Admission {
             Ok(key) => key,
             Err((path, what)) => {
                 if let Some(name) =
-                    object.pointer("/metadata/name").filter(|name| !name.is_string() && !name.is_null())
+                    object.at("/metadata/name").filter(|name| !name.is_string() && !name.is_null())
                 {
                     let what = format!("is {} and not a text", kind_of(name));
                     return (
@@ -82,7 +83,7 @@ impl Admission {
                         vec![fault(path, what, if name.is_boolean() { QUOTE_WORD } else { QUOTE }, false)],
                     );
                 }
-                let generated = object.pointer("/metadata/generateName").is_some();
+                let generated = object.at("/metadata/generateName").is_some();
                 let remedy =
                     if generated { "generateName is not supported here: write the name" } else { "name it" };
                 return (None, vec![fault(path, what.to_owned(), remedy, false)]);
@@ -161,7 +162,7 @@ fn quantities(kind: &Kind, object: &Value, faults: &mut Vec<Fault>) {
         }
         Kind::Pod => pod_spec(&object["spec"], "spec", faults),
         Kind::ModelServing => {
-            let roles = object.pointer("/spec/template/roles").and_then(Value::as_array);
+            let roles = object.at("/spec/template/roles").and_then(Value::as_array);
             for (index, role) in roles.into_iter().flatten().enumerate() {
                 for template in ["entryTemplate", "workerTemplate"] {
                     let at = format!("spec.template.roles[{index}].{template}.spec");

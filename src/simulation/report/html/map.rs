@@ -9,6 +9,7 @@ use crate::cluster::natural;
 use crate::cluster::topology::Topology;
 use crate::simulation::engine::Simulation;
 use crate::simulation::report::{Report, rows::amount_text};
+use crate::simulation::store::At as _;
 use crate::simulation::store::{Key, Kind};
 use serde_json::Value;
 use std::fmt::Write;
@@ -219,11 +220,11 @@ impl Map<'_> {
     fn troubles(&self, node: NodeId) -> Vec<&'static str> {
         let mut troubles = Vec::new();
         if let Some(object) = self.object(node) {
-            let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+            let conditions = object.at("/status/conditions").and_then(Value::as_array);
             if conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] != "True") {
                 troubles.push("not ready");
             }
-            if object.pointer("/spec/unschedulable") == Some(&Value::Bool(true)) {
+            if object.at("/spec/unschedulable") == Some(&Value::Bool(true)) {
                 troubles.push("cordoned");
             }
         }
@@ -237,7 +238,7 @@ impl Map<'_> {
     /// has trouble, or that it has the resource.
     fn taints(&self, node: NodeId) -> Vec<&str> {
         let resource = self.run.scheduler.cluster().resources().name(self.seats.resource);
-        let taints = self.object(node).and_then(|object| object.pointer("/spec/taints")?.as_array());
+        let taints = self.object(node).and_then(|object| object.at("/spec/taints")?.as_array());
         let hard = taints.into_iter().flatten().filter(|taint| taint["effect"] != "PreferNoSchedule");
         hard.filter_map(|taint| taint["key"].as_str())
             .filter(|key| !key.starts_with("node.kubernetes.io/") && *key != resource)
