@@ -186,6 +186,11 @@ impl Simulate {
                 }
             }
         }
+        if unreadable.is_empty() && reader.documents.is_empty() && reader.problems.is_empty() {
+            // A dump that failed leaves an empty file: "nothing waits" would be the wrong answer.
+            let remedy = "give manifests, or a document of kind Simulation";
+            unreadable.push(format!("{}: holds no object; {remedy}", self.title()));
+        }
         let print = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
         if unreadable.is_empty() {
             World::admit(reader).map_err(print)

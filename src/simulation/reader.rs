@@ -112,7 +112,11 @@ impl Reader {
                         line: u32::try_from(error.line()).unwrap_or(0),
                         document: number,
                         message: format!("not valid JSON: {}", plain(&error.to_string())),
-                        remedy: "what follows in this file was not read".into(),
+                        remedy: if error.is_eof() {
+                            "the file ends in the middle of an object: is it cut off?".into()
+                        } else {
+                            "what follows in this file was not read".into()
+                        },
                         ..Problem::default()
                     });
                     return number > 1;
@@ -319,7 +323,9 @@ fn newlines(text: &str) -> u32 {
 /// The first line of a parser's message, without its place: that is counted from the document's start.
 fn plain(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    line.split(" at line ").next().unwrap_or(line).trim_end_matches('.').to_owned()
+    // Without what the parser would have a programmer do.
+    let line = line.split(" at line ").next().unwrap_or(line).split(", set ").next().unwrap_or(line);
+    line.trim_end_matches('.').to_owned()
 }
 
 fn yaml_remedy(message: &str) -> String {
@@ -327,8 +333,10 @@ fn yaml_remedy(message: &str) -> String {
         "keep one of the two".into()
     } else if message.contains('\t') || message.contains("tab") {
         "indent with spaces".into()
+    } else if message.contains("mapping values") {
+        "check the indentation of this line and the one before it; quote a text that contains a colon".into()
     } else {
-        String::new()
+        "check indentation, brackets and quotes here and in the lines before".into()
     }
 }
 

@@ -126,7 +126,7 @@ fn check_object(schema: &Value, fields: &Map<String, Value>, path: &str, faults:
                 remedy: if what.is_empty() {
                     "add it".into()
                 } else {
-                    format!("add it: {}", first_sentence(what))
+                    format!("add it ({})", first_sentence(what))
                 },
                 unknown: false,
             });
@@ -272,7 +272,7 @@ mod tests {
             assert_eq!(found, expect, "{value}");
         };
         check(json!({"name": "a"}), &[]);
-        check(json!({"name": null}), &["spec.name: is missing; add it: What it is called"]);
+        check(json!({"name": null}), &["spec.name: is missing; add it (What it is called)"]);
         check(json!({"name": 5}), &["spec.name: is the number 5; put it in quotes"]);
         check(json!({"name": "abcd"}), &["spec.name: has 4 characters; use at most 3"]);
         check(json!({"name": "a", "teir": 1}), &["spec.teir: is not a field; did you mean tier?"]);

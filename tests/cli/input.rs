@@ -66,3 +66,112 @@ fn the_schema_explains_the_simulation_document() {
     assert_eq!(answer.code, 0);
     assert!(answer.out.contains("nodePools:"));
 }
+
+/// One document, and what is said about it.
+#[track_caller]
+fn check(document: &str, expect: &[&str]) {
+    let answer = simulate(&["-"], document);
+    assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{document}");
+    assert_eq!(answer.err.lines().collect::<Vec<_>>(), expect, "{document}");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_would_be_right() {
+    let node = |status: &str| {
+        format!("apiVersion: v1\nkind: Node\nmetadata: {{name: a}}\nstatus: {{allocatable: {{{status}}}}}\n")
+    };
+    let pod = |requests: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{name: c, resources: {{requests: {{{requests}}}}}}}]}}\n"
+        )
+    };
+    let group = |spec: &str| {
+        format!(
+            "apiVersion: scheduling.volcano.sh/v1beta1\nkind: PodGroup\nmetadata: {{name: g}}\nspec: {{{spec}}}\n"
+        )
+    };
+    check("", &["standard input: holds no object; give manifests, or a document of kind Simulation"]);
+    check(
+        "# nothing\n---\n",
+        &["standard input: holds no object; give manifests, or a document of kind Simulation"],
+    );
+    check(
+        "apiVersion: v1\nmetadata: {name: a}\n",
+        &["-:1: document 1: kind: is missing; add the line kind: Node, or whatever kind it is"],
+    );
+    check("- a\n", &["-:1: document 1: is a list and not an object; start with apiVersion and kind"]);
+    check(
+        "a: 1\na: 2\n",
+        &["-:2: document 1: not valid YAML: duplicate mapping key: a; keep one of the two"],
+    );
+    check(
+        "kind: Node\n  metadata: {}\n",
+        &[
+            "-:2: document 1: not valid YAML: mapping values are not allowed in this context; check the indentation of this line and the one before it; quote a text that contains a colon",
+        ],
+    );
+    check(
+        "{\"kind\": \"Node\"",
+        &[
+            "-:1: document 1: not valid YAML: unclosed bracket '{'; check indentation, brackets and quotes here and in the lines before",
+        ],
+    );
+    check(
+        &group("minMembers: 2"),
+        &["-:4: document 1 (PodGroup g): spec.minMembers: is not a field; did you mean minMember?"],
+    );
+    check(
+        &node("cpu: 8 cores"),
+        &[
+            "-:4: document 1 (Node a): status.allocatable.cpu: \"8 cores\" is not a quantity: after the number, use n, u, m, k, M, G, T, P, E, Ki, Mi, Gi, Ti, Pi, Ei or an exponent such as e3; write a quantity such as 8, 100m or 800Gi",
+        ],
+    );
+    check(
+        &node("nvidia.com/gpu: -1"),
+        &[
+            "-:4: document 1 (Node a): status.allocatable[nvidia.com/gpu]: is -1, which is negative; an amount is 0 or more",
+        ],
+    );
+    check(
+        &pod("nvidia.com/gpu: 0.5"),
+        &[
+            "-:4: document 1 (Pod p): spec.containers[0].resources.requests[nvidia.com/gpu]: is 0.5; extended resources are given out whole: write an integer",
+        ],
+    );
+}
+
+#[test]
+fn a_kind_that_looks_like_a_known_one_is_noted() {
+    let check = |document: &str, expect: &str| {
+        let answer = simulate(&["-"], &format!("{NODES}---\n{document}"));
+        assert_eq!((answer.code, answer.err.as_str()), (0, expect), "{document}");
+    };
+    check(
+        "apiVersion: v1\nkind: Nodes\nmetadata: {name: a}\n",
+        "note: -:8: document 2 (Nodes a): kind: is Nodes, which is not read; did you mean Node?\n",
+    );
+    check(
+        "apiVersion: scheduling.volcano.sh/v1\nkind: PodGroup\nmetadata: {name: a}\n",
+        "note: -:7: document 2 (PodGroup a): apiVersion: is scheduling.volcano.sh/v1, which is not read; Phalanx reads PodGroup of scheduling.volcano.sh/v1beta1\n",
+    );
+    // A kind of somebody else's.
+    check("apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: a}\n", "");
+}
+
+#[test]
+fn files_that_are_none_are_named() {
+    let folder = std::env::temp_dir().join(format!("phalanx-input-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("empty")).unwrap();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    #[expect(clippy::disallowed_methods, reason = "a test writes its own files")]
+    std::fs::write(path("latin.yaml"), b"name: \xe9\n").unwrap();
+    let check = |name: &str, expect: &str| {
+        let answer = phalanx(&["simulate", &path(name)], "");
+        assert_eq!((answer.code, answer.out.as_str()), (2, ""), "{name}");
+        assert_eq!(answer.err, format!("{}: {expect}\n", path(name)));
+    };
+    check("latin.yaml", "is not UTF-8 at byte 6; save it as UTF-8");
+    check("empty", "is a folder without .yaml or .json files");
+    check("none.yaml", "cannot be read: No such file or directory (os error 2)");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -206,9 +206,9 @@ pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupR
     }
 }
 
-/// Has the gang less than its minimum?
+/// Has the gang less than its minimum, or nothing at all where no minimum is known?
 pub(super) fn waits(group: &PodGroupRow) -> bool {
-    group.scheduled < group.min_member
+    group.scheduled < group.min_member.max(u32::from(group.reason.is_some()))
 }
 
 fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {

@@ -90,7 +90,7 @@ fn what_is_wrong_is_named_with_its_line() {
     check(
         "spec:\n  nodePools:\n  - name: Gpu\n",
         &[
-            "5: spec.nodePools[0].capacity: is missing; add it: What a node can hold, as in {cpu: 192, memory: 2Ti, nvidia.com/gpu: 8}",
+            "5: spec.nodePools[0].capacity: is missing; add it (What a node can hold, as in {cpu: 192, memory: 2Ti, nvidia.com/gpu: 8})",
             "5: spec.nodePools[0].name: is \"Gpu\"; it must match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         ],
     );

@@ -6,6 +6,7 @@ use crate::api::decode::{DecodeError, decode};
 use crate::api::hyper_node::HyperNode;
 use crate::api::leader_worker_set::LeaderWorkerSet;
 use crate::api::model_serving::ModelServing;
+use crate::api::nearest::nearest;
 use crate::api::pod_group::PodGroup;
 use crate::api::quantity::Quantity;
 use crate::api::queue::Queue;
@@ -96,6 +97,16 @@ impl Admission {
                 let written = object["apiVersion"].as_str().unwrap_or_default();
                 let what = format!("is {written}, which is not read");
                 faults.push(fault("apiVersion", what, &format!("Phalanx reads {kind} of {read}"), true));
+            } else if let Some(meant) = nearest(kind, Kind::names())
+                && Kind::version_of(meant) == object["apiVersion"].as_str()
+            {
+                // Of the same group: other groups have kinds of their own that look alike.
+                faults.push(fault(
+                    "kind",
+                    format!("is {kind}, which is not read"),
+                    &format!("did you mean {meant}?"),
+                    true,
+                ));
             }
             return (Some(key), faults);
         }
@@ -193,13 +204,16 @@ fn requirements(resources: &Value, at: &str, faults: &mut Vec<Fault>) {
 fn list(amounts: &Value, at: &str, faults: &mut Vec<Fault>) {
     for (name, quantity) in amounts.as_object().into_iter().flatten() {
         let text = quantity.as_str().map_or_else(|| quantity.to_string(), str::to_owned);
-        if let Err(error) = Quantity(text).amount() {
-            faults.push(Fault {
-                path: join(at, name),
-                message: error.to_string(),
-                remedy: "write a quantity such as 8, 100m or 800Gi".into(),
-                unknown: false,
-            });
+        let mut fault = |message: String, remedy: &str| {
+            faults.push(Fault { path: join(at, name), message, remedy: remedy.to_owned(), unknown: false });
+        };
+        match Quantity(text.clone()).milli() {
+            Err(error) => fault(error.to_string(), "write a quantity such as 8, 100m or 800Gi"),
+            Ok(..0) => fault(format!("is {text}, which is negative"), "an amount is 0 or more"),
+            Ok(thousandths) if thousandths % 1000 != 0 && thousandths < i64::MAX && name.contains('/') => {
+                fault(format!("is {text}"), "extended resources are given out whole: write an integer");
+            }
+            Ok(_) => {}
         }
     }
 }
