@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-/// Looks up a field by path. Like a JSON pointer, but for the paths of Kubernetes objects, which need no escapes: nothing is
-/// allocated, and a run of 10,000 nodes asks half a million times.
+/// Looks up a field by JSON pointer. Nothing is allocated where no step is escaped, and few are: a run of 10,000 nodes asks
+/// half a million times.
 pub(crate) trait At {
-    /// The value at a path such as `/metadata/name`.
+    /// The value at a pointer such as `/metadata/name`.
     fn at(&self, path: &str) -> Option<&Value>;
 }
 
@@ -13,6 +13,9 @@ impl At for Value {
     fn at(&self, path: &str) -> Option<&Value> {
         let mut steps = path.split('/').skip(1);
         steps.try_fold(self, |value, step| match value {
+            Value::Object(fields) if step.contains('~') => {
+                fields.get(&step.replace("~1", "/").replace("~0", "~"))
+            }
             Value::Object(fields) => fields.get(step),
             Value::Array(items) => items.get(step.parse::<usize>().ok()?),
             _ => None,
@@ -26,9 +29,23 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn as_a_pointer_without_escapes() {
-        let value = json!({"a": {"b": [1, {"c": 2}]}, "": 3});
-        for path in ["", "/a", "/a/b", "/a/b/0", "/a/b/1/c", "/a/b/2", "/a/x", "/a/b/c", "/", "/a/"] {
+    fn as_a_json_pointer() {
+        let value = json!({"a": {"b": [1, {"c": 2}]}, "": 3, "d/e": {"~f": 4}});
+        for path in [
+            "",
+            "/d~1e",
+            "/d~1e/~0f",
+            "/d/e",
+            "/a",
+            "/a/b",
+            "/a/b/0",
+            "/a/b/1/c",
+            "/a/b/2",
+            "/a/x",
+            "/a/b/c",
+            "/",
+            "/a/",
+        ] {
             assert_eq!(value.at(path), value.pointer(path), "{path}");
         }
     }
