@@ -5,10 +5,12 @@
 //! of the watch. Kinds whose CRD is missing are looked for again every few seconds.
 
 use super::kind::Kind;
+use super::whole::Whole;
 use futures::StreamExt;
-use kube::api::{Api, DynamicObject, ListParams};
+use kube::Client;
+use kube::api::{Api, ListParams};
+use kube::discovery::ApiResource;
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, ResourceExt};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -56,7 +58,9 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
-    let api: Api<DynamicObject> = Api::all_with(client, &kind.resource());
+    let resource = kind.resource();
+    let api: Api<Whole> = Api::all_with(client, &resource);
+    let applied = |object: Whole| Change::Applied { kind, object: object.into_value(&resource) };
     let start = || watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
     let mut stream = start();
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
@@ -68,8 +72,8 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
                 continue;
             }
             Ok(watcher::Event::InitApply(object)) => {
-                listed.insert(key(&object));
-                applied(kind, object)
+                listed.insert(object.key());
+                applied(object)
             }
             Ok(watcher::Event::InitDone) => {
                 for (namespace, name) in known.difference(&listed) {
@@ -82,11 +86,11 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
                 Change::Synced(kind)
             }
             Ok(watcher::Event::Apply(object)) => {
-                known.insert(key(&object));
-                applied(kind, object)
+                known.insert(object.key());
+                applied(object)
             }
             Ok(watcher::Event::Delete(object)) => {
-                let key = key(&object);
+                let key = object.key();
                 known.remove(&key);
                 Change::Gone { kind, namespace: key.0, name: key.1 }
             }
@@ -107,7 +111,8 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
 
 /// Every object of a kind, once; none where its CRD is missing.
 pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &kind.resource());
+    let resource: ApiResource = kind.resource();
+    let api: Api<Whole> = Api::all_with(client.clone(), &resource);
     let mut page = ListParams::default().limit(500);
     let mut objects = Vec::new();
     loop {
@@ -116,7 +121,7 @@ pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(objects),
             Err(error) => return Err(error),
         };
-        objects.extend(list.items.into_iter().map(|object| whole(kind, object)));
+        objects.extend(list.items.into_iter().map(|object| object.into_value(&resource)));
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
             None => return Ok(objects),
@@ -136,26 +141,4 @@ async fn served(client: &Client, kind: Kind) -> bool {
         Ok(list) => list.resources.iter().any(|served| served.name == resource.plural),
         Err(_) => false,
     }
-}
-
-fn key(object: &DynamicObject) -> (String, String) {
-    (object.namespace().unwrap_or_default(), object.name_any())
-}
-
-fn applied(kind: Kind, object: DynamicObject) -> Change {
-    Change::Applied { kind, object: whole(kind, object) }
-}
-
-/// The object as one value again: kube keeps metadata apart.
-fn whole(kind: Kind, object: DynamicObject) -> Value {
-    let metadata = serde_json::to_value(&object.metadata).unwrap_or(Value::Null);
-    let mut value = match object.data {
-        Value::Object(map) => map,
-        _ => serde_json::Map::new(),
-    };
-    value.insert("metadata".to_owned(), metadata);
-    let resource = kind.resource();
-    value.insert("apiVersion".to_owned(), Value::String(resource.api_version));
-    value.insert("kind".to_owned(), Value::String(resource.kind));
-    Value::Object(value)
 }
