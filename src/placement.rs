@@ -66,11 +66,12 @@ struct Tools {
     pads: Pads,
 }
 
-/// Scratch memory for pricing plans.
+/// Scratch memory.
 #[derive(Debug, Default)]
 struct Pads {
     marks: Marks,
     seats: Vec<Seat>,
+    candidates: Vec<u32>,
 }
 
 /// What a solver looks at.
@@ -123,6 +124,7 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
     if demand.missing() > 0 || demand.groups.is_empty() {
         return Err(Proof::Proven);
     }
+    tools.fill.refresh(context.view, context.tree, context.rules, &demand.kinds);
     let coupled = demand.kinds.iter().any(|&class| context.view.concerns(class));
     if coupled {
         return general::solve(context, tools);
@@ -195,6 +197,7 @@ impl<'a> Context<'a> {
         let pinned = demand.running.map(|running| tree.outermost_within(running, tier));
         let range = match pinned {
             Some(region) => region.map_or(0..0, |region| region..region + 1),
+            None if tree.tier[0] <= tier => 0..1,
             None => 0..tree.len() as u32,
         };
         range.filter(move |&domain| tree.is_outermost_within(domain, tier) && usable.may_use(domain))
@@ -206,7 +209,7 @@ impl<'a> Context<'a> {
     }
 
     /// Domains that the gang may use and that pass a test, lowest tier first.
-    fn candidates(&self, test: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+    fn candidates(&self, test: impl Fn(u32) -> bool + Clone) -> impl Iterator<Item = u32> + Clone {
         self.tree.by_tier.iter().copied().filter(move |&domain| test(domain) && self.may_use(domain))
     }
 

@@ -33,37 +33,45 @@ pub(super) fn keys(rules: &PlacementRules) -> Vec<Key> {
     keys
 }
 
-/// The first candidate with the smallest keys. A key that is `None` rules the candidate out; keys are evaluated only as
-/// far as needed.
+/// The first candidate with the smallest keys. A key that is `None` rules a candidate out; only `Domains` may be `None`.
+/// Keys are evaluated one after the other, each for those candidates only that the keys before it left.
 pub(super) fn best(
     keys: &[Key],
-    candidates: impl IntoIterator<Item = u32>,
+    candidates: impl Iterator<Item = u32> + Clone,
+    pad: &mut Vec<u32>,
     mut eval: impl FnMut(Key, u32) -> Option<i64>,
 ) -> Option<u32> {
-    let mut best: Option<u32> = None;
-    let mut least = [i64::MAX; 8];
-    for candidate in candidates {
-        let mut values = [0i64; 8];
-        let mut ahead = best.is_none();
-        let mut behind = false;
+    let last = keys.iter().position(|&key| key == Key::Domains).map_or(0, |at| at + 1);
+    let mut ruled_out: Vec<u32> = Vec::new();
+    loop {
+        let out_before = ruled_out.len();
+        pad.clear();
+        pad.extend(candidates.clone().filter(|candidate| !ruled_out.contains(candidate)));
         for (at, &key) in keys.iter().enumerate() {
-            let Some(value) = eval(key, candidate) else {
-                behind = true;
-                break;
-            };
-            values[at] = value;
-            if !ahead && value != least[at] {
-                ahead = value < least[at];
-                behind = !ahead;
-            }
-            if behind {
+            if pad.len() <= 1 && at >= last {
                 break;
             }
+            let mut least = i64::MAX;
+            let mut kept = 0;
+            for index in 0..pad.len() {
+                let candidate = pad[index];
+                let Some(value) = eval(key, candidate) else {
+                    ruled_out.push(candidate);
+                    continue;
+                };
+                if value < least {
+                    (least, kept) = (value, 0);
+                }
+                if value == least {
+                    pad[kept] = candidate;
+                    kept += 1;
+                }
+            }
+            pad.truncate(kept);
         }
-        if ahead && !behind {
-            best = Some(candidate);
-            least = values;
+        // If all with the smallest keys so far were ruled out, the others get their turn.
+        if !pad.is_empty() || ruled_out.len() == out_before {
+            return pad.first().copied();
         }
     }
-    best
 }

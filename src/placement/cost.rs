@@ -13,7 +13,7 @@
 //! - `NodeScore`: see [`super::nodes`].
 
 use super::demand::tier_cost;
-use super::fill::{Fill, WHOLE, Weights};
+use super::fill::{Fill, Share, WHOLE};
 use super::nodes::Scorer;
 use super::plan::Plan;
 use super::rules::{CostTerm, Packing};
@@ -33,7 +33,7 @@ pub(super) trait Base {
 pub(super) fn of_plan(
     context: &Context<'_>,
     pads: &mut Pads,
-    fill: &mut Fill,
+    fill: &Fill,
     base: &impl Base,
     plan: &Plan,
 ) -> (u32, Vec<i64>) {
@@ -64,11 +64,9 @@ pub(super) fn of_plan(
         CostTerm::Stranded if demand.kinds.is_empty() => 0,
         CostTerm::Stranded => {
             let room = room(rules.packing, base.slots(main, around), base.slots(main, 0), by_kind[main]);
-            let weights = Weights::of(view.classes.get(demand.kinds[main]), rules);
-            fill.refresh(view, tree);
-            (room << 24) | shares(context, fill, &weights, around)
+            (room << 24) | shares(context, &fill.of(view, tree, demand.kinds[main]), around)
         }
-        CostTerm::NodeScore => node_score(context, pads, plan, main),
+        CostTerm::NodeScore => node_score(context, pads, fill, plan, main),
     });
     (around, cost.collect())
 }
@@ -98,10 +96,9 @@ pub(super) fn room(packing: Packing, slots: u64, total: u64, placed: u64) -> i64
 }
 
 /// The shares part of `Stranded`.
-pub(super) fn shares(context: &Context<'_>, fill: &mut Fill, weights: &Weights, domain: u32) -> i64 {
-    let parent = context.tree.parent[domain as usize];
-    let own = fill.share(context.view, context.tree, domain, weights);
-    let around = fill.share(context.view, context.tree, parent, weights);
+pub(super) fn shares(context: &Context<'_>, share: &Share<'_>, domain: u32) -> i64 {
+    let own = share.of_domain(domain);
+    let around = share.of_domain(context.tree.parent[domain as usize]);
     match context.rules.packing {
         Packing::Tight => (own << 12) | around,
         Packing::Spread => ((WHOLE - own) << 12) | (WHOLE - around),
@@ -143,16 +140,10 @@ fn domains(context: &Context<'_>, pads: &mut Pads, plan: &Plan) -> i64 {
     sum + lonely.iter().map(|&position| tree.node_charge[tree.leaf[position as usize] as usize]).sum::<i64>()
 }
 
-fn node_score(context: &Context<'_>, pads: &mut Pads, plan: &Plan, main: usize) -> i64 {
-    let Context { view, rules, demand, .. } = *context;
+fn node_score(context: &Context<'_>, pads: &mut Pads, fill: &Fill, plan: &Plan, main: usize) -> i64 {
+    let demand = context.demand;
     let Some(&class) = demand.kinds.get(main) else { return 0 };
-    let weights = Weights::of(view.classes.get(class), rules);
-    let scorer = |class| Scorer {
-        view,
-        constraint: view.classes.get(class).constraint,
-        weights: &weights,
-        packing: rules.packing,
-    };
+    let scorer = |class| Scorer::new(context, fill, class);
     let main = scorer(class);
     if let [part] = &plan.parts[..] {
         return scorer(demand.kinds[part.kind as usize]).total(plan.seats(part));

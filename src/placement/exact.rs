@@ -166,7 +166,7 @@ impl Base for Copied {
 
 struct Search<'s, 'a, 't> {
     context: &'s Context<'a>,
-    fill: &'s mut Fill,
+    fill: &'s Fill,
     pads: &'s mut Pads,
     base: Copied,
     items: Vec<Item>,

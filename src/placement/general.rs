@@ -11,7 +11,7 @@
 use super::cover::{Cover, Ground};
 use super::demand::{Group, tier_cost};
 use super::exact;
-use super::fill::Weights;
+use super::fill::Fill;
 use super::nodes::{Scorer, Seat};
 use super::outcome::Proof;
 use super::plan::Plan;
@@ -58,7 +58,7 @@ impl Candidate {
 
 /// Places as much as it can. An error is how sure it is that the minima cannot be met.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
-    let bounds = trial::with(context, tools, |trial, _| Bounds::new(context, trial));
+    let bounds = trial::with(context, tools, |trial, _, _| Bounds::new(context, trial));
     if bounds.regions.is_empty() {
         return Err(Proof::Proven);
     }
@@ -69,8 +69,8 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Pr
     }
     if best.is_none() {
         for &(_, region) in bounds.regions.iter().take(REGIONS) {
-            let plan = trial::with(context, tools, |trial, cover| {
-                let mut maker = Maker::new(context, trial, cover);
+            let plan = trial::with(context, tools, |trial, cover, fill| {
+                let mut maker = Maker::new(context, trial, cover, fill);
                 maker.place_most(region);
                 maker.plan()
             });
@@ -257,8 +257,8 @@ fn place_all(
         if successes >= SUCCESSES {
             continue;
         }
-        let plan = trial::with(context, tools, |trial, cover| {
-            let mut maker = Maker::new(context, trial, cover);
+        let plan = trial::with(context, tools, |trial, cover, fill| {
+            let mut maker = Maker::new(context, trial, cover, fill);
             maker.place_all(domain).then(|| maker.plan())
         });
         let Some(plan) = plan else { continue };
@@ -300,7 +300,7 @@ fn fewest_domains(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds) -> 
     if bounds.all.len() * totals.len() > 256 {
         return None;
     }
-    trial::with(context, tools, |trial, cover| {
+    trial::with(context, tools, |trial, cover, _| {
         let mut least: Option<i64> = None;
         for &domain in &bounds.all {
             let mut most = 0;
@@ -329,11 +329,17 @@ pub(super) struct Maker<'c, 'a, 't, 'm> {
     context: &'c Context<'a>,
     trial: &'m mut Trial<'a, 't>,
     cover: &'m mut Cover,
+    fill: &'m Fill,
 }
 
 impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
-    pub(super) fn new(context: &'c Context<'a>, trial: &'m mut Trial<'a, 't>, cover: &'m mut Cover) -> Self {
-        Maker { context, trial, cover }
+    pub(super) fn new(
+        context: &'c Context<'a>,
+        trial: &'m mut Trial<'a, 't>,
+        cover: &'m mut Cover,
+        fill: &'m Fill,
+    ) -> Self {
+        Maker { context, trial, cover, fill }
     }
 
     /// What has been taken, as a plan.
@@ -441,7 +447,7 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
         if self.trial.is_coupled(kind) {
             return self.pack_coupled(group, kind, count, home);
         }
-        let Context { view, tree, rules, demand } = *self.context;
+        let Context { tree, rules, demand, .. } = *self.context;
         let slots = self.trial.slots(kind);
         let count = u64::from(count).min(slots.sums[home as usize]) as u32;
         if count == 0 {
@@ -455,9 +461,7 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             home: None,
             tight: rules.packing == Packing::Tight,
         };
-        let class = view.classes.get(demand.kinds[kind as usize]);
-        let weights = Weights::of(class, rules);
-        let scorer = Scorer { view, constraint: class.constraint, weights: &weights, packing: rules.packing };
+        let scorer = Scorer::new(self.context, self.fill, demand.kinds[kind as usize]);
         self.cover.begin(&ground, u64::from(count));
         let mut shares = Vec::new();
         let mut seats = Vec::new();
@@ -473,10 +477,8 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
 
     /// Node by node, as each pod may change what the next may do; over and over while pods get through.
     fn pack_coupled(&mut self, group: u32, kind: u32, count: u32, home: u32) -> u32 {
-        let Context { view, tree, rules, demand } = *self.context;
-        let class = view.classes.get(demand.kinds[kind as usize]);
-        let weights = Weights::of(class, rules);
-        let scorer = Scorer { view, constraint: class.constraint, weights: &weights, packing: rules.packing };
+        let Context { tree, rules, demand, .. } = *self.context;
+        let scorer = Scorer::new(self.context, self.fill, demand.kinds[kind as usize]);
         let slots = self.trial.slots(kind);
         let (start, end) = tree.run[home as usize];
         let mut order: Vec<((bool, Reverse<u64>, u32), i64, u32)> = (start..end)

@@ -14,7 +14,6 @@
 use super::cost;
 use super::cover::{Cover, Ground, Place, Share};
 use super::demand::{Demand, Group, tier_cost};
-use super::fill::Weights;
 use super::nodes::{Scorer, Seat};
 use super::outcome::Proof;
 use super::packing::{Packed, Sort, pack};
@@ -64,12 +63,12 @@ pub(super) enum Mixed {
 /// Places all pods, or stands back.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Mixed {
     let Context { view, tree, rules, demand } = *context;
-    let class = view.classes.get(demand.kinds[0]);
-    let at = tools.slots.ensure(view, tree, demand.kinds[0], &tools.overlay);
+    let class = demand.kinds[0];
+    let at = tools.slots.ensure(view, tree, class, &tools.overlay);
     let Tools { slots, fill, cover, .. } = tools;
     let slots = slots.get(at);
-    let weights = Weights::of(class, rules);
-    let scorer = Scorer { view, constraint: class.constraint, weights: &weights, packing: rules.packing };
+    let share = fill.of(view, tree, class);
+    let scorer = Scorer::new(context, fill, class);
     let mut search = Search {
         context,
         slots,
@@ -111,8 +110,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Mixed {
             let around = around(context, domain);
             let limit = best.as_ref().map_or(i64::MAX, |best| best.0 - around + 1);
             if let Some(opened) = search.open(domain, limit) {
-                fill.refresh(view, tree);
-                let share = cost::shares(context, fill, &weights, domain);
+                let share = cost::shares(context, &share, domain);
                 let key = (around + opened.cost, room, share, domain);
                 if best.as_ref().is_none_or(|best| key < (best.0, best.1, best.2, best.3)) {
                     best = Some((key.0, key.1, key.2, key.3, opened));

@@ -9,10 +9,11 @@
 //! programme over nodes and pods otherwise; beyond [`EXACT`] cells it is largest first, the last one as small as
 //! possible.
 
-use super::fill::{WHOLE, Weights};
+use super::Context;
+use super::fill::{Fill, Share, WHOLE};
 use super::rules::Packing;
-use crate::cluster::View;
-use crate::cluster::ids::ConstraintId;
+use crate::cluster::eligibility::Row;
+use crate::cluster::ids::{ClassId, NodeId};
 use std::collections::BinaryHeap;
 
 /// What one more node costs: more than any share.
@@ -34,16 +35,27 @@ pub(super) struct Seat {
 /// What decides between nodes for one class.
 #[derive(Clone, Copy)]
 pub(super) struct Scorer<'a> {
-    pub(super) view: View<'a>,
-    pub(super) constraint: ConstraintId,
-    pub(super) weights: &'a Weights,
-    pub(super) packing: Packing,
+    order: &'a [NodeId],
+    row: Row<'a>,
+    share: Share<'a>,
+    packing: Packing,
 }
 
-impl Scorer<'_> {
+impl<'a> Scorer<'a> {
+    /// For pods of a class.
+    pub(super) fn new(context: &Context<'a>, fill: &'a Fill, class: ClassId) -> Self {
+        let Context { view, tree, rules, .. } = *context;
+        Scorer {
+            order: view.topology.order(),
+            row: view.eligibility.row(view.classes.get(class).constraint),
+            share: fill.of(view, tree, class),
+            packing: rules.packing,
+        }
+    }
+
     /// What the first pod on the node costs, preference left out.
     fn first(&self, position: u32) -> i64 {
-        let share = self.weights.of_node(self.view, self.view.topology.order()[position as usize]);
+        let share = self.share.of_node(position);
         match self.packing {
             Packing::Tight => NODE + share,
             Packing::Spread => WHOLE - share,
@@ -52,8 +64,11 @@ impl Scorer<'_> {
 
     /// What each pod on the node earns.
     pub(super) fn preference(&self, position: u32) -> i64 {
-        let node = self.view.topology.order()[position as usize];
-        PREFERENCE * i64::from(self.view.eligibility.preference(self.constraint, node)).clamp(-10_000, 10_000)
+        if !self.row.has_preferences() {
+            return 0;
+        }
+        let node = self.order[position as usize];
+        PREFERENCE * i64::from(self.row.preference(node)).clamp(-10_000, 10_000)
     }
 
     /// What so many pods of the gang on the node cost, preference left out.

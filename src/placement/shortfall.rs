@@ -41,7 +41,7 @@ pub(super) fn measure(context: &Context<'_>, tools: &mut Tools, result: Result<&
         return shortfall;
     }
     let mut best: Vec<Option<(u32, u64)>> = vec![None; tree.tiers.len()];
-    trial::with(context, tools, |trial, _| {
+    trial::with(context, tools, |trial, _, _| {
         let fits = Estimate::new(context, trial);
         for domain in 0..tree.len() as u32 {
             if demand.running.is_some_and(|running| !tree.is_within(running, domain)) {
@@ -141,8 +141,8 @@ fn complete(
     let coupled = demand.kinds.iter().any(|&class| context.view.concerns(class));
     if !exact || coupled {
         for fit in &mut shortfall.tiers {
-            let pods = trial::with(context, tools, |trial, cover| {
-                let mut maker = Maker::new(context, trial, cover);
+            let pods = trial::with(context, tools, |trial, cover, fill| {
+                let mut maker = Maker::new(context, trial, cover, fill);
                 maker.place_most(fit.domain.0);
                 maker.plan().pods()
             });

@@ -11,7 +11,6 @@ use super::apex::{self, Key};
 use super::cost;
 use super::cover::{Ground, Place, Share};
 use super::demand::tier_cost;
-use super::fill::Weights;
 use super::nodes::{Scorer, Seat};
 use super::outcome::Proof;
 use super::plan::Plan;
@@ -26,17 +25,17 @@ const SCORED: u32 = 64;
 /// Places the loose group, as many of its pods as fit. `None`: fewer fit than the minima need.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
     let Context { view, tree, rules, demand } = *context;
-    let class = view.classes.get(demand.kinds[0]);
-    let at = tools.slots.ensure(view, tree, demand.kinds[0], &tools.overlay);
-    let Tools { slots, fill, cover, .. } = tools;
+    let class = demand.kinds[0];
+    let at = tools.slots.ensure(view, tree, class, &tools.overlay);
+    let Tools { slots, fill, cover, pads, .. } = tools;
     let slots = slots.get(at);
     let most = context.regions().map(|region| slots.sums[region as usize]).max().unwrap_or(0);
     let pods = most.min(demand.placeable());
     if pods == 0 || pods < demand.needed() {
         return None;
     }
-    let weights = Weights::of(class, rules);
-    let scorer = Scorer { view, constraint: class.constraint, weights: &weights, packing: rules.packing };
+    let share = fill.of(view, tree, class);
+    let scorer = Scorer::new(context, fill, class);
     let ground = Ground {
         tree,
         nodes: &slots.nodes,
@@ -46,29 +45,26 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
         tight: rules.packing == Packing::Tight,
     };
     cover.begin(&ground, pods);
-    let keys = apex::keys(rules);
-    let mut filled = false;
+    let mut keys = apex::keys(rules);
+    keys.retain(|&key| key != Key::SubgroupTier);
     let mut scored = 0;
+    let mut chosen = Vec::new();
     let candidates = context.candidates(|domain| slots.sums[domain as usize] >= pods);
-    let domain = apex::best(&keys, candidates, |key, domain| {
+    let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
         let value = match key {
             Key::SubgroupTier => 0,
             Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
             Key::Domains => around(context, domain) + cover.cost(&ground, domain)?,
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
-            Key::Share => {
-                if !std::mem::replace(&mut filled, true) {
-                    fill.refresh(view, tree);
-                }
-                cost::shares(context, fill, &weights, domain)
-            }
+            Key::Share => cost::shares(context, &share, domain),
             Key::NodeScore if scored < SCORED && tree.is_lump(domain) => {
                 scored += 1;
-                let mut seats = Vec::new();
-                scorer.choose(ground.nodes, own(tree, domain), pods, &mut seats);
-                scorer.total(&seats)
+                chosen.clear();
+                scorer.choose(ground.nodes, own(tree, domain), pods, &mut chosen);
+                scorer.total(&chosen)
             }
-            Key::NodeScore => 0,
+            // not looked at, so behind all that were
+            Key::NodeScore => i64::MAX,
         };
         Some(value)
     })?;

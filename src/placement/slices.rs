@@ -17,7 +17,6 @@ use super::apex::{self, Key};
 use super::cost;
 use super::cover::{Cover, Ground, Place, Share, Touched};
 use super::demand::{Demand, Group, tier_cost};
-use super::fill::Weights;
 use super::nodes::{Scorer, Seat};
 use super::outcome::Proof;
 use super::plan::Plan;
@@ -53,9 +52,9 @@ pub(super) enum Sliced {
 /// Places as many of the groups as fit.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
     let Context { view, tree, rules, demand } = *context;
-    let class = view.classes.get(demand.kinds[0]);
-    let at = tools.slots.ensure(view, tree, demand.kinds[0], &tools.overlay);
-    let Tools { slots, fill, cover, .. } = tools;
+    let class = demand.kinds[0];
+    let at = tools.slots.ensure(view, tree, class, &tools.overlay);
+    let Tools { slots, fill, cover, pads, .. } = tools;
     let slots = slots.get(at);
     let group = &demand.groups[0];
     let size = group.pods();
@@ -66,8 +65,8 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
         return Sliced::Partial;
     }
     let Some(chosen) = choose(demand, count) else { return Sliced::Short };
-    let weights = Weights::of(class, rules);
-    let scorer = Scorer { view, constraint: class.constraint, weights: &weights, packing: rules.packing };
+    let share = fill.of(view, tree, class);
+    let scorer = Scorer::new(context, fill, class);
     let ground = Ground {
         tree,
         nodes: &slots.nodes,
@@ -77,9 +76,8 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
         tight: rules.packing == Packing::Tight,
     };
     let keys = apex::keys(rules);
-    let mut filled = false;
     let candidates = context.candidates(|domain| slices.held[domain as usize] >= count);
-    let domain = apex::best(&keys, candidates, |key, domain| {
+    let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
         let value = match key {
             Key::SubgroupTier => slices.split(domain, count).cost,
             Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
@@ -92,12 +90,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
                 let pods = count * u64::from(size);
                 cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods)
             }
-            Key::Share => {
-                if !std::mem::replace(&mut filled, true) {
-                    fill.refresh(view, tree);
-                }
-                cost::shares(context, fill, &weights, domain)
-            }
+            Key::Share => cost::shares(context, &share, domain),
             Key::NodeScore => 0,
         };
         Some(value)

@@ -156,11 +156,11 @@ impl<'a, 't> Trial<'a, 't> {
 pub(super) fn with<'a, R>(
     context: &Context<'a>,
     tools: &mut Tools,
-    run: impl FnOnce(&mut Trial<'a, '_>, &mut super::cover::Cover) -> R,
+    run: impl FnOnce(&mut Trial<'a, '_>, &mut super::cover::Cover, &super::fill::Fill) -> R,
 ) -> R {
-    let Tools { slots, overlay, cover, .. } = tools;
+    let Tools { slots, overlay, cover, fill, .. } = tools;
     let mut trial = Trial::begin(*context, slots, overlay);
-    let result = run(&mut trial, cover);
+    let result = run(&mut trial, cover, fill);
     trial.end();
     result
 }
