@@ -14,21 +14,23 @@
 //! - Domains that the gang touches already are free; capacity without a charge is there from the start.
 //!
 //! Every step is a real choice and all undominated choices are kept, so the cheapest step with enough units is the
-//! optimum, at any size. Only where the work would exceed [`WORK_LIMIT`] are staircases thinned, and
+//! optimum, at any size. A domain whose nodes are all equally near ([`Tree::is_lump`]) has one step, which is not even
+//! written down. Only where the work would exceed [`WORK_LIMIT`] are staircases thinned, and
 //! [`Cover::is_exact`] says so. Among equal costs, choices are heuristic: tight domains are used up first, and the last
 //! piece is the smallest that holds the rest.
 
+mod knapsack;
+mod layout;
+mod staircase;
+mod touched;
+
+pub(super) use touched::Touched;
+
 use super::tree::Tree;
 use crate::cluster::topology::Tier;
-
-/// Costs up to which the knapsack is an array by cost.
-const DENSE: i64 = 1 << 15;
-
-/// Elementary steps for one decision beyond which staircases are thinned; far beyond what real clusters need.
-const WORK_LIMIT: usize = 1 << 26;
-
-/// Steps kept when thinning.
-const THINNED: usize = 512;
+use knapsack::Knapsack;
+use layout::{ItemOf, Layout, PieceOf};
+use staircase::{Step, push};
 
 /// More units than this are never asked for.
 const UNITS: u64 = 1 << 30;
@@ -49,69 +51,6 @@ pub(super) struct Ground<'a> {
     pub(super) tight: bool,
 }
 
-/// Domains and nodes that hold pods of the gang already, counted, so that pods can be taken away again.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Touched {
-    /// By domain and by position; empty until something is added.
-    domains: Vec<u32>,
-    nodes: Vec<u32>,
-}
-
-impl Touched {
-    /// Notes pods on a node, and all domains around it.
-    pub(super) fn add(&mut self, tree: &Tree, position: usize, pods: u32) {
-        if self.nodes.is_empty() {
-            self.nodes.resize(tree.leaf.len(), 0);
-        }
-        self.nodes[position] += pods;
-        self.add_domain(tree, tree.leaf[position], pods);
-    }
-
-    /// Notes pods somewhere in a domain, and all domains around it.
-    pub(super) fn add_domain(&mut self, tree: &Tree, domain: u32, pods: u32) {
-        if self.domains.is_empty() {
-            self.domains.resize(tree.len(), 0);
-        }
-        let mut at = domain;
-        while at > 0 {
-            self.domains[at as usize] += pods;
-            at = tree.parent[at as usize];
-        }
-    }
-
-    /// Takes back what [`Touched::add`] noted.
-    pub(super) fn remove(&mut self, tree: &Tree, position: usize, pods: u32) {
-        self.nodes[position] -= pods;
-        let mut at = tree.leaf[position];
-        while at > 0 {
-            self.domains[at as usize] -= pods;
-            at = tree.parent[at as usize];
-        }
-    }
-
-    /// Is the domain touched?
-    pub(super) fn domain(&self, domain: u32) -> bool {
-        self.domains.get(domain as usize).is_some_and(|&pods| pods > 0)
-    }
-
-    /// All touched domains but the root, ascending.
-    pub(super) fn domains(&self) -> impl Iterator<Item = u32> + '_ {
-        let touched = self.domains.iter().enumerate().filter(|&(_, &pods)| pods > 0);
-        touched.map(|(domain, _)| domain as u32)
-    }
-
-    /// Positions of all touched nodes, ascending.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = u32> + '_ {
-        let touched = self.nodes.iter().enumerate().filter(|&(_, &pods)| pods > 0);
-        touched.map(|(position, _)| position as u32)
-    }
-
-    /// Is the node touched?
-    pub(super) fn node(&self, position: u32) -> bool {
-        self.nodes.get(position as usize).is_some_and(|&pods| pods > 0)
-    }
-}
-
 /// Pods for a place: the nodes directly below a domain, or one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Share {
@@ -128,62 +67,18 @@ pub(super) enum Place {
     Node(u32),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Step {
-    cost: i64,
-    units: u32,
-}
-
-/// A piece that needs no further choice.
-#[derive(Clone, Copy, Debug)]
-struct Piece {
-    charge: i64,
-    units: u32,
-    place: PieceOf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum PieceOf {
-    Domain(u32),
-    Node(u32),
-}
-
-/// One of the staircases that are combined: a group of equal-charged pieces, or a domain with choices inside.
-#[derive(Clone, Debug)]
-struct Item {
-    of: ItemOf,
-    steps: Vec<Step>,
-    /// Capacity, for choosing among equals.
-    room: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ItemOf {
-    /// Pieces `start..end`, largest first.
-    Pieces(usize, usize),
-    Domain(u32),
-}
-
-/// What lies inside a domain, sorted out for combining.
-#[derive(Debug, Default)]
-struct Layout {
-    /// Units without any cost.
-    base: u64,
-    pieces: Vec<Piece>,
-    items: Vec<Item>,
-}
-
 /// Staircases by domain, for one ground at a time.
 #[derive(Debug, Default)]
 pub(super) struct Cover {
     limit: u32,
+    /// Of domains that are no lumps.
     stairs: Vec<Vec<Step>>,
     done: Vec<bool>,
     filled: Vec<u32>,
     layout: Layout,
-    dense: (Vec<u32>, Vec<u32>),
-    work: usize,
-    thinned: bool,
+    knapsack: Knapsack,
+    /// The domain and the units that layout and knapsack are for.
+    held: Option<(u32, u32)>,
 }
 
 impl Cover {
@@ -199,20 +94,25 @@ impl Cover {
             self.done.resize(len, false);
         }
         self.limit = units.min(UNITS) as u32;
-        self.work = 0;
-        self.thinned = false;
+        self.knapsack.work = 0;
+        self.knapsack.thinned = false;
+        self.held = None;
     }
 
     /// Were all staircases complete so far?
     pub(super) fn is_exact(&self) -> bool {
-        !self.thinned
+        !self.knapsack.thinned
     }
 
     /// The least cost of holding all units inside the domain, not counting the domain itself and what is around it;
     /// `None` if they do not fit.
     pub(super) fn cost(&mut self, ground: &Ground<'_>, domain: u32) -> Option<i64> {
-        self.climb(ground, domain);
-        let last = self.stairs[domain as usize].last()?;
+        let last = if ground.tree.is_lump(domain) {
+            Step { cost: 0, units: lump_units(ground, domain, self.limit) }
+        } else {
+            self.climb(ground, domain);
+            *self.stairs[domain as usize].last()?
+        };
         (last.units >= self.limit).then_some(last.cost)
     }
 
@@ -234,7 +134,7 @@ impl Cover {
         if self.done[domain as usize] {
             return;
         }
-        for at in ground.tree.inside(domain).rev() {
+        for &at in ground.tree.forks_inside(domain).iter().rev() {
             if !self.done[at as usize] {
                 self.stair(ground, at);
                 self.done[at as usize] = true;
@@ -246,31 +146,24 @@ impl Cover {
     fn stair(&mut self, ground: &Ground<'_>, domain: u32) {
         let mut steps = std::mem::take(&mut self.stairs[domain as usize]);
         steps.clear();
-        if ground.tree.is_lump(domain) && !is_home(ground, domain) && holds_own(ground, domain) {
-            let limit = inner_limit(ground, domain, self.limit);
-            steps.push(Step { cost: 0, units: ground.sums[domain as usize].min(u64::from(limit)) as u32 });
-            self.stairs[domain as usize] = steps;
-            return;
-        }
         let limit = inner_limit(ground, domain, self.limit);
         if ground.sums[domain as usize] > 0 {
-            let mut layout = std::mem::take(&mut self.layout);
-            self.lay_out(ground, domain, limit, &mut layout);
-            match &layout.items[..] {
-                [] => steps.push(Step { cost: 0, units: layout.base.min(u64::from(limit)) as u32 }),
+            self.layout.fill(ground, domain, &self.stairs, self.limit, limit);
+            let base = self.layout.base.min(u64::from(limit)) as u32;
+            match &self.layout.items[..] {
+                [] => steps.push(Step { cost: 0, units: base }),
                 [item] => {
-                    let base = layout.base.min(u64::from(limit)) as u32;
                     steps.push(Step { cost: 0, units: base });
-                    for step in &item.steps {
+                    for step in self.layout.steps(item) {
                         push(&mut steps, Step { cost: step.cost, units: (base + step.units).min(limit) });
                     }
                 }
-                items => {
-                    let base = layout.base.min(u64::from(limit)) as u32;
-                    steps = self.combine(base, items, limit, None);
+                _ => {
+                    self.knapsack.run(&self.layout, limit);
+                    self.knapsack.steps(&mut steps);
                 }
             }
-            self.layout = layout;
+            self.held = Some((domain, limit));
         } else {
             steps.push(Step { cost: 0, units: 0 });
         }
@@ -286,127 +179,7 @@ impl Cover {
         self.stairs[domain as usize] = steps;
     }
 
-    /// Sorts out what lies directly inside a domain. Children must have their staircases.
-    fn lay_out(&self, ground: &Ground<'_>, domain: u32, limit: u32, layout: &mut Layout) {
-        let tree = ground.tree;
-        layout.base = 0;
-        layout.pieces.clear();
-        layout.items.clear();
-        let mut own = ground.sums[domain as usize];
-        for child in tree.children(domain) {
-            own -= ground.sums[child as usize];
-            let stairs = &self.stairs[child as usize];
-            let charge = if ground.touched.domain(child) { 0 } else { tree.charge[child as usize] };
-            if charge == 0 {
-                let base = stairs[0].units;
-                layout.base += u64::from(base);
-                let rest = stairs[1..].iter().map(|s| Step { cost: s.cost, units: s.units - base });
-                if stairs.len() > 1 {
-                    layout.items.push(item(ground, child, rest.collect()));
-                }
-            } else if let [only] = stairs[..] {
-                if only.units > 0 {
-                    layout.pieces.push(Piece { charge, units: only.units, place: PieceOf::Domain(child) });
-                }
-            } else {
-                let steps = stairs.iter().filter(|s| s.units > 0);
-                let steps = steps.map(|s| Step { cost: s.cost + charge, units: s.units });
-                layout.items.push(item(ground, child, steps.collect()));
-            }
-        }
-        if own > 0 && holds_own(ground, domain) {
-            let charge = tree.node_charge[domain as usize];
-            if charge == 0 {
-                layout.base += own;
-            } else {
-                let (start, end) = tree.own[domain as usize];
-                for position in start..end {
-                    let units = ground.nodes[position as usize].min(limit);
-                    if units == 0 {
-                    } else if ground.touched.node(position) {
-                        layout.base += u64::from(units);
-                    } else {
-                        layout.pieces.push(Piece { charge, units, place: PieceOf::Node(position) });
-                    }
-                }
-            }
-        }
-        layout.pieces.sort_unstable_by_key(|p| (p.charge, std::cmp::Reverse(p.units), p.place));
-        let mut start = 0;
-        while start < layout.pieces.len() {
-            let charge = layout.pieces[start].charge;
-            let mut end = start;
-            let mut steps = Vec::new();
-            let (mut cost, mut units) = (0i64, 0u32);
-            while end < layout.pieces.len() && layout.pieces[end].charge == charge {
-                if units < limit {
-                    cost += charge;
-                    units = units.saturating_add(layout.pieces[end].units).min(limit);
-                    steps.push(Step { cost, units });
-                }
-                end += 1;
-            }
-            let room = u64::MAX;
-            layout.items.push(Item { of: ItemOf::Pieces(start, end), steps, room });
-            start = end;
-        }
-    }
-
-    /// The staircase of several items side by side. With `prefixes`, also that of the first 0, 1, 2, ... of them.
-    fn combine(
-        &mut self,
-        base: u32,
-        items: &[Item],
-        limit: u32,
-        mut prefixes: Option<&mut Vec<Vec<Step>>>,
-    ) -> Vec<Step> {
-        let mut steps = vec![Step { cost: 0, units: base.min(limit) }];
-        let bound = upper_bound(base, items, limit);
-        let choices: usize = items.iter().map(|item| item.steps.len()).sum();
-        let dense = bound <= DENSE && self.work + bound as usize * choices <= WORK_LIMIT;
-        let (mut now, mut next) = std::mem::take(&mut self.dense);
-        if dense {
-            now.clear();
-            now.resize(bound as usize + 1, base.min(limit));
-        }
-        for item in items {
-            if let Some(prefixes) = prefixes.as_deref_mut() {
-                prefixes.push(if dense { compress(&now) } else { steps.clone() });
-            }
-            if dense {
-                self.work += now.len() * item.steps.len();
-                next.clone_from(&now);
-                for step in &item.steps {
-                    let Some(keep) = now.len().checked_sub(step.cost as usize).filter(|&keep| keep > 0)
-                    else {
-                        break;
-                    };
-                    for (to, from) in next[step.cost as usize..].iter_mut().zip(&now[..keep]) {
-                        *to = (*to).max((from + step.units).min(limit));
-                    }
-                }
-                std::mem::swap(&mut now, &mut next);
-                let enough = now.partition_point(|&units| units < limit);
-                now.truncate(enough + 1);
-            } else {
-                // sorting makes a step here about sixteen times as dear
-                let work = 16 * steps.len() * item.steps.len();
-                if self.work + work > WORK_LIMIT && steps.len() > THINNED {
-                    self.thinned = true;
-                    thin(&mut steps);
-                }
-                self.work += work;
-                steps = sparse(&steps, &item.steps, limit);
-            }
-        }
-        if dense {
-            steps = compress(&now);
-        }
-        self.dense = (now, next);
-        steps
-    }
-
-    /// Deals `pods` (or units, above the homes) out over what lies directly inside a domain.
+    /// Deals `amount` pods (or units, above the homes) out over what lies directly inside a domain.
     fn deal_one(
         &mut self,
         ground: &Ground<'_>,
@@ -418,52 +191,56 @@ impl Cover {
         if amount == 0 {
             return;
         }
-        let mut layout = std::mem::take(&mut self.layout);
-        self.lay_out(ground, domain, amount, &mut layout);
-        // Backwards through the items, the tight ones come first.
-        layout.items.sort_by_key(|item| {
-            let room = if ground.tight { item.room } else { u64::MAX - item.room };
-            std::cmp::Reverse((room, item_position(item)))
-        });
-        let base = layout.base.min(u64::from(amount)) as u32;
-        let mut prefixes = Vec::new();
-        let stairs = self.combine(base, &layout.items, amount, Some(&mut prefixes));
-        let mut budget = stairs.last().map_or(0, |step| step.cost);
-        let mut need = amount;
-        let mut chosen: Vec<(usize, Step)> = Vec::new();
-        for (at, item) in layout.items.iter().enumerate().rev() {
-            let before = &prefixes[at];
-            let fits = |step: &&Step| {
-                step.cost <= budget && reach(before, budget - step.cost) >= need.saturating_sub(step.units)
-            };
-            // The step with the most units that leaves the optimum in reach; none if the item is not needed.
-            if let Some(&step) = item.steps.iter().rev().find(fits) {
-                budget -= step.cost;
-                need = need.saturating_sub(step.units);
-                chosen.push((at, step));
+        if ground.tree.is_lump(domain) {
+            out.push(Share { place: Place::Own(domain), pods: amount });
+            return;
+        }
+        if self.held != Some((domain, amount)) {
+            self.layout.fill(ground, domain, &self.stairs, self.limit, amount);
+            if self.layout.items.len() > 1 {
+                self.knapsack.run(&self.layout, amount);
             }
-            if need <= base {
-                break;
+            self.held = Some((domain, amount));
+        }
+        let layout = &self.layout;
+        let base = layout.base.min(u64::from(amount)) as u32;
+        let mut chosen: Vec<(usize, Step)> = Vec::new();
+        if let [item] = &layout.items[..] {
+            chosen.extend(layout.steps(item).last().filter(|_| base < amount).map(|&step| (0, step)));
+        } else if !layout.items.is_empty() {
+            let mut budget = self.knapsack.cost();
+            let mut need = amount;
+            for (at, item) in layout.items.iter().enumerate().rev() {
+                if need <= base {
+                    break;
+                }
+                let fits = |step: &&Step| {
+                    step.cost <= budget
+                        && self.knapsack.reach(at, budget - step.cost) >= need.saturating_sub(step.units)
+                };
+                // The step with the most units that leaves the optimum in reach; none if the item is not needed.
+                if let Some(&step) = layout.steps(item).iter().rev().find(fits) {
+                    budget -= step.cost;
+                    need = need.saturating_sub(step.units);
+                    chosen.push((at, step));
+                }
             }
         }
-        self.settle(ground, domain, amount, &layout, &chosen, open, out);
-        self.layout = layout;
+        self.settle(ground, domain, amount, &chosen, open, out);
     }
 
     /// Turns chosen steps into shares. What is free goes first; what the steps hold beyond the amount stays in the last
     /// group of pieces, in the piece that fits the rest best.
-    #[allow(clippy::too_many_arguments)]
     fn settle(
         &self,
         ground: &Ground<'_>,
         domain: u32,
         amount: u32,
-        layout: &Layout,
         chosen: &[(usize, Step)],
         open: &mut Vec<(u32, u32)>,
         out: &mut Vec<Share>,
     ) {
-        let tree = ground.tree;
+        let (tree, layout) = (ground.tree, &self.layout);
         let mut left = amount;
         let mut take = |units: u32| {
             let taken = units.min(left);
@@ -476,7 +253,10 @@ impl Cover {
         for child in tree.children(domain) {
             own -= ground.sums[child as usize];
             if ground.touched.domain(child) || tree.charge[child as usize] == 0 {
-                let taken = take(self.stairs[child as usize][0].units);
+                let taken = take(match tree.is_lump(child) {
+                    true => lump_units(ground, child, self.limit),
+                    false => self.stairs[child as usize][0].units,
+                });
                 if taken > 0 {
                     extra.push((child, taken));
                 }
@@ -513,20 +293,20 @@ impl Cover {
                 let pieces = &layout.pieces[start..end];
                 let count = (step.cost / pieces[0].charge) as usize;
                 for piece in &pieces[..count - 1] {
-                    place(ground, piece.place, take(piece.units), &mut extra, out);
+                    place(piece.place(), take(piece.units()), &mut extra, out);
                 }
                 // Every piece before it is full, so the rest needs exactly one more.
-                let held: u64 = pieces[..count - 1].iter().map(|piece| u64::from(piece.units)).sum();
+                let held: u64 = pieces[..count - 1].iter().map(|piece| u64::from(piece.units())).sum();
                 let rest = take((u64::from(step.units)).saturating_sub(held) as u32);
-                let fitting = pieces[count - 1..].partition_point(|piece| piece.units >= rest);
+                let fitting = pieces[count - 1..].partition_point(|piece| piece.units() >= rest);
                 let last = if ground.tight && fitting > 0 {
                     // the smallest that holds it, and of equals the first
-                    let units = pieces[count + fitting - 2].units;
-                    count - 1 + pieces[count - 1..].partition_point(|piece| piece.units > units)
+                    let units = pieces[count + fitting - 2].units();
+                    count - 1 + pieces[count - 1..].partition_point(|piece| piece.units() > units)
                 } else {
                     count - 1
                 };
-                place(ground, pieces[last].place, rest, &mut extra, out);
+                place(pieces[last].place(), rest, &mut extra, out);
             }
         }
         debug_assert_eq!(left, 0, "the chosen steps hold the amount");
@@ -534,18 +314,21 @@ impl Cover {
     }
 }
 
-fn place(
-    _ground: &Ground<'_>,
-    piece: PieceOf,
-    units: u32,
-    extra: &mut Vec<(u32, u32)>,
-    out: &mut Vec<Share>,
-) {
+fn place(piece: PieceOf, units: u32, extra: &mut Vec<(u32, u32)>, out: &mut Vec<Share>) {
     match piece {
         PieceOf::Domain(child) => extra.push((child, units)),
         PieceOf::Node(position) if units > 0 => out.push(Share { place: Place::Node(position), pods: units }),
         PieceOf::Node(_) => {}
     }
+}
+
+/// Units that a lump holds, all without further cost.
+fn lump_units(ground: &Ground<'_>, domain: u32, limit: u32) -> u32 {
+    if !holds_own(ground, domain) {
+        return 0;
+    }
+    let pods = ground.sums[domain as usize].min(u64::from(inner_limit(ground, domain, limit))) as u32;
+    if is_home(ground, domain) { pods / size(ground) } else { pods }
 }
 
 fn size(ground: &Ground<'_>) -> u32 {
@@ -570,91 +353,4 @@ fn inner_limit(ground: &Ground<'_>, domain: u32, limit: u32) -> u32 {
         }
         _ => limit,
     }
-}
-
-fn item(ground: &Ground<'_>, child: u32, steps: Vec<Step>) -> Item {
-    Item { of: ItemOf::Domain(child), steps, room: ground.sums[child as usize] }
-}
-
-fn item_position(item: &Item) -> (u32, u32) {
-    match item.of {
-        ItemOf::Domain(child) => (0, child),
-        ItemOf::Pieces(start, _) => (1, start as u32),
-    }
-}
-
-/// Appends a step unless it gives no more than the last.
-fn push(steps: &mut Vec<Step>, step: Step) {
-    if steps.last().is_none_or(|last| step.units > last.units) {
-        steps.push(step);
-    }
-}
-
-/// The most units at no more than a cost.
-fn reach(steps: &[Step], cost: i64) -> u32 {
-    match steps.partition_point(|step| step.cost <= cost) {
-        0 => 0,
-        above => steps[above - 1].units,
-    }
-}
-
-fn compress(dense: &[u32]) -> Vec<Step> {
-    let mut steps = Vec::new();
-    for (cost, &units) in dense.iter().enumerate() {
-        push(&mut steps, Step { cost: cost as i64, units });
-    }
-    steps
-}
-
-/// A cost that surely suffices: the items with the most units first, the last one only as far as needed.
-fn upper_bound(base: u32, items: &[Item], limit: u32) -> i64 {
-    let mut by_units: Vec<(u32, usize)> =
-        items.iter().enumerate().filter_map(|(at, i)| i.steps.last().map(|step| (step.units, at))).collect();
-    by_units.sort_unstable_by_key(|&(units, at)| (std::cmp::Reverse(units), at));
-    let (mut cost, mut units) = (0i64, base);
-    for (_, at) in by_units {
-        let steps = &items[at].steps;
-        let enough = steps.partition_point(|step| units.saturating_add(step.units) < limit);
-        if let Some(step) = steps.get(enough) {
-            return cost + step.cost;
-        }
-        let last = steps[steps.len() - 1];
-        cost += last.cost;
-        units = units.saturating_add(last.units);
-    }
-    cost
-}
-
-/// [`Cover::combine`] for two staircases of any cost.
-fn sparse(first: &[Step], second: &[Step], limit: u32) -> Vec<Step> {
-    let mut all: Vec<Step> = first.to_vec();
-    for a in first {
-        for b in second {
-            all.push(Step { cost: a.cost + b.cost, units: (a.units + b.units).min(limit) });
-            if a.units + b.units >= limit {
-                break;
-            }
-        }
-    }
-    all.sort_unstable_by_key(|step| (step.cost, std::cmp::Reverse(step.units)));
-    let mut steps = Vec::new();
-    for step in all {
-        push(&mut steps, step);
-        if step.units >= limit {
-            break;
-        }
-    }
-    steps
-}
-
-/// Drops steps evenly, never the first or the last.
-fn thin(steps: &mut Vec<Step>) {
-    let stride = steps.len().div_ceil(THINNED).max(1);
-    let last = steps.len().saturating_sub(1);
-    let mut at = 0;
-    steps.retain(|_| {
-        let keep = at % stride == 0 || at == last;
-        at += 1;
-        keep
-    });
 }

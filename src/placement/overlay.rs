@@ -12,10 +12,16 @@ pub(super) struct Overlay {
 }
 
 impl Overlay {
+    /// Is or was something taken at a position since the last [`Overlay::clear`]?
+    #[inline]
+    pub(super) fn is_touched(&self, position: usize) -> bool {
+        !self.touched.is_empty() && self.is_touched[position]
+    }
+
     /// What is taken of a resource at a position.
     #[inline]
     pub(super) fn taken(&self, resource: ResourceId, position: usize) -> i64 {
-        if self.touched.is_empty() || !self.is_touched[position] {
+        if !self.is_touched(position) {
             return 0;
         }
         match self.resources.iter().position(|&known| known == resource) {

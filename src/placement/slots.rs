@@ -13,7 +13,8 @@ use super::tree::Tree;
 use crate::cluster::View;
 use crate::cluster::cause::Cause;
 use crate::cluster::class::Class;
-use crate::cluster::ids::{ClassId, NodeId};
+use crate::cluster::eligibility::Row;
+use crate::cluster::ids::{ClassId, NodeId, ResourceId};
 use rustc_hash::FxHashMap;
 
 /// Classes whose counts are kept.
@@ -180,6 +181,7 @@ impl ClassSlots {
         if changes.len() > self.nodes.len() {
             return false;
         }
+        let counter = Counter::new(view, view.classes.get(self.class), self.lifted);
         let mut last = None;
         for &node in changes {
             if last == Some(node) {
@@ -187,7 +189,7 @@ impl ClassSlots {
             }
             last = Some(node);
             if let Some(position) = view.topology.position(node) {
-                self.recount(view, tree, position, overlay);
+                self.put(tree, position, counter.slots_left(position, overlay));
             }
         }
         self.seen = view.capacity.position();
@@ -195,8 +197,13 @@ impl ClassSlots {
     }
 
     fn recount(&mut self, view: View<'_>, tree: &Tree, position: usize, overlay: &Overlay) {
-        let class = view.classes.get(self.class);
-        let now = count(view, class, self.lifted, view.topology.order()[position], position, overlay);
+        let counter = Counter::new(view, view.classes.get(self.class), self.lifted);
+        self.put(tree, position, counter.slots_left(position, overlay));
+    }
+
+    /// Notes how many slots a node has now.
+    #[inline]
+    fn put(&mut self, tree: &Tree, position: usize, now: u32) {
         let before = std::mem::replace(&mut self.nodes[position], now);
         if now == before {
             return;
@@ -212,9 +219,12 @@ impl ClassSlots {
     }
 
     fn rebuild(&mut self, view: View<'_>, tree: &Tree, overlay: &Overlay) {
-        let class = view.classes.get(self.class);
+        let counter = Counter::new(view, view.classes.get(self.class), self.lifted);
         self.nodes.clear();
-        count_all(view, class, self.lifted, overlay, &mut self.nodes);
+        self.nodes.extend((0..counter.order.len()).map(|position| counter.slots(position)));
+        for &position in overlay.touched() {
+            self.nodes[position as usize] = counter.slots_left(position as usize, overlay);
+        }
         self.sums.clear();
         self.sums.resize(tree.len(), 0);
         for at in (0..tree.len()).rev() {
@@ -230,37 +240,78 @@ impl ClassSlots {
     }
 }
 
-/// How many pods of the class the node can take now: whole requests within what is free, 0 where it is not eligible.
-fn count(
-    view: View<'_>,
-    class: &Class,
+/// Requests of a class that are looked up once; more are looked up each time.
+const HOISTED: usize = 8;
+
+/// Counts the slots of one class: everything that is the same for all nodes is looked up once.
+struct Counter<'a> {
+    view: View<'a>,
+    class: &'a Class,
     lifted: Option<Cause>,
-    node: NodeId,
-    position: usize,
-    overlay: &Overlay,
-) -> u32 {
-    let cause = view.eligibility.cause(class.constraint, node);
-    if !view.capacity.is_present(node) || !is_open(view, class, lifted, node, cause) {
-        return 0;
-    }
-    let mut fits = SLOT_LIMIT;
-    for &(resource, amount) in class.requests.iter().rev() {
-        let free = view.capacity.free(node, resource).saturating_sub(overlay.taken(resource, position));
-        fits = fit(fits, free, amount);
-        if fits == 0 {
-            break;
-        }
-    }
-    fits as u32
+    row: Row<'a>,
+    order: &'a [NodeId],
+    /// What is free by node, and what a pod asks for. Extended resources first, since they are the scarce ones: what they
+    /// leave is small, and a product then shows that the others suffice.
+    columns: [(&'a [i64], i64); HOISTED],
+    requests: usize,
 }
 
-/// Is the node open to the class, given what excludes it and what is taken to be lifted?
-#[inline]
-fn is_open(view: View<'_>, class: &Class, lifted: Option<Cause>, node: NodeId, cause: Option<Cause>) -> bool {
-    cause.is_none()
-        || cause == lifted
-            && lifted
-                .is_some_and(|lifted| view.eligibility.is_excluded_only_by(class.constraint, node, lifted))
+impl<'a> Counter<'a> {
+    fn new(view: View<'a>, class: &'a Class, lifted: Option<Cause>) -> Self {
+        let mut columns: [(&[i64], i64); HOISTED] = [(&[], 0); HOISTED];
+        for (column, &(resource, amount)) in columns.iter_mut().zip(class.requests.iter().rev()) {
+            *column = (view.capacity.free_column(resource), amount);
+        }
+        let row = view.eligibility.row(class.constraint);
+        let requests = class.requests.len();
+        Counter { view, class, lifted, row, order: view.topology.order(), columns, requests }
+    }
+
+    /// How many pods the node at a position can take now: whole requests within what is free, 0 where it is not eligible.
+    #[inline]
+    fn slots(&self, position: usize) -> u32 {
+        self.slots_within(position, |_, free| free)
+    }
+
+    /// The same, less what is taken on trial.
+    fn slots_left(&self, position: usize, overlay: &Overlay) -> u32 {
+        if !overlay.is_touched(position) {
+            return self.slots(position);
+        }
+        self.slots_within(position, |resource, free| free.saturating_sub(overlay.taken(resource, position)))
+    }
+
+    #[inline]
+    fn slots_within(&self, position: usize, left: impl Fn(ResourceId, i64) -> i64) -> u32 {
+        let node = self.order[position];
+        let mut fits = SLOT_LIMIT;
+        let requests = self.class.requests.iter().rev();
+        for (&(column, amount), &(resource, _)) in
+            self.columns[..self.requests.min(HOISTED)].iter().zip(requests.clone())
+        {
+            let free = column.get(node.index()).copied().unwrap_or(0);
+            fits = fit(fits, left(resource, free), amount);
+            if fits == 0 {
+                return 0;
+            }
+        }
+        for &(resource, amount) in requests.skip(HOISTED) {
+            fits = fit(fits, left(resource, self.view.capacity.free(node, resource)), amount);
+        }
+        if fits > 0 && self.view.capacity.is_present(node) && self.is_open(node) { fits as u32 } else { 0 }
+    }
+
+    /// Is the node open to the class, given what is taken to be lifted?
+    #[inline]
+    fn is_open(&self, node: NodeId) -> bool {
+        match (self.row.cause(node), self.lifted) {
+            (None, _) => true,
+            (cause, Some(lifted)) if cause == self.lifted => {
+                self.view.eligibility.is_excluded_only_by(self.class.constraint, node, lifted)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The lesser of `fits` and `free / amount`, without a division where a product or a sum settles it.
@@ -276,36 +327,5 @@ fn fit(fits: i64, free: i64, amount: i64) -> i64 {
         1
     } else {
         free / amount
-    }
-}
-
-/// [`count`] for all positions. Extended resources go first, since they are the scarce ones: what they leave is small,
-/// and a product then shows that the others suffice.
-fn count_all(view: View<'_>, class: &Class, lifted: Option<Cause>, overlay: &Overlay, out: &mut Vec<u32>) {
-    let order = view.topology.order();
-    let row = view.eligibility.row(class.constraint);
-    let requests = class.requests.iter().rev();
-    let columns: Vec<(&[i64], i64)> =
-        requests.map(|&(resource, amount)| (view.capacity.free_column(resource), amount)).collect();
-    if columns.iter().any(|(column, _)| column.is_empty()) {
-        out.resize(order.len(), 0);
-        return;
-    }
-    out.extend(order.iter().map(|&node| {
-        let mut fits = SLOT_LIMIT;
-        for &(column, amount) in &columns {
-            fits = fit(fits, column.get(node.index()).copied().unwrap_or(0), amount);
-            if fits == 0 {
-                return 0;
-            }
-        }
-        match view.capacity.is_present(node) && is_open(view, class, lifted, node, row.cause(node)) {
-            true => fits as u32,
-            false => 0,
-        }
-    }));
-    for &position in overlay.touched() {
-        let at = position as usize;
-        out[at] = count(view, class, lifted, order[at], at, overlay);
     }
 }

@@ -41,6 +41,8 @@ pub(super) struct Tree {
     pub(super) path: Vec<i64>,
     /// All domains, lowest tier first, then depth first.
     pub(super) by_tier: Vec<u32>,
+    /// Domains that are no lumps, ascending.
+    forks: Vec<u32>,
     /// Innermost domain by position.
     pub(super) leaf: Vec<u32>,
     /// Changes with every rebuild of the tree itself.
@@ -96,6 +98,12 @@ impl Tree {
     /// Are all its nodes equally near to each other, and is none charged for by itself?
     pub(super) fn is_lump(&self, domain: u32) -> bool {
         self.is_innermost(domain) && self.node_charge[domain as usize] == 0
+    }
+
+    /// The domains inside (itself included) that are no lumps, ascending.
+    pub(super) fn forks_inside(&self, domain: u32) -> &[u32] {
+        let at = |domain: u32| self.forks.partition_point(|&fork| fork < domain);
+        &self.forks[at(domain)..at(self.end[domain as usize])]
     }
 
     /// Is the domain inside (or the same as) the other?
@@ -182,6 +190,7 @@ impl Tree {
             self.charge[at] = below[high.max(low + 1)] - below[low];
             self.path[at] = self.path[parent] + self.charge[at];
         }
+        self.forks = (0..len as u32).filter(|&domain| !self.is_lump(domain)).collect();
     }
 }
 
