@@ -87,13 +87,46 @@ impl Placer {
     /// Where the gang goes. A shortfall in the answer has counts only: how far the best domain of each tier goes, in
     /// pods; where pods differ that is an upper bound. [`Placer::explain`] gives the rest.
     pub fn place(&mut self, view: View<'_>, request: &GangRequest, rules: &PlacementRules) -> Outcome {
+        self.ask(view, request, rules, |context, tools| match solve(context, tools) {
+            Ok(plan) => Outcome::Placed(finish(context, tools, &plan)),
+            Err(proof) => Outcome::Short(shortfall::measure(context, tools, Err(proof))),
+        })
+    }
+
+    /// As [`Placer::place`], without a word on how far a refused gang got. An error is how sure the refusal is.
+    pub fn decide(
+        &mut self,
+        view: View<'_>,
+        request: &GangRequest,
+        rules: &PlacementRules,
+    ) -> Result<Placement, Proof> {
+        self.ask(view, request, rules, |context, tools| {
+            solve(context, tools).map(|plan| finish(context, tools, &plan))
+        })
+    }
+
+    /// How far a gang gets that [`Placer::decide`] refused, by counts: what [`Placer::place`] says of it.
+    pub fn count_short(
+        &mut self,
+        view: View<'_>,
+        request: &GangRequest,
+        rules: &PlacementRules,
+    ) -> Shortfall {
+        self.ask(view, request, rules, |context, tools| {
+            shortfall::measure(context, tools, Err(Proof::Proven))
+        })
+    }
+
+    fn ask<R>(
+        &mut self,
+        view: View<'_>,
+        request: &GangRequest,
+        rules: &PlacementRules,
+        answer: impl FnOnce(&Context<'_>, &mut Tools) -> R,
+    ) -> R {
         self.tree.refresh(view.topology, rules.level_weight);
         let demand = Demand::new(view, &self.tree, request);
-        let context = Context { view, tree: &self.tree, rules, demand: &demand };
-        match solve(&context, &mut self.tools) {
-            Ok(plan) => Outcome::Placed(finish(&context, &mut self.tools, &plan)),
-            Err(proof) => Outcome::Short(shortfall::measure(&context, &mut self.tools, Err(proof))),
-        }
+        answer(&Context { view, tree: &self.tree, rules, demand: &demand }, &mut self.tools)
     }
 }
 
@@ -111,10 +144,7 @@ impl Placer {
     /// remedies, which are checked by placing the changed gang. Empty if all pods can be placed. Costs several
     /// decisions; for messages, not for every try.
     pub fn explain(&mut self, view: View<'_>, request: &GangRequest, rules: &PlacementRules) -> Shortfall {
-        self.tree.refresh(view.topology, rules.level_weight);
-        let demand = Demand::new(view, &self.tree, request);
-        let context = Context { view, tree: &self.tree, rules, demand: &demand };
-        shortfall::explain(&context, &mut self.tools, request)
+        self.ask(view, request, rules, |context, tools| shortfall::explain(context, tools, request))
     }
 }
 

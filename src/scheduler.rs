@@ -16,17 +16,19 @@ pub mod report;
 pub mod status;
 
 mod cycle;
+mod waiting;
 
 pub use config::SchedulerConfig;
 pub use decision::{Decision, GangPlacement, PodPlacement, PodRef, SubgroupRef};
 pub use reason::Reason;
 pub use report::GangReport;
 
-use crate::cluster::ids::{ClassId, GangId};
+use crate::cluster::ids::GangId;
 use crate::cluster::{Cluster, Event, Settings};
-use crate::placement::{PlacementRules, Placer, Shortfall};
+use crate::placement::{PlacementRules, Placer};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
+use waiting::{Told, Wait};
 
 /// The scheduler: what it believes, and what it last answered.
 #[derive(Debug)]
@@ -36,23 +38,14 @@ pub struct Scheduler {
     rules: PlacementRules,
     /// Gangs with pods that wait, and why. Derived: dropping it only makes them be tried again.
     waiting: FxHashMap<GangId, Wait>,
+    /// What waiting gangs were told.
+    told: Told,
+    /// [`Coupling::version`](crate::cluster::coupling::Coupling::version) that kept questions are for.
+    coupling_version: u64,
     /// PodGroups (`namespace/name`) that are not to be tried yet.
     deferred: BTreeSet<String>,
     /// Gangs that the reservation keeps from being placed.
     held_back: promise::HeldBack,
-}
-
-/// Why pods of a gang wait.
-#[derive(Clone, Debug)]
-struct Wait {
-    reason: Reason,
-    message: String,
-    /// Is the minimum not met (rather than pods beyond it)?
-    below_minimum: bool,
-    /// Classes of the pods that wait: a node that gains room matters if it can take one of them.
-    classes: Vec<ClassId>,
-    /// What the solver found, of the present topology: a new one has every gang tried again.
-    shortfall: Option<Box<Shortfall>>,
 }
 
 /// What a cycle did.
@@ -76,6 +69,8 @@ impl Scheduler {
             placer: Placer::default(),
             rules,
             waiting: FxHashMap::default(),
+            told: Told::default(),
+            coupling_version: 0,
             deferred: BTreeSet::new(),
             held_back: promise::HeldBack::new(),
         }
@@ -98,7 +93,7 @@ impl Scheduler {
 
     /// Would a cycle have anything to look at?
     pub fn has_work(&self) -> bool {
-        self.cluster.has_marks()
+        self.cluster.has_marks() || !self.told.owed.is_empty()
     }
 
     /// What the scheduler believes.

@@ -3,18 +3,19 @@
 use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
 use super::gang::{Hold, Prepared, prepare};
-use super::order::turn;
+use super::order::{Turn, turn};
 use super::reason::Reason;
 use super::report::{counts, minimum, placed_domain};
 use super::status::{Waiting, status};
-use super::{Cycle, Scheduler, Wait};
+use super::waiting::{Asked, Explanation, FIRST, Round, Shape, Wait};
+use super::{Cycle, Scheduler};
 use crate::cluster::event::Marks;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
 use crate::cluster::topology::Topology;
-use crate::placement::{GangRequest, Outcome, Placement, Proof};
+use crate::placement::{GangRequest, Placement, Proof};
 use priority_queue::PriorityQueue;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeSet;
 
 impl Scheduler {
@@ -22,47 +23,74 @@ impl Scheduler {
     pub fn cycle(&mut self, now: &str) -> Cycle {
         self.cluster.refresh();
         let marks = self.cluster.take_marks();
-        let (candidates, touched) = self.candidates(&marks);
+        self.forget_questions(&marks);
+        let mut round = Round::default();
+        let candidates = self.candidates(&marks, &mut round);
         let mut queue: PriorityQueue<GangId, _, FxBuildHasher> = PriorityQueue::with_default_hasher();
         for gang in candidates {
             if let Some(record) = self.cluster.gangs().get(gang)
                 && !self.deferred.contains(&*record.key)
             {
-                queue.push(gang, turn(&self.cluster, record));
+                let asked = self.waiting.get(&gang).and_then(|wait| wait.asked.as_ref());
+                queue.push(
+                    gang,
+                    asked.map_or_else(|| turn(&self.cluster, record), |asked| asked.turn.clone()),
+                );
             }
         }
         let mut cycle = Cycle::default();
-        while let Some((gang, _)) = queue.pop() {
-            self.try_gang(gang, &mut cycle);
+        while let Some((gang, turn)) = queue.pop() {
+            self.try_gang(gang, turn, &mut round, &mut cycle);
         }
-        for gang in touched {
+        for gang in round.touched {
             self.write_status(gang, now, &mut cycle);
         }
         cycle
     }
 
-    /// Gangs to try, and gangs whose status may differ: those and the ones that changed.
-    fn candidates(&mut self, marks: &Marks) -> (BTreeSet<GangId>, BTreeSet<GangId>) {
+    /// Drops kept questions that may not be the same any more.
+    fn forget_questions(&mut self, marks: &Marks) {
+        let version = self.cluster.view().coupling.version();
+        if marks.everything || version != std::mem::replace(&mut self.coupling_version, version) {
+            self.waiting.values_mut().for_each(|wait| wait.asked = None);
+        }
+        for gang in &marks.gangs {
+            if let Some(wait) = self.waiting.get_mut(gang) {
+                wait.asked = None;
+            }
+        }
+    }
+
+    /// Gangs to try. Notes those whose status may differ already.
+    fn candidates(&mut self, marks: &Marks, round: &mut Round) -> BTreeSet<GangId> {
         let mut try_again = marks.gangs.clone();
         if marks.everything {
             try_again.extend(self.cluster.gangs().iter().map(|(gang, _)| gang));
             self.waiting.retain(|gang, _| try_again.contains(gang));
         }
+        round.touched = try_again.union(&marks.statuses).copied().collect();
+        self.told.owed.retain(|&gang| {
+            self.waiting.contains_key(&gang)
+                && self.cluster.gangs().get(gang).is_some_and(|record| !self.deferred.contains(&*record.key))
+        });
+        try_again.extend(self.told.owed.iter().take(FIRST));
         if (!marks.gained.is_empty() || marks.coupled) && !marks.everything {
-            let helps = |&class: &ClassId| {
-                marks.coupled && self.cluster.view().classes.get(class).coupling != CouplingId(0)
-                    || self.fits_one_of(class, &marks.gained)
+            let mut known: FxHashMap<ClassId, bool> = FxHashMap::default();
+            let mut helps = |&class: &ClassId| {
+                *known.entry(class).or_insert_with(|| {
+                    marks.coupled && self.cluster.view().classes.get(class).coupling != CouplingId(0)
+                        || self.fits_one_of(class, &marks.gained)
+                })
             };
             let helped: Vec<GangId> = self
                 .waiting
                 .iter()
-                .filter(|(_, wait)| wait.classes.iter().any(helps))
+                .filter(|(_, wait)| wait.classes.iter().any(&mut helps))
                 .map(|(&gang, _)| gang)
                 .collect();
             try_again.extend(helped);
         }
-        let touched = try_again.union(&marks.statuses).copied().collect();
-        (try_again, touched)
+        try_again
     }
 
     /// Could one of these nodes take one pod of the class?
@@ -79,7 +107,8 @@ impl Scheduler {
         })
     }
 
-    fn try_gang(&mut self, id: GangId, cycle: &mut Cycle) {
+    fn try_gang(&mut self, id: GangId, turn: Turn, round: &mut Round, cycle: &mut Cycle) {
+        self.told.owed.remove(&id);
         let Some(gang) = self.cluster.gangs().get(id) else {
             self.waiting.remove(&id);
             return;
@@ -88,43 +117,122 @@ impl Scheduler {
             && let Some(said) = self.held_back.get(&*gang.key)
         {
             if let Some(message) = said.clone() {
-                self.hold(id, Hold { reason: Reason::ReservationRefused, message }, cycle);
+                self.hold(id, Hold { reason: Reason::ReservationRefused, message }, round, cycle);
             }
             return;
         }
-        let request = match prepare(&self.cluster, gang) {
-            Prepared::Idle => {
-                self.waiting.remove(&id);
-                return;
-            }
-            Prepared::Held(hold) => return self.hold(id, hold, cycle),
-            Prepared::Ready(request) => request,
+        let kept = self.waiting.get_mut(&id).and_then(|wait| wait.asked.take());
+        let asked = match kept {
+            Some(asked) => asked,
+            None => match prepare(&self.cluster, gang) {
+                Prepared::Idle => {
+                    self.waiting.remove(&id);
+                    return;
+                }
+                Prepared::Held(hold) => return self.hold(id, hold, round, cycle),
+                Prepared::Ready(request) => Box::new(Asked::new(self.cluster.view(), request, turn)),
+            },
         };
         cycle.tried += 1;
-        match self.placer.place(self.cluster.view(), &request, &self.rules) {
-            Outcome::Placed(placement) => {
+        let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled);
+        let answer = match refused {
+            Some(proof) => Err(proof),
+            None => self.placer.decide(self.cluster.view(), &asked.request, &self.rules),
+        };
+        match answer {
+            Ok(placement) => {
                 cycle.placed += 1;
                 cycle.cut_short += usize::from(placement.proof != Proof::Proven);
-                self.commit(id, &request, &placement, cycle);
+                self.commit(id, &asked.request, &placement, round, cycle);
             }
-            Outcome::Short(_) => {
-                let shortfall = self.placer.explain(self.cluster.view(), &request, &self.rules);
-                cycle.cut_short += usize::from(shortfall.proof != Proof::Proven);
-                let (reason, message) = explain(&self.cluster, &request, &shortfall);
-                let below_minimum = self.is_below_minimum(id);
-                let wait = Wait {
-                    reason,
-                    message,
-                    below_minimum,
-                    classes: classes(&request),
-                    shortfall: Some(Box::new(shortfall)),
-                };
-                self.wait(id, wait, cycle);
+            Err(proof) => {
+                cycle.cut_short += usize::from(proof != Proof::Proven);
+                round.refused.insert(Shape::clone(&asked.shape), proof);
+                self.refuse(id, asked, proof, round, cycle);
             }
         }
     }
 
-    fn commit(&mut self, id: GangId, request: &GangRequest, placement: &Placement, cycle: &mut Cycle) {
+    /// Notes that a gang was refused, and why, as far as that is news and there is time to find out.
+    fn refuse(&mut self, id: GangId, asked: Box<Asked>, proof: Proof, round: &mut Round, cycle: &mut Cycle) {
+        let view = self.cluster.view();
+        if let Some(known) = self.told.get(view, &asked.shape).cloned() {
+            return self.tell(id, asked, known, round, cycle);
+        }
+        let before = self.waiting.get(&id).filter(|wait| wait.counted.is_some());
+        let (is_new, has_full) = (before.is_none(), before.is_some_and(|wait| wait.is_full));
+        if has_full && round.checked == 0 {
+            return self.keep(id, asked);
+        }
+        let mut counted = self.placer.count_short(view, &asked.request, &self.rules);
+        counted.proof = proof;
+        if has_full {
+            round.checked -= 1;
+            if before.is_some_and(|wait| wait.counted.as_deref() == Some(&counted)) {
+                return self.keep(id, asked);
+            }
+        }
+        let budget = if has_full { &mut round.again } else { &mut round.first };
+        let is_full = *budget > 0;
+        *budget = budget.saturating_sub(1);
+        if !is_full {
+            if !has_full {
+                self.told.owed.insert(id);
+            }
+            if !is_new {
+                return self.keep(id, asked);
+            }
+        }
+        let shortfall = match is_full {
+            true => self.placer.explain(view, &asked.request, &self.rules),
+            false => counted.clone(),
+        };
+        let (reason, message) = explain(&self.cluster, &asked.request, &shortfall);
+        let explanation = Explanation { is_full, reason, message, shortfall, counted };
+        if is_full {
+            self.told.put(view, Shape::clone(&asked.shape), explanation.clone());
+        }
+        self.tell(id, asked, explanation, round, cycle);
+    }
+
+    /// Leaves a gang with what it was told before.
+    fn keep(&mut self, id: GangId, asked: Box<Asked>) {
+        if let Some(wait) = self.waiting.get_mut(&id) {
+            wait.asked = Some(asked);
+        }
+    }
+
+    fn tell(
+        &mut self,
+        id: GangId,
+        asked: Box<Asked>,
+        explanation: Explanation,
+        round: &mut Round,
+        cycle: &mut Cycle,
+    ) {
+        let Explanation { is_full, reason, message, shortfall, counted } = explanation;
+        let wait = Wait {
+            reason,
+            message,
+            below_minimum: self.is_below_minimum(id),
+            classes: classes(&asked.request),
+            shortfall: Some(Box::new(shortfall)),
+            counted: Some(Box::new(counted)),
+            is_full,
+            asked: Some(asked),
+        };
+        self.wait(id, wait, round, cycle);
+    }
+
+    fn commit(
+        &mut self,
+        id: GangId,
+        request: &GangRequest,
+        placement: &Placement,
+        round: &mut Round,
+        cycle: &mut Cycle,
+    ) {
+        round.touched.insert(id);
         for assignment in &placement.assignments {
             self.cluster.assume(assignment.pod, assignment.node);
         }
@@ -142,8 +250,11 @@ impl Scheduler {
                     below_minimum: false,
                     classes: classes(request),
                     shortfall: Some(Box::new(shortfall.clone())),
+                    counted: None,
+                    is_full: false,
+                    asked: None,
                 };
-                self.wait(id, wait, cycle);
+                self.wait(id, wait, round, cycle);
             }
             None => {
                 self.waiting.remove(&id);
@@ -168,11 +279,20 @@ impl Scheduler {
         }
     }
 
-    fn hold(&mut self, id: GangId, hold: Hold, cycle: &mut Cycle) {
+    fn hold(&mut self, id: GangId, hold: Hold, round: &mut Round, cycle: &mut Cycle) {
         let below_minimum = self.is_below_minimum(id);
         let Hold { reason, message } = hold;
-        let wait = Wait { reason, message, below_minimum, classes: Vec::new(), shortfall: None };
-        self.wait(id, wait, cycle);
+        let wait = Wait {
+            reason,
+            message,
+            below_minimum,
+            classes: Vec::new(),
+            shortfall: None,
+            counted: None,
+            is_full: true,
+            asked: None,
+        };
+        self.wait(id, wait, round, cycle);
     }
 
     fn is_below_minimum(&self, id: GangId) -> bool {
@@ -183,10 +303,11 @@ impl Scheduler {
     }
 
     /// Notes why a gang waits, and says so where the answer is new.
-    fn wait(&mut self, id: GangId, wait: Wait, cycle: &mut Cycle) {
+    fn wait(&mut self, id: GangId, wait: Wait, round: &mut Round, cycle: &mut Cycle) {
         let Wait { reason, message, .. } = &wait;
         let before = self.waiting.get(&id);
         let news = before.is_none_or(|before| before.reason != *reason || before.message != *message);
+        round.touched.insert(id);
         // Pods that are still to come are no news for a person or an autoscaler: the condition says it.
         let is_told = !matches!(reason, Reason::NotEnoughTasks | Reason::NotEnoughPodsOfTask);
         if news

@@ -31,7 +31,12 @@ impl Scheduler {
         let fits = view.capacity.is_present(node)
             && requests.iter().all(|&(resource, amount)| view.capacity.free(node, resource) >= amount);
         if fits {
+            let gang = record.gang;
             self.cluster.assume(id, node);
+            // What the gang asks for is another thing now.
+            if let Some(wait) = gang.and_then(|gang| self.waiting.get_mut(&gang)) {
+                wait.asked = None;
+            }
         }
         fits
     }

@@ -1,0 +1,171 @@
+//! Gangs that wait: what they ask, what they were told, and what need not be asked or told again.
+//!
+//! Overload is when this matters: thousands of gangs wait, and every pod that ends could help any of them. So
+//!
+//! - the question that a gang asks is kept until the gang, the topology or the rules about other pods change;
+//! - gangs whose questions differ in nothing but names have the same *shape*: what one of them was refused, another is
+//!   refused unasked for the rest of the cycle (capacity only shrinks in a cycle), unless it looks at other pods;
+//! - a full explanation costs several decisions, so it is shared by gangs of one shape as long as nothing changes, made
+//!   anew only if the gang gets further or less far than before, and so many times a cycle at most.
+
+use super::order::Turn;
+use super::reason::Reason;
+use crate::cluster::View;
+use crate::cluster::ids::{ClassId, GangId};
+use crate::placement::{GangRequest, Proof, Shortfall, TierRule};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Full explanations a cycle for gangs that have none.
+pub(super) const FIRST: usize = 64;
+
+/// Full explanations a cycle for gangs that have one already.
+pub(super) const AGAIN: usize = 8;
+
+/// Refusals of gangs that have an explanation which are looked at a cycle, to see if it is still right.
+pub(super) const CHECKED: usize = 128;
+
+/// Shapes whose explanations are kept.
+const KEPT: usize = 4096;
+
+/// Why pods of a gang wait.
+#[derive(Clone, Debug)]
+pub(super) struct Wait {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    /// Is the minimum not met (rather than pods beyond it)?
+    pub(super) below_minimum: bool,
+    /// Classes of the pods that wait: a node that gains room matters if it can take one of them.
+    pub(super) classes: Vec<ClassId>,
+    /// What the solver found, of the present topology: a new one has every gang tried again.
+    pub(super) shortfall: Option<Box<Shortfall>>,
+    /// How far the gang got by counts when the message was made; `None` where the solver did not refuse it.
+    pub(super) counted: Option<Box<Shortfall>>,
+    /// Is the message all that can be said?
+    pub(super) is_full: bool,
+    /// The question, as long as it is the same.
+    pub(super) asked: Option<Box<Asked>>,
+}
+
+/// What a gang asks the solver, and when its turn is.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) request: GangRequest,
+    pub(super) turn: Turn,
+    pub(super) shape: Shape,
+    /// Does any of its pods look at where other pods are, or is looked at?
+    pub(super) coupled: bool,
+}
+
+/// A question without names: equal shapes get equal answers.
+pub(super) type Shape = Arc<[u32]>;
+
+impl Asked {
+    pub(super) fn new(view: View<'_>, request: GangRequest, turn: Turn) -> Self {
+        let members = request.subgroups.iter().flat_map(|subgroup| &subgroup.members);
+        let mut last = None;
+        let coupled = members
+            .filter(|member| last.replace(member.class) != Some(member.class))
+            .any(|member| view.concerns(member.class));
+        Asked { shape: shape(&request), turn, coupled, request }
+    }
+}
+
+fn shape(request: &GangRequest) -> Shape {
+    let mut shape: Vec<u32> =
+        vec![request.minimum, request.roles.len() as u32, request.policies.len() as u32];
+    let rule = |shape: &mut Vec<u32>, rule: &TierRule| {
+        for tier in [rule.required, rule.preferred] {
+            shape.extend([u32::from(tier.is_some()), tier.unwrap_or(0)]);
+        }
+    };
+    rule(&mut shape, &request.rule);
+    shape.extend(request.roles.iter().flat_map(|role| [role.role, role.minimum]));
+    for policy in &request.policies {
+        shape.extend([policy.size, policy.minimum]);
+        rule(&mut shape, &policy.rule);
+    }
+    for subgroup in &request.subgroups {
+        let at = shape.len();
+        shape.extend([subgroup.policy.map_or(0, |policy| policy + 1), 0, subgroup.placed.len() as u32]);
+        for alike in subgroup.members.chunk_by(|a, b| (a.class, a.role) == (b.class, b.role)) {
+            shape.extend([alike[0].class.0, alike[0].role, alike.len() as u32]);
+            shape[at + 1] += 1;
+        }
+        for placed in &subgroup.placed {
+            let node = placed.node.map_or([0, 0], |node| [1, node.0]);
+            shape.extend([node[0], node[1], placed.role]);
+        }
+    }
+    shape.into()
+}
+
+/// What gangs of a shape were told while everything was as it is.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Changes of capacity, build of the topology, version of the rules about other pods.
+    epoch: (u64, u64, u64),
+    by_shape: FxHashMap<Shape, Explanation>,
+    /// Gangs that were refused and are to have a full explanation in a later cycle.
+    pub(super) owed: BTreeSet<GangId>,
+}
+
+/// What a gang is told.
+#[derive(Clone, Debug)]
+pub(super) struct Explanation {
+    pub(super) is_full: bool,
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    pub(super) shortfall: Shortfall,
+    pub(super) counted: Shortfall,
+}
+
+impl Told {
+    /// What a gang of the shape was told, if nothing has changed since.
+    pub(super) fn get(&mut self, view: View<'_>, shape: &Shape) -> Option<&Explanation> {
+        self.refresh(view);
+        self.by_shape.get(shape)
+    }
+
+    /// Keeps what a gang of the shape is told.
+    pub(super) fn put(&mut self, view: View<'_>, shape: Shape, explanation: Explanation) {
+        self.refresh(view);
+        if self.by_shape.len() >= KEPT {
+            self.by_shape.clear();
+        }
+        self.by_shape.insert(shape, explanation);
+    }
+
+    fn refresh(&mut self, view: View<'_>) {
+        let epoch = (view.capacity.position(), view.topology.version(), view.coupling.version());
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.by_shape.clear();
+        }
+    }
+}
+
+/// What is left to spend in a cycle, and what it has learnt.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) first: usize,
+    pub(super) again: usize,
+    pub(super) checked: usize,
+    /// Shapes that were refused, and how sure that is.
+    pub(super) refused: FxHashMap<Shape, Proof>,
+    /// Gangs whose status may differ.
+    pub(super) touched: BTreeSet<GangId>,
+}
+
+impl Default for Round {
+    fn default() -> Self {
+        Round {
+            first: FIRST,
+            again: AGAIN,
+            checked: CHECKED,
+            refused: FxHashMap::default(),
+            touched: BTreeSet::new(),
+        }
+    }
+}
