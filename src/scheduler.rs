@@ -86,6 +86,16 @@ impl Scheduler {
         scheduler
     }
 
+    /// Places by another configuration from now on. Scheduler names and domain labels stay as they are: what has been taken
+    /// in was read by them.
+    pub fn reconfigure(&mut self, config: SchedulerConfig) {
+        self.rules = config.placement;
+        let weights = config.resource_weights.iter();
+        let weights = weights.map(|(name, weight)| (self.cluster.resource(name), *weight));
+        self.rules.resource_weights = weights.collect();
+        self.cluster.mark_all();
+    }
+
     /// Takes in one change.
     pub fn apply(&mut self, event: Event<'_>) {
         self.cluster.apply(event);

@@ -12,7 +12,7 @@ use crate::scheduler::config;
 use anyhow::Context;
 use clap::Args;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -71,8 +71,9 @@ impl Run {
             Some(path) => read_config(path)?,
             None => config::SchedulerConfig::default(),
         };
-        if !scheduler_name.is_empty() {
-            settings.cluster.scheduler_names = scheduler_name;
+        let names = scheduler_name;
+        if !names.is_empty() {
+            settings.cluster.scheduler_names.clone_from(&names);
         }
         let on = |name: &str| controllers.iter().any(|c| c == name || c == "*");
         if let Some(unknown) =
@@ -81,7 +82,8 @@ impl Run {
             anyhow::bail!("--controllers: {unknown} is not one of scheduler, modelserving, *");
         }
         let plan = Plan {
-            config: settings,
+            config: settings.clone(),
+            changes: None,
             scheduler: on("scheduler"),
             model_serving: on("modelserving"),
             reservation: Settings::default(),
@@ -104,7 +106,15 @@ impl Run {
         };
         log(log_json);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(work(plan, kubeconfig, election, listen))
+        runtime.block_on(async {
+            let mut plan = plan;
+            if let Some(path) = config {
+                let (sender, changes) = watch::channel(settings);
+                plan.changes = Some(changes);
+                tokio::spawn(follow(path, names, sender));
+            }
+            work(plan, kubeconfig, election, listen).await
+        })
     }
 }
 
@@ -165,15 +175,57 @@ async fn work(
     }
 }
 
+pub(super) fn read_config(path: &Path) -> anyhow::Result<config::SchedulerConfig> {
+    understand(path, &read_text(path)?)
+}
+
 #[expect(clippy::disallowed_methods, reason = "a configuration is a file")]
-pub(super) fn read_config(path: &std::path::Path) -> anyhow::Result<config::SchedulerConfig> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))?;
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("--config {}", path.display()))
+}
+
+fn understand(path: &Path, text: &str) -> anyhow::Result<config::SchedulerConfig> {
     let (settings, warnings) =
-        config::load(&text).map_err(|errors| anyhow::anyhow!("{}:\n{errors}", path.display()))?;
+        config::load(text).map_err(|errors| anyhow::anyhow!("{}:\n{errors}", path.display()))?;
     for warning in warnings {
         output::complain(&format!("{}: {warning}", path.display()));
     }
     Ok(settings)
+}
+
+/// How often the configuration is looked at. A mounted ConfigMap takes a minute to change anyhow.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Reads the configuration again whenever the file changes. One with a mistake is refused: the one in force stays.
+async fn follow(path: PathBuf, names: Vec<String>, changes: watch::Sender<config::SchedulerConfig>) {
+    let mut last = None;
+    loop {
+        let reading = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || read_text(&path).ok()
+        });
+        let text = reading.await.ok().flatten();
+        if let (Some(text), Some(before)) = (&text, &last)
+            && text != before
+        {
+            match understand(&path, text) {
+                Ok(mut config) => {
+                    if !names.is_empty() {
+                        config.cluster.scheduler_names.clone_from(&names);
+                    }
+                    if changes.send(config).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "the changed configuration is refused; the one in force stays");
+                }
+            }
+        }
+        last = text.or(last);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Where the rights to a Lease are granted.

@@ -223,6 +223,11 @@ impl Cluster {
         !self.marks.is_empty()
     }
 
+    /// Marks everything as changed: what was refused may fit by other rules.
+    pub fn mark_all(&mut self) {
+        self.marks.everything = true;
+    }
+
     /// Marks the gang of a PodGroup (`namespace/name`) as changed.
     pub fn mark(&mut self, group: &str) {
         if let Some(gang) = self.gangs.id(group) {

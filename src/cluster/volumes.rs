@@ -78,6 +78,10 @@ const ZONES: [&str; 4] = [
     "failure-domain.beta.kubernetes.io/region",
 ];
 
+fn is_claimed(volume: &Volume) -> bool {
+    volume.source.contains_key("persistentVolumeClaim") || volume.source.contains_key("ephemeral")
+}
+
 /// Name of the claim behind a volume, if there is one.
 fn claim_name(pod: &str, volume: &Volume) -> Option<String> {
     if let Some(source) = volume.source.get("persistentVolumeClaim") {
@@ -175,6 +179,11 @@ impl Volumes {
     pub(super) fn drop_class(&mut self, name: &str) -> Vec<PodId> {
         self.classes.remove(name);
         self.of_class(name)
+    }
+
+    /// Has this pod anything to do with claims, or any pod?
+    pub(super) fn concern(&self, pod: &Pod) -> bool {
+        !self.consumers.is_empty() || pod.spec.volumes.iter().any(is_claimed)
     }
 
     /// Takes in what a pod uses. Returns other pods whose verdict that may change.

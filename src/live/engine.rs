@@ -38,12 +38,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch as latest;
 
 /// What the engine runs.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Scheduler names, domain labels, the solver's settings.
     pub config: SchedulerConfig,
+    /// The configuration as it is changed, if it can be.
+    pub changes: Option<latest::Receiver<SchedulerConfig>>,
     /// Is the scheduler on?
     pub scheduler: bool,
     /// Is the ModelServing controller on?
@@ -219,6 +222,7 @@ impl Engine {
             if self.recovered == Recovery::NotStarted {
                 self.read_records();
             }
+            self.reconfigure();
             if self.plan.model_serving {
                 self.serve();
             }
@@ -238,6 +242,21 @@ impl Engine {
             }
             self.write_statuses();
         }
+    }
+
+    /// Takes up a changed configuration.
+    fn reconfigure(&mut self) {
+        let Some(changes) =
+            self.plan.changes.as_mut().filter(|changes| changes.has_changed().unwrap_or(false))
+        else {
+            return;
+        };
+        let config = changes.borrow_and_update().clone();
+        if config.cluster != self.plan.config.cluster {
+            tracing::warn!("scheduler names and domain labels of the changed configuration need a restart");
+        }
+        tracing::info!("the changed configuration is in force");
+        self.scheduler.reconfigure(config);
     }
 
     /// How long nothing need be done.

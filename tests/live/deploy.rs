@@ -139,3 +139,29 @@ fn the_chart_installs() {
     let refused = helm(&["template", chart, "--set", "leaderElection=false"]);
     assert!(String::from_utf8(refused.stderr).unwrap().contains("leaderElection: false needs replicas: 1"));
 }
+
+#[cfg(feature = "cluster")]
+#[test]
+fn a_changed_policy_is_taken_up_and_a_broken_one_is_not() {
+    use crate::phalanx::Phalanx;
+    let Some(cluster) = TestCluster::shared() else { return };
+    cluster.install_crds();
+    let config = cluster.kubeconfig.with_file_name("changing.yaml");
+    std::fs::write(&config, "placement: {packing: tight}\n").unwrap();
+    let flag = format!("--config={}", config.display());
+    let phalanx =
+        Phalanx::start(&cluster.kubeconfig, &["--scheduler-name=nobody", "--leader-elect=false", &flag]);
+    let says = |text: &str| {
+        let started = std::time::Instant::now();
+        while !phalanx.log().contains(text) {
+            assert!(started.elapsed().as_secs() < 60, "not after a minute: {text}\n{}", phalanx.log());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    says("in step with the cluster");
+    std::fs::write(&config, "placement: {packing: upwards}\n").unwrap();
+    says("the changed configuration is refused");
+    assert!(!phalanx.log().contains("is in force"));
+    std::fs::write(&config, "placement: {packing: spread}\n").unwrap();
+    says("the changed configuration is in force");
+}

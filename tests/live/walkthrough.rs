@@ -89,9 +89,12 @@ fn the_walkthrough_works_as_written() {
     objects_are_as_documented(&cluster);
     the_leaders_answer(&cluster);
 
-    let warnings =
-        ["get", "events", "-A", "--field-selector", "type=Warning", "-o", "jsonpath={.items[*].message}"];
-    assert_eq!(cluster.get(warnings), "", "nothing to warn of");
+    for source in ["phalanx", "modelserving-controller"] {
+        let selector = format!("type=Warning,source={source}");
+        let warnings =
+            ["get", "events", "-A", "--field-selector", &selector, "-o", "jsonpath={.items[*].message}"];
+        assert_eq!(cluster.get(warnings), "", "nothing to warn of");
+    }
 
     let explained = std::process::Command::new(env!("CARGO_BIN_EXE_phalanx"))
         .args(["explain", "modelserving", "llama-multinode", "--kubeconfig"])

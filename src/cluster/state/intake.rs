@@ -30,6 +30,9 @@ impl Cluster {
 
     /// What the pod uses decides about it, and perhaps about others.
     fn use_claims(&mut self, pod: &Pod) {
+        if !self.volumes.concern(pod) {
+            return;
+        }
         let Some(id) = self.pod_id(&pod.metadata.namespace, &pod.metadata.name) else { return };
         let Some(record) = self.pods.get(id) else { return };
         let others = match record.state {

@@ -63,7 +63,9 @@ impl Engine {
             tracing::debug!(?kind, left = self.unsynced.len(), "listed");
         }
         if self.unsynced.is_empty() {
-            self.health.synced.store(true, Ordering::Relaxed);
+            if !self.health.synced.swap(true, Ordering::Relaxed) {
+                tracing::info!("in step with the cluster");
+            }
         }
     }
 

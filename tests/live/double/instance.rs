@@ -111,7 +111,8 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String) {
     };
     let mut config = SchedulerConfig::default();
     config.cluster.scheduler_names = vec![way.scheduler_name];
-    let plan = Plan { config, scheduler: true, model_serving: false, reservation: way.reservation };
+    let plan =
+        Plan { config, changes: None, scheduler: true, model_serving: false, reservation: way.reservation };
     let gate = Gate::new(standing, settings, clock);
     let _ = Engine::run(plan, clients, gate, epoch, Arc::new(Health::default()), clock).await;
     // The process ends with it, as soon as it goes on.
