@@ -143,7 +143,7 @@ impl TestCluster {
         file
     }
 
-    /// Waits until what kubectl prints is what is expected; shows the last of it if that takes more than a minute.
+    /// Waits until what kubectl prints is what is expected; shows the last of it if that takes more than two minutes.
     pub(crate) fn wait_for<S: AsRef<OsStr> + Clone>(&self, arguments: &[S], expect: &str) {
         self.wait_until(arguments, expect, |printed| printed == expect);
     }
@@ -162,7 +162,7 @@ impl TestCluster {
                 return;
             }
             let waited = started.elapsed();
-            assert!(waited.as_secs() < 60, "not after a minute: {expect}\nbut: {last}");
+            assert!(waited.as_secs() < 120, "not after two minutes: {expect}\nbut: {last}");
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
     }

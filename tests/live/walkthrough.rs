@@ -112,7 +112,7 @@ fn the_walkthrough_works_as_written() {
     let deleted = cluster.get(["delete", "modelserving", "llama-multinode", "-n", "default"]);
     assert!(deleted.contains("\"llama-multinode\" deleted"), "{deleted}");
     cluster.get(["delete", "service/llama-multinode-openai", "secret/hf-token"]);
-    // the collector looks for kinds that are new to it every 30 seconds
+    // the collector looks for kinds that are new to it every 30 seconds, and may need two looks
     let left =
         ["get", "pods,podgroups.scheduling.volcano.sh,controllerrevisions,modelservings", "-A", "-o", "name"];
     let deployed = |line: &str| line.starts_with("pod/phalanx-");
