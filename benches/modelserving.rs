@@ -73,7 +73,7 @@ impl World {
                     pod_group.metadata.uid = uid;
                     self.pod_groups.push(ObservedPodGroup::from(&*pod_group));
                 }
-                Change::Create(created) => self.create(created.kind, created.object, uid),
+                Change::Create(created) => self.create(created.kind, created.into_object(), uid),
                 _ => {}
             }
         }

@@ -12,7 +12,7 @@
 //! | `settings`, `defaults`, `validate` | the spec: in numbers, completed, checked |
 //! | `revision`, `adopt`, `history` | hashes; what labels mean, ours or not; ControllerRevisions |
 //! | `scale`, `rollout`, `recovery` | who comes, who goes, who is replaced |
-//! | `replicas`, `pods`, `podgroup`, `plugins` | inside a ServingGroup; the objects |
+//! | `replicas`, `pods`, `mold`, `podgroup`, `plugins` | inside a ServingGroup; the objects |
 //! | `status`, `conditions`, `selector`, `events` | what is reported |
 //! | `plan`, `change` | the order of writes; their form |
 //! | `lws` | LeaderWorkerSets as ModelServings |
@@ -27,6 +27,7 @@ pub mod family;
 mod groups;
 mod history;
 pub mod lws;
+mod mold;
 pub mod names;
 mod observed;
 mod plan;
@@ -97,9 +98,9 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
             plan.events.push(events::group(Phase::Creating, &name, ""));
         }
     }
-    remove_leftovers(&context, &planned, &mut plan);
+    remove_leftovers(&context, &mut plan);
 
-    let status = status::status(&context, &groups, &planned, &mut plan);
+    let status = status::status(&context, &groups, &decision, &planned, &mut plan);
     history::clean_up(&context, &status, &mut plan);
     let events = plan.take_events(&context);
     let wake_at = plan.wake_at;
@@ -128,7 +129,12 @@ fn decide(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> De
         let before = going.len();
         let expected = scale_down(context, groups, &mut going);
         if settings.strategy == Strategy::ServingGroup {
-            let units = units(context, groups, &going);
+            let mut units = units(context, groups, &going);
+            // What is about to come counts as what it will be: the next look at it must not find otherwise.
+            units.extend(coming(expected, groups).into_iter().map(|ordinal| {
+                let outdated = context.planned(ordinal).outdated;
+                Unit { ordinal, outdated, available: false, protected: outdated }
+            }));
             let outdated = rollout::choose(&units, settings.replicas, Some(settings.max_unavailable));
             going.extend(outdated.into_iter().map(|ordinal| (ordinal, "updated")));
         }
@@ -136,16 +142,23 @@ fn decide(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> De
             break expected;
         }
     };
+    // Where pods fail alone all of a group may have, and its Services wait for them.
+    let fails_alone = settings.recovery == settings::Recovery::Pod;
     for group in groups {
         match going.get(&group.ordinal) {
             Some(why) => delete_group(context, group, why, plan),
             // What is going anyway is helped along: its Services go last.
-            None if group.deleting => delete_group(context, group, "", plan),
+            None if group.deleting && !fails_alone => delete_group(context, group, "", plan),
             None => {}
         }
     }
+    Decision { going, coming: coming(expected, groups) }
+}
+
+/// The ServingGroups to create so that there are so many.
+fn coming(expected: u32, groups: &[Assessed<'_>]) -> Vec<u32> {
     let existing: Vec<u32> = groups.iter().map(|group| group.ordinal).collect();
-    Decision { going, coming: scale::additions(expected, &existing) }
+    scale::additions(expected, &existing)
 }
 
 /// Adds what is too much to `going`; returns how many ServingGroups there should be: more than `replicas` while there are
@@ -231,11 +244,12 @@ fn delete_group(context: &Context<'_>, assessed: &Assessed<'_>, why: &str, plan:
     }
 }
 
-/// Services of groups that are gone and do not come back.
-fn remove_leftovers(context: &Context<'_>, planned: &[Assessed<'_>], plan: &mut Plan) {
+/// Services of groups that are gone, but those of role replicas that come back.
+fn remove_leftovers(context: &Context<'_>, plan: &mut Plan) {
     for group in context.groups.list.iter().filter(|group| !group.exists() && !group.is_deleting()) {
-        if !planned.iter().any(|planned| planned.ordinal == group.ordinal) {
-            for service in group.replicas.iter().filter_map(|replica| replica.service) {
+        for service in group.replicas.iter().filter_map(|replica| replica.service) {
+            // It has the name of its entry pod.
+            if !plan.pods.iter().any(|pod| pod.name() == service.object.name) {
                 plan.delete(Kind::Service, &service.object);
             }
         }

@@ -11,8 +11,8 @@ use crate::api::pod_group::PodGroup;
 use crate::api::time::Timestamp;
 use crate::modelserving::family::Family;
 use crate::modelserving::{
-    self, Capabilities, Change, Created, Event, Kind as Owned, ObservedPod, ObservedPodGroup,
-    ObservedRevision, ObservedService,
+    self, Capabilities, Change, Event, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision,
+    ObservedService,
 };
 use serde_json::{Value, json, to_value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -267,9 +267,7 @@ fn gang_pods(changes: &[Change]) -> Vec<(String, String)> {
     });
     created
         .filter_map(|created| {
-            let metadata = created.object.get("metadata")?;
-            let group = metadata.get("annotations")?.get(keys::GROUP_NAME)?.as_str()?;
-            let namespace = metadata.get("namespace")?.as_str()?;
+            let (namespace, group) = created.gang()?;
             Some((format!("{namespace}/{group}"), created.name.clone()))
         })
         .collect()
@@ -302,8 +300,8 @@ fn call(namespace: &str, change: Change) -> Call {
             object["kind"] = "PodGroup".into();
             Call::post(Kind::PodGroup.path(namespace, "", ""), object)
         }
-        Change::Create(Created { kind, object, .. }) => {
-            Call::post(served(kind).path(namespace, "", ""), object)
+        Change::Create(created) => {
+            Call::post(served(created.kind).path(namespace, "", ""), created.into_object())
         }
         Change::UpdatePodGroup { name, uid, spec } => Call::json_patch(
             Kind::PodGroup.path(namespace, &name, ""),

@@ -3,7 +3,7 @@
 //! is looked up in the ControllerRevisions and compared by what they hold. Taking over restarts nothing.
 
 use super::observed::{ObservedRevision, Uid};
-use super::revision::{is_own_hash, role_hash, roles_hash};
+use super::revision::{hashes, is_own_hash};
 use super::settings::Settings;
 use crate::api::model_serving::{ModelServing, Role};
 
@@ -37,7 +37,7 @@ impl<'a> Revisions<'a> {
             .filter(|revision| revision.object.owner == uid && !revision.revision.is_empty())
             .filter(|revision| revision.roles.is_some())
             .collect();
-        let own_hash = roles_hash(settings.roles);
+        let (own_hash, role_hashes) = hashes(settings.roles);
         let status = &object.status;
         let vouched = object.metadata.generation > 0
             && status.observed_generation == object.metadata.generation
@@ -57,7 +57,6 @@ impl<'a> Revisions<'a> {
                 .unwrap_or(&own_hash)
                 .to_owned()
         };
-        let role_hashes = settings.roles.iter().map(role_hash).collect();
         Revisions { update, own_hash, roles: settings.roles, role_hashes, known }
     }
 

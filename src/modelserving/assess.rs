@@ -104,11 +104,20 @@ impl<'a> Context<'a> {
 
     fn revision_for_new(&self, ordinal: u32) -> String {
         let current = &self.object.status.current_revision;
-        if ordinal < self.settings.partition && !current.is_empty() {
+        if ordinal < self.settings.partition && !current.is_empty() && self.is_other(current) {
             current.clone()
         } else {
             self.revisions.update.clone()
         }
+    }
+
+    /// Would a group of this revision be outdated? Not if it differs from the spec in roles alone that have no pods.
+    fn is_other(&self, label: &str) -> bool {
+        let Some((roles, hashes)) = self.revisions.roles(label) else { return true };
+        let known = || roles.iter().zip(hashes).filter(|(role, _)| role_replicas(role) > 0);
+        let wanted = self.settings.roles.iter().filter(|role| role_replicas(role) > 0);
+        known().any(|(role, hash)| !self.revisions.is_current(&role.name, label, hash))
+            || wanted.into_iter().any(|role| known().all(|(known, _)| known.name != role.name))
     }
 
     /// Is the group outdated, and which revision does it run?

@@ -1,5 +1,7 @@
 //! What `reconcile` asks for: values that a shell applies, in order.
 
+use super::mold::MoldedPod;
+use crate::api::keys;
 use crate::api::model_serving::ModelServingStatus;
 use crate::api::pod_group::{PodGroup, PodGroupSpec};
 use crate::api::time::Timestamp;
@@ -57,8 +59,72 @@ pub struct Created {
     pub kind: Kind,
     /// Its name.
     pub name: String,
-    /// The object, with `apiVersion` and `kind`.
-    pub object: Value,
+    body: Body,
+}
+
+/// What it is built from.
+#[derive(Clone, Debug, PartialEq)]
+enum Body {
+    Whole(Value),
+    Pod(MoldedPod),
+}
+
+impl Created {
+    /// An object as it is.
+    pub(crate) fn whole(kind: Kind, name: String, object: Value) -> Self {
+        Created { kind, name, body: Body::Whole(object) }
+    }
+
+    /// A pod that is built when it is asked for.
+    pub(crate) fn molded(name: String, pod: MoldedPod) -> Self {
+        Created { kind: Kind::Pod, name, body: Body::Pod(pod) }
+    }
+
+    /// The object, with `apiVersion` and `kind`. A pod is built at each call.
+    pub fn object(&self) -> Value {
+        match &self.body {
+            Body::Whole(object) => object.clone(),
+            Body::Pod(pod) => pod.object(pod.draft()),
+        }
+    }
+
+    /// The same, without a copy.
+    pub fn into_object(self) -> Value {
+        match self.body {
+            Body::Whole(object) => object,
+            Body::Pod(pod) => pod.object(pod.draft()),
+        }
+    }
+
+    /// Namespace and name of the PodGroup that a pod names.
+    pub fn gang(&self) -> Option<(String, String)> {
+        match &self.body {
+            Body::Pod(pod) => pod.gang(),
+            Body::Whole(object) => {
+                let metadata = object.get("metadata")?;
+                let group = metadata.get("annotations")?.get(keys::GROUP_NAME)?.as_str()?;
+                Some((metadata.get("namespace")?.as_str()?.to_owned(), group.to_owned()))
+            }
+        }
+    }
+
+    /// Makes a pod the one that stands for its ServingGroup in the scale selector.
+    pub(crate) fn represent(&mut self) {
+        match &mut self.body {
+            Body::Whole(object) => {
+                object["metadata"]["labels"][keys::MODEL_SERVING_REPRESENTATIVE] = "true".into();
+            }
+            Body::Pod(pod) => pod.representative = true,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn molded_pod(&self) -> Option<&MoldedPod> {
+        match &self.body {
+            Body::Pod(pod) => Some(pod),
+            Body::Whole(_) => None,
+        }
+    }
 }
 
 /// What a ModelServing owns.

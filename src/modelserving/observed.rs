@@ -2,7 +2,7 @@
 //! object when it changes and kept by the shell's cache.
 
 use super::events::Memory;
-use super::revision::{role_hash, roles_hash};
+use super::revision::hashes;
 use crate::api::core::{ContainerStatus, Pod, PodPhase};
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
@@ -144,15 +144,16 @@ impl From<&Pod> for ObservedPod {
             ready: ready && phase == Some(&PodPhase::Running),
             started: restarted || !matches!(phase, None | Some(PodPhase::Pending)),
             failing_since: failing_since(pod),
-            deletion_cost: pod
-                .metadata
-                .annotations
-                .get(keys::POD_DELETION_COST)
-                .and_then(|text| text.parse::<i32>().ok())
-                .map_or(0, i64::from),
+            deletion_cost: deletion_cost(&pod.metadata.annotations),
             waiting: waiting(pod),
         }
     }
+}
+
+/// What a pod's annotations say that its deletion costs.
+pub(crate) fn deletion_cost(annotations: &BTreeMap<String, String>) -> i64 {
+    let cost = annotations.get(keys::POD_DELETION_COST).and_then(|text| text.parse::<i32>().ok());
+    cost.map_or(0, i64::from)
 }
 
 /// Since when a pod has been failing: it failed, it ended (a server that ends is no server), or a container ended and
@@ -289,8 +290,7 @@ impl ObservedRevision {
             .unwrap_or_default();
         let mut roles: Option<Vec<Role>> =
             value.pointer("/data/data").and_then(|roles| serde_json::from_value(roles.clone()).ok());
-        let hashes = roles.iter().flatten().map(role_hash).collect();
-        let hash = roles.as_deref().map(roles_hash).unwrap_or_default();
+        let (hash, role_hashes) = roles.as_deref().map(hashes).unwrap_or_default();
         let counts = metadata.annotations.get(keys::MODEL_SERVING_ROLE_REPLICAS);
         let counts = counts.and_then(|text| serde_json::from_str::<BTreeMap<String, i32>>(text).ok());
         for role in roles.iter_mut().flatten() {
@@ -303,7 +303,7 @@ impl ObservedRevision {
             revision: metadata.labels.get(keys::MODEL_SERVING_REVISION).cloned().unwrap_or_default(),
             number: value.get("revision").and_then(Value::as_i64).unwrap_or_default(),
             roles,
-            role_hashes: hashes,
+            role_hashes,
             hash,
         }
     }

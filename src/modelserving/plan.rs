@@ -4,6 +4,7 @@
 use super::assess::Context;
 use super::change::{Change, Event, Kind};
 use super::events;
+use super::mold::Molds;
 use super::observed::ObjectRef;
 use crate::api::time::Timestamp;
 use std::collections::BTreeSet;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     /// Revisions that pods of this plan carry.
     pub(crate) revisions_used: BTreeSet<String>,
     pub(crate) wake_at: Option<Timestamp>,
+    /// What the pods of this plan share.
+    pub(crate) molds: Molds,
 }
 
 impl Plan {

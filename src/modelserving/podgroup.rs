@@ -34,7 +34,8 @@ pub(crate) struct Gang<'r> {
     wanted: PodGroupSpec,
 }
 
-/// How many role replicas of a role exist with all of their pods, and of how many pods the smallest of them is.
+/// How many role replicas of a role exist with all of their pods, and of how many pods the smallest of them is; 0 if there are
+/// none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Complete {
     pub(crate) replicas: u32,
@@ -153,7 +154,9 @@ impl<'r> Gang<'r> {
         for role in &mut gang.roles {
             let have = complete(role.name);
             role.replicas = role.replicas.min(have.replicas);
-            role.size = role.size.min(have.smallest);
+            if have.smallest > 0 {
+                role.size = role.size.min(have.smallest);
+            }
         }
         gang
     }
@@ -181,7 +184,9 @@ impl<'r> Gang<'r> {
             if role.replicas > had && have.replicas < role.replicas {
                 role.replicas = had;
             }
-            if role.size > had_size && have.smallest < role.size {
+            if have.smallest > 0 {
+                role.size = role.size.min(have.smallest);
+            } else if role.size > had_size {
                 role.size = had_size;
             }
         }

@@ -3,6 +3,7 @@
 
 use super::assess::{Context, RevisedRole};
 use super::change::{Change, Created, Kind};
+use super::mold::{MoldedPod, Molds};
 use super::names::{self, PodKey};
 use super::plugins::{self, PluginError, PodDraft};
 use crate::api::keys;
@@ -30,72 +31,28 @@ pub(crate) fn template(role: &Role, index: u32) -> Option<&PodTemplate> {
     if index == 0 { Some(&role.entry_template) } else { role.worker_template.as_ref() }
 }
 
-/// Builds one pod. `None` if the role has no template for it; `in_gang` makes it a member of its group's PodGroup.
+/// The creation of one pod. `None` if the role has no template for it; `in_gang` makes it a member of its group's PodGroup.
 pub(crate) fn pod(
     context: &Context<'_>,
     revised: RevisedRole<'_>,
     key: PodKey<'_>,
     in_gang: bool,
+    molds: &mut Molds,
 ) -> Option<Result<Change, PluginError>> {
-    let object = context.object;
+    let (object, scheduler) = (context.object, context.settings.scheduler);
     let template = template(revised.role, key.index)?;
-    let name = names::pod(context.name(), key.group, key.role, key.replica, key.index);
-    let group_name = names::group(context.name(), key.group);
-    let role_id = names::role_id(key.role, key.replica);
-
-    let metadata = template.metadata.clone().unwrap_or_default();
-    let mut labels = without_protected(metadata.labels);
-    let mut annotations = without_protected(metadata.annotations);
-    let own = [
-        (keys::MODEL_SERVING_NAME, context.name()),
-        (keys::MODEL_SERVING_GROUP, &group_name),
-        (keys::MODEL_SERVING_ROLE, key.role),
-        (keys::MODEL_SERVING_ROLE_ID, &role_id),
-        (keys::MODEL_SERVING_REVISION, revised.revision),
-        (keys::MODEL_SERVING_ROLE_TEMPLATE_HASH, revised.hash),
-    ];
-    labels.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
-    if key.index == 0 {
-        labels.insert(keys::MODEL_SERVING_ENTRY.to_owned(), "true".to_owned());
+    let mold = molds.get(object, scheduler, revised, template, key.index > 0);
+    let PodKey { group, replica, index, .. } = key;
+    let pod = MoldedPod { mold, group, replica, index, in_gang, representative: false };
+    let mut created = pod.clone().created();
+    if !object.spec.plugins.is_empty() {
+        let mut draft = pod.draft();
+        if let Err(error) = plugins::pod_created(object, revised.role, key, &mut draft) {
+            return Some(Err(error));
+        }
+        created = Created::whole(Kind::Pod, created.name, pod.object(draft));
     }
-    if in_gang {
-        annotations.insert(keys::GROUP_NAME.to_owned(), group_name);
-        annotations.insert(keys::TASK_SPEC.to_owned(), role_id);
-    }
-
-    let mut spec = template.spec.clone().unwrap_or_default();
-    spec.insert("schedulerName".to_owned(), context.settings.scheduler.into());
-    let entry = names::pod(context.name(), key.group, key.role, key.replica, 0);
-    let environment = [
-        (keys::ENV_GROUP_SIZE, super::settings::role_pods(revised.role).to_string()),
-        (keys::ENV_ENTRY_ADDRESS, format!("{entry}.{}", object.metadata.namespace)),
-        (keys::ENV_WORKER_INDEX, key.index.to_string()),
-    ];
-    let mut draft = PodDraft { labels, annotations, spec };
-    draft.set_environment(&environment);
-    if let Err(error) = plugins::pod_created(object, revised.role, key, &mut draft) {
-        return Some(Err(error));
-    }
-
-    // Moved, not serialised again: there may be thousands of pods.
-    let mut metadata = Map::new();
-    metadata.insert("name".to_owned(), name.as_str().into());
-    metadata.insert("namespace".to_owned(), object.metadata.namespace.as_str().into());
-    metadata.insert("labels".to_owned(), texts(draft.labels));
-    if !draft.annotations.is_empty() {
-        metadata.insert("annotations".to_owned(), texts(draft.annotations));
-    }
-    metadata.insert("ownerReferences".to_owned(), vec![owner_reference(object, true)].into());
-    let mut pod = Map::new();
-    pod.insert("apiVersion".to_owned(), "v1".into());
-    pod.insert("kind".to_owned(), "Pod".into());
-    pod.insert("metadata".to_owned(), metadata.into());
-    pod.insert("spec".to_owned(), draft.spec.into());
-    Some(Ok(Change::Create(Created { kind: Kind::Pod, name, object: pod.into() })))
-}
-
-fn texts(map: BTreeMap<String, String>) -> Value {
-    Value::Object(map.into_iter().map(|(key, value)| (key, Value::String(value))).collect())
+    Some(Ok(Change::Create(created)))
 }
 
 impl PodDraft {
@@ -130,7 +87,7 @@ pub(crate) fn for_each_container(spec: &mut Map<String, Value>, mut change: impl
 }
 
 /// Drops the keys that only the controller may set.
-fn without_protected(mut map: BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub(crate) fn without_protected(mut map: BTreeMap<String, String>) -> BTreeMap<String, String> {
     map.retain(|key, _| !is_protected(key));
     map
 }
@@ -184,7 +141,7 @@ pub(crate) fn service(context: &Context<'_>, group: u32, role: &str, replica: u3
             },
         },
     });
-    Change::Create(Created { kind: Kind::Service, name, object })
+    Change::Create(Created::whole(Kind::Service, name, object))
 }
 
 /// The ControllerRevision of the spec. Its data is the list of roles.
@@ -206,5 +163,5 @@ pub(crate) fn controller_revision(context: &Context<'_>, number: i64) -> Change 
         "data": {"data": context.settings.roles},
         "revision": number,
     });
-    Change::Create(Created { kind: Kind::ControllerRevision, name, object })
+    Change::Create(Created::whole(Kind::ControllerRevision, name, object))
 }

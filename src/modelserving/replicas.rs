@@ -92,6 +92,12 @@ pub(crate) fn delete_replica(replica: &Replica<'_>, plan: &mut Plan) {
     }
 }
 
+/// The role replicas to create so that there are so many.
+fn coming(expected: u32, existing: &[&Replica<'_>]) -> Vec<u32> {
+    let ordinals: Vec<u32> = existing.iter().map(|replica| replica.ordinal).collect();
+    scale::additions(expected, &ordinals)
+}
+
 /// What becomes of a role replica.
 enum Fate {
     Stays,
@@ -120,9 +126,17 @@ impl<'w> Work<'w, '_> {
             None => Vec::new(),
         };
         let mut staying: Vec<&Replica<'w>> = Vec::new();
+        // Those of which a pod goes now; the others of its pods stay.
+        let mut hurt: Vec<u32> = Vec::new();
         for &replica in &existing {
+            let deletes = self.plan.deletes.len();
             match self.recover(replica, revised) {
-                Fate::Stays => staying.push(replica),
+                Fate::Stays => {
+                    staying.push(replica);
+                    if self.plan.deletes.len() > deletes {
+                        hurt.push(replica.ordinal);
+                    }
+                }
                 Fate::Goes => self.delete(replica),
                 Fate::Gone => {}
             }
@@ -133,7 +147,13 @@ impl<'w> Work<'w, '_> {
             let before = staying.len();
             let expected = self.scale_down(revised, &existing, &mut staying);
             if self.rolls() {
-                let units = self.units(&existing, &staying, revised);
+                let mut units = self.units(&existing, &staying, revised);
+                // What is about to come counts as what it will be.
+                units.extend(coming(expected, &existing).into_iter().map(|ordinal| {
+                    let own = self.template(revised, ordinal);
+                    let outdated = !context.revisions.is_current(&role.name, own.revision, own.hash);
+                    Unit { ordinal, outdated, available: false, protected: outdated }
+                }));
                 let outdated = rollout::choose(&units, role_replicas(role), role_max_unavailable(role));
                 self.delete_all(&outdated, &mut staying);
             }
@@ -149,17 +169,17 @@ impl<'w> Work<'w, '_> {
         };
         for replica in &staying {
             let own = context.role_of(replica, Some(revised)).unwrap_or(revised);
-            let whole = self.complete_replica(replica, own);
+            let whole = self.complete_replica(replica, own, hurt.contains(&replica.ordinal));
             count(role_pods(own.role), whole);
         }
-        let ordinals: Vec<u32> = existing.iter().map(|replica| replica.ordinal).collect();
-        for ordinal in scale::additions(expected, &ordinals) {
+        for ordinal in coming(expected, &existing) {
             let own = self.template(revised, ordinal);
             let whole = self.create_replica(own, ordinal);
             count(role_pods(own.role), whole);
         }
         if complete.smallest == u32::MAX {
-            complete.smallest = role_pods(role);
+            // All of them are on their way out: the next ones will tell.
+            complete.smallest = if role_replicas(role) == 0 { role_pods(role) } else { 0 };
         }
         self.complete.push((&role.name, complete));
     }
@@ -199,10 +219,11 @@ impl<'w> Work<'w, '_> {
             }
         }
         if recovery == Recovery::Pod {
+            let all = failed.len() == replica.live as usize;
             for pod in failed {
                 self.plan.delete(Kind::Pod, &pod.object);
             }
-            return Fate::Stays;
+            return if all { Fate::Gone } else { Fate::Stays };
         }
         let pods = self.context.role_of(replica, Some(revised)).map_or(0, |own| role_pods(own.role));
         if failed.is_empty() && !recovery::lost_a_pod(replica, pods) { Fate::Stays } else { Fate::Goes }
@@ -322,16 +343,16 @@ impl<'w> Work<'w, '_> {
             .unwrap_or(revised)
     }
 
-    /// Creates what an existing replica lacks. Is it whole then?
-    fn complete_replica(&mut self, replica: &Replica<'w>, own: RevisedRole<'w>) -> bool {
+    /// Creates what an existing replica lacks; `hurt`: one of its pods goes now. Is it whole then?
+    fn complete_replica(&mut self, replica: &Replica<'w>, own: RevisedRole<'w>, hurt: bool) -> bool {
         let pods = role_pods(own.role);
         let whole = if replica.live == pods && replica.terminating == 0 {
-            true
+            !hurt
         } else {
             let mut missing = (0..pods)
                 .filter(|index| !replica.pods.iter().any(|member| member.key.index == *index))
                 .peekable();
-            let waiting = replica.terminating > 0; // a pod that goes holds its name
+            let waiting = hurt || replica.terminating > 0; // a pod that goes holds its name
             let mut created = !waiting;
             if missing.peek().is_some() {
                 created &= self.create_pods(own, replica.ordinal, missing);
@@ -380,7 +401,7 @@ impl<'w> Work<'w, '_> {
             if self.plan.is_foreign(context, Kind::Pod, &name) {
                 return false;
             }
-            match pods::pod(context, own, key, self.in_gang) {
+            match pods::pod(context, own, key, self.in_gang, &mut self.plan.molds) {
                 Some(Ok(change)) => changes.push(change),
                 Some(Err(error)) => {
                     self.plan.trouble("PluginFailed", format!("role {}: {error}", key.role));

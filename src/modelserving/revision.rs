@@ -36,17 +36,29 @@ const POINTER_TEXTS: &[&str] = &["storageClassName"];
 /// The hash of one role: the value of the label `role-template-hash`. Replica counts and rollout settings do not count.
 pub fn role_hash(role: &Role) -> String {
     let mut hash = Fnv::default();
-    write_role(&mut hash, role);
+    write_role(&mut |text| hash.text(text), role);
     hash.encode()
 }
 
 /// The hash of a list of roles, in order: the revision of a ModelServing.
 pub fn roles_hash(roles: &[Role]) -> String {
-    let mut hash = Fnv::default();
-    for role in roles {
-        write_role(&mut hash, role);
-    }
-    hash.encode()
+    hashes(roles).0
+}
+
+/// The hash of a list of roles, and the hash of each of them.
+pub(crate) fn hashes(roles: &[Role]) -> (String, Vec<String>) {
+    let mut all = Fnv::default();
+    let each = roles.iter().map(|role| {
+        let mut one = Fnv::default();
+        let mut both = |text: &str| {
+            one.text(text);
+            all.text(text);
+        };
+        write_role(&mut both, role);
+        one.encode()
+    });
+    let each = each.collect();
+    (all.encode(), each)
 }
 
 /// Was this hash computed here, and not by another controller?
@@ -54,34 +66,34 @@ pub fn is_own_hash(text: &str) -> bool {
     text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte))
 }
 
-fn write_role(hash: &mut Fnv, role: &Role) {
-    hash.text(&role.name);
-    hash.text(&role.worker_replicas.max(0).to_string());
+fn write_role(hash: &mut dyn FnMut(&str), role: &Role) {
+    hash(&role.name);
+    hash(&role.worker_replicas.max(0).to_string());
     write_template(hash, Some(&role.entry_template));
     write_template(hash, role.worker_template.as_ref());
 }
 
-fn write_template(hash: &mut Fnv, template: Option<&PodTemplate>) {
-    let Some(template) = template else { return hash.text("-") };
-    hash.text("+");
+fn write_template(hash: &mut dyn FnMut(&str), template: Option<&PodTemplate>) {
+    let Some(template) = template else { return hash("-") };
+    hash("+");
     if let Some(metadata) = &template.metadata {
         for map in [&metadata.labels, &metadata.annotations] {
-            hash.text(&map.len().to_string());
+            hash(&map.len().to_string());
             for (key, value) in map {
-                hash.text(key);
-                hash.text(value);
+                hash(key);
+                hash(value);
             }
         }
     } else {
-        hash.text("0");
-        hash.text("0");
+        hash("0");
+        hash("0");
     }
     if let Some(spec) = &template.spec {
         let mut text = String::new();
         write_object(&mut text, spec, false);
-        hash.text(&text);
+        hash(&text);
     } else {
-        hash.text("{}");
+        hash("{}");
     }
 }
 
@@ -163,7 +175,13 @@ fn write_quantity(out: &mut String, value: &Value) {
 }
 
 fn write_text(out: &mut String, text: &str) {
-    _ = write!(out, "{}", Value::from(text));
+    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        _ = write!(out, "{}", Value::from(text));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
 }
 
 /// Would Go's types read this value as if the field were not there?

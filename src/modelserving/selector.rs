@@ -10,6 +10,7 @@ use super::change::{Change, Kind};
 use super::groups::{Member, Replica};
 use super::names;
 use super::plan::Plan;
+use super::settings::Recovery;
 use super::status::leading_role;
 use crate::api::keys;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,9 +46,11 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
     let stays = |member: &&Member<'_>| !going.contains(&member.pod.object.name);
     for group in groups() {
         let whole = |replica: &&Replica<'_>| {
-            !replica.is_deleting(recovery) && replica.live_pods().all(|pod| stays(&pod))
+            // Where pods come back one by one, the entry pod is all that counts.
+            let alone = recovery == Recovery::Pod;
+            !replica.is_deleting(recovery) && (alone || replica.live_pods().all(|pod| stays(&pod)))
         };
-        let pods = group.of_role(&role.name).filter(whole).flat_map(Replica::live_pods);
+        let pods = group.of_role(&role.name).filter(whole).flat_map(Replica::live_pods).filter(stays);
         let entries: Vec<&Member<'_>> = pods.filter(|member| member.key.index == 0).collect();
         let labelled = entries.iter().find(|member| member.pod.representative);
         let chosen = labelled.or(entries.first()).map(|member| member.key);
@@ -70,7 +73,7 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
     }
     for at in created.into_values() {
         if let Change::Create(created) = &mut plan.pods[at] {
-            created.object["metadata"]["labels"][keys::MODEL_SERVING_REPRESENTATIVE] = "true".into();
+            created.represent();
         }
     }
     format!("{}={name},{}=true", keys::MODEL_SERVING_NAME, keys::MODEL_SERVING_REPRESENTATIVE)

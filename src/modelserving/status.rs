@@ -4,7 +4,7 @@ use super::assess::{Assessed, Context};
 use super::conditions::{self, Progress};
 use super::plan::Plan;
 use super::settings::{Strategy, role_replicas};
-use super::{names, selector};
+use super::{Decision, groups, names, selector};
 use crate::api::model_serving::ModelServingStatus;
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 pub(crate) fn status(
     context: &Context<'_>,
     groups: &[Assessed<'_>],
+    decision: &Decision,
     planned: &[Assessed<'_>],
     plan: &mut Plan,
 ) -> ModelServingStatus {
@@ -46,7 +47,7 @@ pub(crate) fn status(
         current_replicas: if settled { updated } else { outdated },
         updated_replicas: updated,
         available_replicas: available,
-        current_revision: current_revision(context, groups, planned, plan),
+        current_revision: current_revision(context, groups, decision, planned, plan),
         update_revision: context.revisions.update.clone(),
         label_selector: selector::selector(context, groups, plan),
         conditions: conditions::update(&old.conditions, &progress, generation, context.now),
@@ -57,11 +58,18 @@ pub(crate) fn status(
 fn current_revision(
     context: &Context<'_>,
     groups: &[Assessed<'_>],
+    decision: &Decision,
     planned: &[Assessed<'_>],
     plan: &Plan,
 ) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for group in groups.iter().chain(planned).filter(|group| group.outdated) {
+    // One that goes and has no pods is gone as soon as that is said.
+    let has_pods = |group: &groups::Group<'_>| group.replicas.iter().any(|replica| !replica.pods.is_empty());
+    let lasts = |group: &&Assessed<'_>| {
+        !decision.going.contains_key(&group.ordinal) || group.group.is_some_and(has_pods)
+    };
+    let lasting = groups.iter().filter(lasts);
+    for group in lasting.chain(planned).filter(|group| group.outdated) {
         *counts.entry(&group.revision).or_default() += 1;
     }
     if context.settings.strategy == Strategy::Role {

@@ -69,6 +69,11 @@ fn no_row_is_left_out() {
     assert_eq!(numbers, (1..=31).collect::<Vec<_>>());
 }
 
+#[test]
+fn an_installation_of_upstream_is_taken_over() {
+    check("upstream_installation");
+}
+
 /// What a scenario's `#=` lines ask for.
 #[derive(Default)]
 struct Expected {

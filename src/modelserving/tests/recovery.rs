@@ -103,6 +103,41 @@ fn creation_that_was_interrupted_is_completed() {
     }
 }
 
+/// What has not run yet waits for what is missing; it does not start again.
+#[test]
+fn a_pod_that_is_lost_before_any_ran_is_replaced_alone() {
+    for policy in ["RoleRecreate", "ServingGroupRecreate", "None"] {
+        let mut world = World::of(json!([role("a", 2, 2, "i")]), json!({"recoveryPolicy": policy}));
+        world.settle();
+        vanish(&mut world, "ms-0-a-1-2");
+        assert_eq!(world.next(), ["+Pod ms-0-a-1-2"], "{policy}");
+    }
+}
+
+/// Under the policy None each pod is on its own: one comes back while another has yet to go.
+#[test]
+fn pods_of_a_replica_come_back_one_by_one() {
+    let mut world = World::running(json!([role("a", 1, 2, "i")]), json!({"recoveryPolicy": "None"}));
+    world.pod("ms-0-a-0-1").object.deleting = true;
+    vanish(&mut world, "ms-0-a-0-2");
+    assert_eq!(world.next(), ["+Pod ms-0-a-0-2"]);
+}
+
+/// A surplus pod that goes is part of its replica until it is gone.
+#[test]
+fn a_replica_that_loses_a_surplus_pod_does_not_run() {
+    let mut world = World::running(json!([role("a", 1, 1, "i")]), json!({"recoveryPolicy": "None"}));
+    let mut surplus = world.pod("ms-0-a-0-1").clone();
+    (surplus.object.name, surplus.object.uid) = ("ms-0-a-0-2".to_owned(), "surplus".to_owned());
+    surplus.object.deleting = true;
+    world.pods.push(surplus);
+    world.settle();
+    assert_eq!(world.object.status.available_replicas, 0);
+    world.run_pods();
+    world.settle();
+    assert_eq!(world.object.status.available_replicas, 1);
+}
+
 /// A failed pod has `restartGracePeriodSeconds` to recover, under every policy; the reconcile asks to be woken then.
 #[test]
 fn grace() {

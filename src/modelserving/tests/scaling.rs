@@ -256,8 +256,8 @@ fn protected_labels() {
     let mut world = World::of(json!([stolen]), json!({"replicas": 2}));
     let outcome = world.step();
     let crate::modelserving::Change::Create(pod) = &outcome.changes[3] else { panic!() };
-    assert_eq!(pod.object["metadata"]["labels"]["modelserving.volcano.sh/role"], "a");
-    assert_eq!(pod.object["metadata"]["labels"]["app"], "x");
+    assert_eq!(pod.object()["metadata"]["labels"]["modelserving.volcano.sh/role"], "a");
+    assert_eq!(pod.object()["metadata"]["labels"]["app"], "x");
     let warnings: Vec<&str> =
         outcome.events.iter().filter(|event| event.warning).map(|event| event.message.as_str()).collect();
     assert_eq!(

@@ -1,9 +1,10 @@
 //! The walkthrough's manifest, against what upstream's controller made of it on a real API server. Where ours differs on
 //! purpose, the test says so.
 
-use super::world::World;
+use super::world::{World, role};
+use crate::api::core::Pod;
 use crate::api::pod_group::PodGroup;
-use crate::modelserving::{Change, Kind};
+use crate::modelserving::{Change, Kind, ObservedPod};
 use serde_json::{Value, json};
 
 fn walkthrough() -> World {
@@ -12,7 +13,7 @@ fn walkthrough() -> World {
 
 fn created(changes: &[Change], kind: Kind) -> Vec<Value> {
     let object = |change: &Change| match change {
-        Change::Create(created) if created.kind == kind => Some(created.object.clone()),
+        Change::Create(created) if created.kind == kind => Some(created.object()),
         _ => None,
     };
     changes.iter().filter_map(object).collect()
@@ -231,4 +232,34 @@ fn one_pass_is_enough() {
     let mut world = walkthrough();
     world.step();
     assert_eq!(world.reconcile().changes, []);
+}
+
+/// The world of these tests reads pods without building them; it must see what a cache would.
+#[test]
+fn what_is_read_of_a_mold_is_what_is_read_of_its_pod() {
+    let mut one = role("a", 2, 1, "i");
+    one["entryTemplate"]["metadata"] =
+        json!({"annotations": {"controller.kubernetes.io/pod-deletion-cost": "7"}});
+    for gangs in [true, false] {
+        let mut world = World::of(json!([one, role("b", 1, 0, "i")]), json!({}));
+        world.gangs = gangs;
+        let mut seen = 0;
+        for change in world.reconcile().changes {
+            let Change::Create(mut created) = change else { continue };
+            if created.kind != Kind::Pod {
+                continue;
+            }
+            if seen % 2 == 0 {
+                created.represent();
+            }
+            assert!(created.molded_pod().is_some());
+            let pod: Pod = serde_json::from_value(created.object()).unwrap();
+            assert_eq!(created.observed_pod(), Some(ObservedPod::from(&pod)));
+            assert_eq!(created.object(), created.clone().into_object());
+            let group = created.gang().map(|(namespace, group)| format!("{namespace}/{group}"));
+            assert_eq!(group.as_deref(), gangs.then_some("default/ms-0"));
+            seen += 1;
+        }
+        assert_eq!(seen, 5);
+    }
 }

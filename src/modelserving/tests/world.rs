@@ -2,6 +2,7 @@
 //! demand. Keeps what `reconcile` reads; pods are never whole objects here.
 
 use crate::api::keys;
+use crate::api::meta::ObjectMeta;
 use crate::api::model_serving::ModelServing;
 use crate::api::time::Timestamp;
 use crate::modelserving::*;
@@ -112,28 +113,28 @@ impl World {
     }
 
     fn create(&mut self, created: &Created) {
-        let metadata = &created.object["metadata"];
-        let text = |at: &str, key: &str| metadata[at][key].as_str().unwrap_or_default().to_owned();
-        let owner = metadata["ownerReferences"][0]["uid"].as_str().unwrap_or_default().into();
-        let object = ObjectRef { name: created.name.clone(), uid: self.uid(), owner, deleting: false };
         let same = |other: &ObjectRef| other.name == created.name;
-        match created.kind {
-            Kind::Pod if !self.pods.iter().any(|pod| same(&pod.object)) => self.pods.push(ObservedPod {
-                object,
-                revision: text("labels", keys::MODEL_SERVING_REVISION).into(),
-                role_hash: text("labels", keys::MODEL_SERVING_ROLE_TEMPLATE_HASH).into(),
-                in_gang: !text("annotations", keys::GROUP_NAME).is_empty(),
-                representative: !text("labels", keys::MODEL_SERVING_REPRESENTATIVE).is_empty(),
-                ..ObservedPod::default()
-            }),
-            Kind::Service if !self.services.iter().any(|service| same(&service.object)) => {
-                self.services.push(ObservedService { object });
-            }
-            Kind::ControllerRevision if !self.revisions.iter().any(|revision| same(&revision.object)) => {
-                self.revisions
-                    .push(ObservedRevision { object, ..ObservedRevision::from_json(&created.object) });
-            }
-            _ => {} // AlreadyExists
+        let exists = match created.kind {
+            Kind::Pod => self.pods.iter().any(|pod| same(&pod.object)),
+            Kind::Service => self.services.iter().any(|service| same(&service.object)),
+            Kind::ControllerRevision => self.revisions.iter().any(|revision| same(&revision.object)),
+            Kind::PodGroup => true,
+        };
+        if exists {
+            return;
+        }
+        let uid = self.uid();
+        if let Some(mut pod) = created.observed_pod() {
+            pod.object.uid = uid;
+            return self.pods.push(pod);
+        }
+        let mut object = created.object();
+        object["metadata"]["uid"] = uid.into();
+        if created.kind == Kind::Service {
+            let metadata: ObjectMeta = serde_json::from_value(object["metadata"].take()).unwrap();
+            self.services.push(ObservedService::from(&metadata));
+        } else {
+            self.revisions.push(ObservedRevision::from_json(&object));
         }
     }
 

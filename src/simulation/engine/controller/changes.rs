@@ -1,7 +1,7 @@
 //! The controller's changes, carried out in order. The first that fails ends the list: the next look asks again.
 
 use crate::api::model_serving::ModelServingStatus;
-use crate::modelserving::{Change, Created, Kind as Owned};
+use crate::modelserving::{Change, Kind as Owned};
 use crate::simulation::engine::Simulation;
 use crate::simulation::store::{Actor, Key, Kind, Refusal};
 use serde_json::{Map, Value, json, to_value};
@@ -71,7 +71,7 @@ impl Simulation {
                 object["kind"] = "PodGroup".into();
                 self.store.create(object, Actor::Controller).map(drop)
             }
-            Change::Create(Created { object, .. }) => self.store.create(object, Actor::Controller).map(drop),
+            Change::Create(created) => self.store.create(created.into_object(), Actor::Controller).map(drop),
             Change::UpdatePodGroup { name, uid, spec } => {
                 let key = key(Owned::PodGroup, &name);
                 self.with_uid(&key, &uid, |run| {
