@@ -124,6 +124,66 @@ fn the_walkthrough_works_as_written() {
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "nothing to warn of\n{log}");
 }
 
+/// What comes after the page, with the same rights: a pod is lost, replicas come and go, the image changes.
+#[test]
+fn the_deployed_rights_suffice_for_the_days_after() {
+    let Some(cluster) = TestCluster::start() else { return };
+    cluster.fleet(&["--nodes", "8", "--no-hypernodes"]);
+    let phalanx = Phalanx::deployed(&cluster, &[]);
+    cluster.get(["create", "secret", "generic", "hf-token", "--from-literal=HUGGING_FACE_HUB_TOKEN=x"]);
+    cluster.feed(["apply", "-f", "-"], MANIFEST);
+    let status = "jsonpath={.status.replicas} {.status.availableReplicas} {.status.updatedReplicas} {.status.conditions[?(@.type=='Available')].status}";
+    let status = ["get", "modelserving", "llama-multinode", "-o", status];
+    cluster.wait_for(&status, "1 1 1 True");
+
+    let uids = [
+        "get",
+        "pod",
+        "-l",
+        SELECTOR,
+        "-o",
+        "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid} {.status.phase};{end}",
+    ];
+    let before = cluster.get(uids);
+    cluster.get(["delete", "pod", PODS[3]]);
+    let survivors = |now: &str| before.split_inclusive(';').filter(|row| now.contains(row)).count();
+    cluster.wait_until(&uids, "the role replica of the lost pod is made anew, the other stays", |now| {
+        now.matches(" Running;").count() == 4 && survivors(now) == 2
+    });
+    cluster.wait_for(&status, "1 1 1 True");
+
+    cluster.get(["scale", "modelserving", "llama-multinode", "--replicas=2"]);
+    cluster.wait_for(&status, "2 2 2 True");
+    let image = r#"[{"op":"replace","path":"/spec/template/roles/0/entryTemplate/spec/containers/0/image","value":"vllm/vllm-openai:v2"}]"#;
+    cluster.get(["patch", "modelserving", "llama-multinode", "--type=json", "-p", image]);
+    let images = [
+        "get",
+        "pod",
+        "-l",
+        "modelserving.volcano.sh/entry=true",
+        "-o",
+        "jsonpath={.items[*].spec.containers[0].image} {.items[*].status.phase}",
+    ];
+    let new = ["vllm/vllm-openai:v2"; 4].join(" ") + " Running Running Running Running";
+    cluster.wait_for(&images, &new);
+    cluster.wait_for(&status, "2 2 2 True");
+    cluster.get(["scale", "modelserving", "llama-multinode", "--replicas=1"]);
+    cluster.wait_for(&status, "1 1 1 True");
+    let groups = ["get", "podgroups.scheduling.volcano.sh", "-o", "jsonpath={.items[*].metadata.name}"];
+    cluster.wait_for(&groups, "llama-multinode-0");
+    cluster.get(["delete", "podgroups.scheduling.volcano.sh", "llama-multinode-0"]);
+    let group = [
+        "get",
+        "podgroups.scheduling.volcano.sh",
+        "-o",
+        "jsonpath={.items[*].metadata.name} {.items[*].status.phase}",
+    ];
+    cluster.wait_for(&group, "llama-multinode-0 Running");
+
+    let log = phalanx.log();
+    assert!(!log.to_lowercase().contains("forbidden"), "a right is missing\n{log}");
+}
+
 /// Labels, environment and PodGroup, as specs of the controller have them.
 fn objects_are_as_documented(cluster: &TestCluster) {
     let get = |kind: &str, name: &str| -> serde_json::Value {

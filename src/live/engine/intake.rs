@@ -62,10 +62,8 @@ impl Engine {
         if self.unsynced.remove(&kind) {
             tracing::debug!(?kind, left = self.unsynced.len(), "listed");
         }
-        if self.unsynced.is_empty() {
-            if !self.health.synced.swap(true, Ordering::Relaxed) {
-                tracing::info!("in step with the cluster");
-            }
+        if self.unsynced.is_empty() && !self.health.synced.swap(true, Ordering::Relaxed) {
+            tracing::info!("in step with the cluster");
         }
     }
 
