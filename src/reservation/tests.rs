@@ -5,5 +5,6 @@ mod crash;
 mod dice;
 mod instance;
 mod random;
+mod scripted;
 mod server;
 mod world;
