@@ -84,8 +84,15 @@ fn optimum(free: &[Vec<i64>], sorts: &[(u32, u32)]) -> Option<i64> {
 fn bound(free: &[Vec<i64>], pods: i64) -> i64 {
     let fewest = |mut rooms: Vec<i64>| {
         rooms.sort_unstable_by_key(|&room| std::cmp::Reverse(room));
-        let mut held = 0;
-        rooms.into_iter().take_while(|room| std::mem::replace(&mut held, held + room) < pods).count() as i64
+        let (mut held, mut count) = (0, 0);
+        for room in rooms.into_iter().take_while(|&room| room > 0) {
+            if held >= pods {
+                break;
+            }
+            held += room;
+            count += 1;
+        }
+        count
     };
     fewest(free.concat()) + 10 * fewest(free.iter().map(|racks| racks.iter().sum()).collect())
 }
@@ -129,8 +136,11 @@ fn main() {
             }
             let least = if exact { optimum(&free, &sorts) } else { Some(bound(&free, i64::from(pods))) };
             match least {
-                Some(least) => gaps.push(100.0 * (placement.cost[2] as f64 / least as f64 - 1.0)),
-                None => unknown += 1,
+                Some(least) if least <= placement.cost[2] => {
+                    gaps.push(100.0 * (placement.cost[2] as f64 / least as f64 - 1.0));
+                }
+                // Time ran out, at once or with something worse in hand.
+                _ => unknown += 1,
             }
         }
         gaps.sort_by(f64::total_cmp);

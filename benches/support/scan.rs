@@ -33,7 +33,7 @@ fn text_map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 impl Pod {
     pub(crate) fn new(cpu: i64, gpu: i64) -> Self {
-        let requests = [("cpu", cpu), ("memory", cpu / 125 << 30), ("pods", 1), ("nvidia.com/gpu", gpu)];
+        let requests = [("cpu", cpu), ("memory", (cpu / 125) << 30), ("pods", 1), ("nvidia.com/gpu", gpu)];
         Pod {
             selector: text_map(&[SELECTED]),
             tolerations: vec![(TAINT.to_owned(), "present".to_owned())],

@@ -156,21 +156,20 @@ impl Scheduler {
     /// Notes that a gang was refused, and why, as far as that is news and there is time to find out.
     fn refuse(&mut self, id: GangId, asked: Box<Asked>, proof: Proof, round: &mut Round, cycle: &mut Cycle) {
         let view = self.cluster.view();
-        if let Some(known) = self.told.get(view, &asked.shape).cloned() {
-            return self.tell(id, asked, known, round, cycle);
-        }
         let before = self.waiting.get(&id).filter(|wait| wait.counted.is_some());
         let (is_new, has_full) = (before.is_none(), before.is_some_and(|wait| wait.is_full));
+        // To tell thousands of gangs that they get a little further than before helps nobody.
         if has_full && round.checked == 0 {
             return self.keep(id, asked);
         }
+        round.checked -= usize::from(has_full);
+        if let Some(known) = self.told.get(view, &asked.shape).cloned() {
+            return self.tell(id, asked, known, round, cycle);
+        }
         let mut counted = self.placer.count_short(view, &asked.request, &self.rules);
         counted.proof = proof;
-        if has_full {
-            round.checked -= 1;
-            if before.is_some_and(|wait| wait.counted.as_deref() == Some(&counted)) {
-                return self.keep(id, asked);
-            }
+        if has_full && before.is_some_and(|wait| wait.counted.as_deref() == Some(&counted)) {
+            return self.keep(id, asked);
         }
         let budget = if has_full { &mut round.again } else { &mut round.first };
         let is_full = *budget > 0;

@@ -6,7 +6,8 @@
 //! - gangs whose questions differ in nothing but names have the same *shape*: what one of them was refused, another is
 //!   refused unasked for the rest of the cycle (capacity only shrinks in a cycle), unless it looks at other pods;
 //! - a full explanation costs several decisions, so it is shared by gangs of one shape as long as nothing changes, made
-//!   anew only if the gang gets further or less far than before, and so many times a cycle at most.
+//!   anew only if the gang gets further or less far than before, and so many times a cycle at most;
+//! - so many gangs a cycle are told something new, so that one node that comes free is not thousands of writes.
 
 use super::order::Turn;
 use super::reason::Reason;
@@ -23,7 +24,7 @@ pub(super) const FIRST: usize = 64;
 /// Full explanations a cycle for gangs that have one already.
 pub(super) const AGAIN: usize = 8;
 
-/// Refusals of gangs that have an explanation which are looked at a cycle, to see if it is still right.
+/// Gangs a cycle that have an explanation and are looked at, to see if it is still right, and are told if it is not.
 pub(super) const CHECKED: usize = 128;
 
 /// Shapes whose explanations are kept.
@@ -169,3 +170,6 @@ impl Default for Round {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
