@@ -1,5 +1,5 @@
-//! `reconcile` in the steady state: many ServingGroups in which nothing happens, and one in which something does. The budget
-//! is milliseconds for 1,000 ServingGroups of 8 pods, linear in pods.
+//! `reconcile` of many ServingGroups of 8 pods: nothing happens, a pod is lost, all of them are created. The budget is
+//! milliseconds for 1,000 of them, linear in pods: three sizes, four times apart, show it.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use phalanx::api::core::Pod;
@@ -93,10 +93,14 @@ impl World {
     }
 }
 
-fn steady(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("modelserving/steady");
-    for groups in [10, 100, 1000, 4000] {
-        let world = World::new(groups);
+/// ServingGroups.
+const SIZES: [u32; 3] = [250, 1000, 4000];
+
+/// Measures `reconcile` of these worlds, one a size.
+fn measure(criterion: &mut Criterion, name: &str, world: impl Fn(u32) -> World) {
+    let mut group = criterion.benchmark_group(format!("modelserving/{name}"));
+    for groups in SIZES {
+        let world = world(groups);
         group.throughput(Throughput::Elements(u64::from(groups) * 8));
         group.bench_with_input(BenchmarkId::from_parameter(groups), &world, |bencher, world| {
             bencher.iter(|| black_box(world.outcome()));
@@ -105,20 +109,25 @@ fn steady(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn steady(criterion: &mut Criterion) {
+    measure(criterion, "steady", World::new);
+}
+
 fn one_pod_lost(criterion: &mut Criterion) {
-    let mut world = World::new(1000);
-    world.pods.remove(4321);
-    criterion.bench_function("modelserving/one_pod_lost/1000", |bencher| {
-        bencher.iter(|| black_box(world.outcome()))
+    measure(criterion, "one_pod_lost", |groups| {
+        let mut world = World::new(groups);
+        world.pods.remove(groups as usize * 4 + 321);
+        world
     });
 }
 
 fn creation(criterion: &mut Criterion) {
-    let mut world = World::new(1);
-    world.object.spec.replicas = Some(1000);
-    world.object.metadata.generation = 2;
-    criterion
-        .bench_function("modelserving/create/1000", |bencher| bencher.iter(|| black_box(world.outcome())));
+    measure(criterion, "create", |groups| {
+        let mut world = World::new(1);
+        world.object.spec.replicas = Some(groups as i32);
+        world.object.metadata.generation = 2;
+        world
+    });
 }
 
 criterion_group!(benches, steady, one_pod_lost, creation);

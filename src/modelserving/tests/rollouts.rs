@@ -401,3 +401,38 @@ fn removed_role_and_unreadable_budget() {
     world.set_image("new");
     assert_eq!(world.next().len(), 1, "the ControllerRevision");
 }
+
+/// U44: which role replicas are outdated, and when their ServingGroup counts as updated.
+#[test]
+fn when_a_group_is_updated() {
+    let check = |old: &[(&str, bool)], updated: i32| {
+        let mut world = roles(json!([role("a", 2, 0, "i"), role("b", 1, 0, "i")]));
+        for (name, going) in old {
+            let pod = world.pod(name);
+            pod.role_hash = "2222bbbbbbbb".into();
+            pod.revision = "2222bbbbbbbb".into();
+            pod.object.deleting = *going;
+        }
+        world.step();
+        assert_eq!(world.object.status.updated_replicas, updated, "{old:?}");
+    };
+    check(&[], 1);
+    check(&[("ms-0-a-0-0", false)], 0);
+    check(&[("ms-0-a-0-0", false), ("ms-0-a-1-0", false)], 0);
+    check(&[("ms-0-b-0-0", false)], 0);
+}
+
+/// U43: a partition counts positions in the list, not ordinals.
+#[test]
+fn a_partition_counts_positions() {
+    let mut a = role("a", 4, 0, "old");
+    (a["partition"], a["maxUnavailable"]) = (2.into(), 4.into());
+    let mut world = roles(json!([a]));
+    for (ordinal, pod) in [1, 3, 5, 8].into_iter().zip(&mut world.pods) {
+        pod.object.name = names::pod("ms", 0, "a", ordinal, 0);
+    }
+    world.settle();
+    world.set_image("new");
+    let gone: Vec<String> = world.next().into_iter().filter(|change| change.starts_with("-Pod")).collect();
+    assert_eq!(gone, ["-Pod ms-0-a-8-0", "-Pod ms-0-a-5-0"]);
+}

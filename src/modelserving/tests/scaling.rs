@@ -80,6 +80,22 @@ fn not_ready_goes_first() {
     assert_eq!(world.names(), ["ms-0-a-0-0", "ms-0-a-2-0", "ms-0-a-3-0"]);
 }
 
+/// U29: what is going already is no reason to delete more.
+#[test]
+fn replicas_that_are_going_count() {
+    let mut world = World::running(json!([role("a", 3, 0, "i")]), json!({}));
+    world.edit(|object| object.spec.template.roles[0].replicas = Some(2));
+    world.pod("ms-0-a-1-0").object.deleting = true;
+    let next = world.next();
+    assert!(!next.iter().any(|change| change.starts_with("-Pod")), "{next:?}");
+    let mut world = World::running(json!([role("a", 1, 0, "i")]), json!({"replicas": 3}));
+    world.edit(|object| object.spec.replicas = Some(2));
+    world.pod("ms-1-a-0-0").object.deleting = true;
+    world.pod_groups.retain(|pod_group| pod_group.object.name != "ms-1");
+    let next = world.next();
+    assert!(!next.iter().any(|change| change.starts_with("-Pod")), "{next:?}");
+}
+
 /// U40: PodGroup, then pods, then Services; nothing twice.
 #[test]
 fn order_of_deletion() {
