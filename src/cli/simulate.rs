@@ -117,15 +117,20 @@ impl Simulate {
         let mut line = progress::Line::new(world.is_big());
         // A page has no room for the history of thousands of made gangs.
         let brief = !self.timeline && (self.html.is_none() || world.is_big());
+        let end =
+            world.scenario.until.map_or(String::new(), |until| format!(" of {}", print_duration(until)));
+        line.show(&format!("loading {} objects", world.size()));
         let mut run = Simulation::new(world, config);
         if brief {
             run.be_brief();
         }
         run.run(|progress| {
             line.tick(500, || {
-                format!("{} simulated, {} pods placed", print_duration(progress.now), progress.placed)
+                let now = print_duration(progress.now);
+                format!("{now}{end} simulated, {} pods placed", progress.placed)
             });
         });
+        line.show("writing the report");
         let report = Report::of(&run, self.timeline);
         drop(line);
         self.print(&run, &report)?;

@@ -92,6 +92,11 @@ impl World {
 }
 
 impl World {
+    /// Objects that the run starts with, made ones included.
+    pub fn size(&self) -> usize {
+        self.objects.len()
+    }
+
     /// Is there so much of it that a run takes a while?
     pub fn is_big(&self) -> bool {
         let gangs: u64 = self.scenario.gangs.iter().map(|gangs| u64::from(gangs.count)).sum();
