@@ -129,13 +129,13 @@ fn what_is_wrong_is_said_with_what_would_be_right() {
     check(
         &node("nvidia.com/gpu: -1"),
         &[
-            "-:4: document 1 (Node a): status.allocatable[nvidia.com/gpu]: is -1, which is negative; an amount is 0 or more",
+            "-:4: document 1 (Node a): status.allocatable[\"nvidia.com/gpu\"]: is -1, which is negative; an amount is 0 or more",
         ],
     );
     check(
         &pod("nvidia.com/gpu: 0.5"),
         &[
-            "-:4: document 1 (Pod p): spec.containers[0].resources.requests[nvidia.com/gpu]: is 0.5; extended resources are given out whole: write an integer",
+            "-:4: document 1 (Pod p): spec.containers[0].resources.requests[\"nvidia.com/gpu\"]: is 0.5; extended resources are given out whole: write an integer",
         ],
     );
 }

@@ -20,7 +20,7 @@ pub(super) fn build(nodes: &[NodeInput<'_>], levels: &LabelLevels) -> (Topology,
         let mut home = None;
         for ((level, key), missing) in keys.iter().enumerate().zip(&mut missing) {
             // an empty value names nothing
-            let Some(value) = node.labels.get(*key).filter(|value| !value.is_empty()) else {
+            let Some(value) = node.labels.get(key).filter(|value| !value.is_empty()) else {
                 missing.push(node.name);
                 break;
             };

@@ -105,9 +105,9 @@ impl Map<'_> {
                 continue;
             }
             self.draw(&mut strips, out);
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<div class=\"dom{}\"><h4>{} <small>tier {} &middot; {}</small></h4><div class=\"in\">\n",
+                "<div class=\"dom{}\"><h4>{} <small>tier {} &middot; {}</small></h4><div class=\"in\">",
                 if leaf { " leaf" } else { "" },
                 Text(topology.name(child)),
                 topology.tier(child),

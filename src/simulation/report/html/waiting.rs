@@ -70,7 +70,7 @@ fn card(members: &[(u32, &PodGroupRow)], first: &PodGroupRow, seats: &Seats<'_>,
         let _ = write!(out, " and {} more", members.len() - NAMES);
     }
     let reason = first.reason.as_deref().unwrap_or_default();
-    let _ = write!(out, " <code>{}</code></h3>\n", Text(reason));
+    let _ = writeln!(out, " <code>{}</code></h3>", Text(reason));
     if let Some(shortfall) = &first.shortfall {
         remedies(shortfall, out);
         out.push_str("<div class=\"two\">\n");
@@ -139,9 +139,9 @@ fn excluded(shortfall: &ShortfallRow, out: &mut String) {
     }
     let out_of_question: u32 = shortfall.excluded.iter().map(|excluded| excluded.nodes).sum();
     let usable = shortfall.nodes.saturating_sub(out_of_question);
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<table class=\"causes\"><caption>{} node{}, for one pod of the gang</caption>\n",
+        "<table class=\"causes\"><caption>{} node{}, for one pod of the gang</caption>",
         shortfall.nodes,
         if shortfall.nodes == 1 { "" } else { "s" }
     );
