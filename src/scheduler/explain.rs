@@ -19,12 +19,18 @@ pub fn explain(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall) 
     let reason = if let Proof::CutShort { steps } = shortfall.proof {
         let _ = write!(text, "; the search was cut short after {steps} steps, so a fit may exist");
         Reason::SearchCutShort
-    } else if shortfall.tiers.iter().any(|fit| !fit.allowed && fit.fits >= fit.needed && fit.needed > 0) {
+    } else if is_forbidden(shortfall) {
         Reason::TopologyConstraint
     } else {
         Reason::NotEnoughResources
     };
     (reason, text)
+}
+
+/// Is there room, and only a hard rule of the gang or of its subgroups that keeps it from there?
+fn is_forbidden(shortfall: &Shortfall) -> bool {
+    shortfall.tiers.iter().any(|fit| !fit.allowed && fit.fits >= fit.needed && fit.needed > 0)
+        || shortfall.remedies.iter().any(|remedy| matches!(remedy, Remedy::RaiseTier { .. }))
 }
 
 /// `fits 3 of 4 pods at tier 1 (rack-7)`

@@ -49,6 +49,18 @@ fn the_lingjun_network_keeps_large_leaves_for_large_gangs() {
 }
 
 #[test]
+fn a_hard_rule_that_cannot_be_kept_is_the_reason() {
+    let report = report(&["simulations/llama-multinode-hard.yaml"], "");
+    let group = &report["podGroups"][0];
+    assert_eq!((&group["reason"], &group["scheduled"]), (&json!("TopologyConstraint"), &json!(0)));
+    let remedies = &group["shortfall"]["remedies"];
+    assert!(
+        remedies.as_array().unwrap().contains(&json!("the subgroups' highestTierAllowed: 2")),
+        "{remedies}"
+    );
+}
+
+#[test]
 fn faults_are_survived() {
     let report = report(&["simulations/faults.yaml", "--timeline"], "");
     assert_eq!(report["summary"]["waitingPods"], 0);
