@@ -27,6 +27,38 @@ fn volume(claim: &str, class: &str, node: &str) -> String {
 }
 
 #[test]
+fn the_simulator_follows_volumes_too() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let mut yaml = String::new();
+    for node in 0..4 {
+        yaml.push_str(&format!(
+            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: node-0000{node}, labels: {{kubernetes.io/hostname: node-0000{node}}}}}\nstatus: {{allocatable: {{pods: 110}}}}\n"
+        ));
+    }
+    yaml.push_str(&pod("missing", "missing"));
+    yaml.push_str(&(volume("bound", "none", "node-00003") + &pod("bound", "bound")));
+    yaml.push_str(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: bound, namespace: volumes}\n\
+         spec: {storageClassName: none, volumeName: of-bound, accessModes: [ReadWriteOnce]}\n",
+    );
+    let mut simulate = Command::new(env!("CARGO_BIN_EXE_phalanx"))
+        .args(["simulate", "-", "-o", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    simulate.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
+    let output = simulate.wait_with_output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let pods = report["pods"].as_array().unwrap();
+    assert_eq!((&pods[0]["name"], &pods[0]["node"]), (&"bound".into(), &"node-00003".into()));
+    assert_eq!(pods[1]["node"], serde_json::Value::Null);
+    let message = pods[1]["message"].as_str().unwrap();
+    assert!(message.starts_with("PersistentVolumeClaim missing: does not exist"), "{message}");
+}
+
+#[test]
 fn pods_go_where_their_volumes_are() {
     let Some(cluster) = TestCluster::start() else { return };
     cluster.fleet(&["--nodes", "4", "--no-hypernodes"]);
