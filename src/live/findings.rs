@@ -203,6 +203,9 @@ mod tests {
         assert_eq!(findings.quarantined(), 1);
         assert!(findings.review(&cycle, "t2").is_empty());
 
+        let mut next = Findings::default();
+        next.put(&hyper_node("a", conditions.clone()));
+        assert!(next.review(&cycle, "t2").is_empty(), "a new leader does not repeat it");
         findings.put(&hyper_node("a", conditions));
         assert!(findings.review(&cycle, "t2").is_empty());
         let says = findings.review(&[], "t3");
