@@ -252,6 +252,10 @@ fn no_needless_status() {
     let mut world = World::running(json!([role("a", 1, 0, "i")]), json!({"replicas": 2}));
     world.now = world.now.plus(1000);
     assert_eq!(world.reconcile().status, None);
+    // But it says which generation it is about, even if nothing else is to be said.
+    world.edit(|object| object.spec.template.restart_grace_period_seconds = Some(9));
+    world.step();
+    assert_eq!(world.object.status.observed_generation, 2);
 }
 
 /// RoleRollingUpdate: a group whose role is being replaced is not available. Upstream still counts it.
