@@ -123,6 +123,17 @@ fn pods_of_a_replica_come_back_one_by_one() {
     assert_eq!(world.next(), ["+Pod ms-0-a-0-2"]);
 }
 
+/// A Service tells that its role replica was complete once; it waits until that is so again.
+#[test]
+fn a_service_waits_for_the_pods() {
+    let mut world = World::running(json!([role("a", 1, 1, "i")]), json!({"recoveryPolicy": "None"}));
+    world.services.clear();
+    world.pod("ms-0-a-0-1").object.deleting = true;
+    assert!(world.next().is_empty());
+    world.run();
+    assert_eq!(world.services.len(), 1);
+}
+
 /// A surplus pod that goes is part of its replica until it is gone.
 #[test]
 fn a_replica_that_loses_a_surplus_pod_does_not_run() {

@@ -96,6 +96,23 @@ fn replicas_that_are_going_count() {
     assert!(!next.iter().any(|change| change.starts_with("-Pod")), "{next:?}");
 }
 
+/// A deletion that was interrupted goes on where it was, though others would be cheaper by now.
+#[test]
+fn a_group_that_is_half_gone_goes() {
+    let mut world = World::running(json!([role("a", 2, 0, "i")]), json!({"replicas": 3}));
+    let set = |world: &mut World, group: &str, cost: i64, ready: bool| {
+        for pod in world.pods.iter_mut().filter(|pod| pod.object.name.starts_with(group)) {
+            (pod.deletion_cost, pod.ready) = (cost, ready);
+        }
+    };
+    set(&mut world, "ms-0", -1, true);
+    replicas(&mut world, 2);
+    let outcome = world.reconcile();
+    outcome.changes.iter().take(2).for_each(|change| world.apply(change));
+    set(&mut world, "ms-2", -5, false);
+    assert_eq!(world.next(), ["-Pod ms-0-a-1-0"]);
+}
+
 /// U40: PodGroup, then pods, then Services; nothing twice.
 #[test]
 fn order_of_deletion() {
