@@ -83,6 +83,7 @@ struct Candidate {
     missed: u64,
     /// The wall clock has been set by so much.
     wall_error: i64,
+    was_set_back: bool,
     paused_until: u64,
     seen: Option<Seen>,
     held: Option<Held>,
@@ -129,6 +130,7 @@ fn play(steps: &[(u64, Step)], deletes: bool) -> u64 {
             offset: 77_000 * i,
             missed: 0,
             wall_error: 0,
+            was_set_back: false,
             paused_until: 0,
             seen: None,
             held: None,
@@ -142,14 +144,15 @@ fn play(steps: &[(u64, Step)], deletes: bool) -> u64 {
                 let until = real + millis;
                 let longer = until.saturating_sub(candidates[who].paused_until.max(real));
                 candidates[who].paused_until = candidates[who].paused_until.max(until);
-                if machine {
+                if machine && !candidates[who].was_set_back {
                     candidates[who].missed += longer;
                 }
             }
             Step::SetClock { who, by } => {
-                // A clock set back in the same moment as the machine is paused hides the pause: not ours to solve.
+                // A clock that is set back hides that the machine is paused, before or after: not ours to solve.
                 if candidates[who].missed == 0 || by > 0 {
                     candidates[who].wall_error += by;
+                    candidates[who].was_set_back |= by < 0;
                 }
             }
             Step::Delete if deletes => server = None,
