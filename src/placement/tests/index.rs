@@ -1,12 +1,13 @@
 //! The index after any changes is the index built anew.
 
-use super::world::{GPU, World, cases};
-use crate::cluster::capacity::CPU;
+use super::world::{GPU, World, cases, loose, pods};
+use crate::cluster::capacity::{CPU, MEMORY};
 use crate::cluster::ids::NodeId;
 use crate::cluster::topology::Topology;
 use crate::placement::overlay::Overlay;
 use crate::placement::slots::Slots;
 use crate::placement::tree::Tree;
+use crate::placement::{PlacementRules, Placer};
 use proptest::prelude::*;
 
 proptest! {
@@ -41,6 +42,27 @@ proptest! {
                     prop_assert_eq!(&kept.get(at).sums, &anew.get(fresh).sums);
                 }
             }
+        }
+    }
+
+    /// Shares, staircases and slots that are kept between decisions are those of the cluster as it is.
+    #[test]
+    fn a_placer_that_was_used_answers_as_a_new_one(
+        changes in prop::collection::vec((0..12u32, any::<bool>(), 1..5i64, 1..7u32), 1..24),
+    ) {
+        let mut world = World::new(Topology::uniform(&[("block", 2), ("rack", 3)], 2), [[8, 64, 4]; 12]);
+        let class = world.class([1, 1, 1]);
+        let rules = PlacementRules::default();
+        let mut kept = Placer::default();
+        for (node, take, amount, count) in changes {
+            let requests = [(CPU, amount), (MEMORY, 7 * amount)];
+            match take {
+                true => world.capacity.take(NodeId(node), &requests),
+                false => world.capacity.give(NodeId(node), &requests),
+            }
+            let request = loose(pods(class, 0, count), None);
+            let answer = kept.place(world.view(), &request, &rules);
+            prop_assert_eq!(answer, Placer::default().place(world.view(), &request, &rules));
         }
     }
 
