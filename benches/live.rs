@@ -14,8 +14,14 @@
 //!
 //! `-- --gangs 1x512 --rounds 3` runs one shape alone.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::float_arithmetic,
+    reason = "a bench reads the clock and prints ratios"
+)]
+
 #[path = "../tests/live/cluster.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
+#[allow(dead_code, clippy::unwrap_used, clippy::disallowed_methods, reason = "it belongs to the tests")]
 mod cluster;
 #[path = "live/load.rs"]
 mod load;

@@ -55,7 +55,7 @@ impl Load {
             );
             call.run(&self.clients.bind, DEADLINE)
         });
-        let in_flight = Settings::default().calls_in_flight as usize;
+        let in_flight = Settings::default().calls_in_flight;
         let answers: Vec<Answer> = iter(calls).buffer_unordered(in_flight).collect().await;
         assert!(answers.iter().all(|answer| matches!(answer, Answer::Done(_))), "{answers:?}");
         let time = bound.await.expect("the watch") - start;
