@@ -63,7 +63,7 @@ fn arrive(scheduler: &mut Scheduler, shapes: usize) {
         let pods = [4, 8, 2, 16][shape % 4];
         let tier = json!({"mode": "hard", "highestTierAllowed": 1 + shape / 4 % 2});
         let mut spec = json!({"minMember": pods});
-        if shape % 3 != 0 {
+        if !shape.is_multiple_of(3) {
             spec["networkTopology"] = tier;
         }
         let name = format!("gang-{gang}");
