@@ -230,3 +230,21 @@ proptest! {
         }
     }
 }
+
+/// Too many pods to try every placement, and one that has them all exists (two of each kind on every node): "there is none" may
+/// be the answer, but not a proven one.
+#[test]
+fn what_is_too_large_to_be_searched_is_not_called_proven() {
+    for nodes in [9, 12, 20] {
+        let topology = crate::cluster::topology::Topology::uniform(&[], nodes as usize);
+        let mut world = World::new(topology, (0..nodes).map(|_| [6, 64, 6]));
+        let kinds = [world.class([2, 1, 1]), world.class([1, 1, 2])];
+        let mut members = pods(kinds[0], 0, nodes * 2);
+        members.extend(pods(kinds[1], nodes * 2, nodes * 2));
+        let request = super::world::loose(members, None);
+        match Placer::default().place(world.view(), &request, &PlacementRules::default()) {
+            Outcome::Placed(placement) => assert_eq!(placement.assignments.len() as u32, 4 * nodes),
+            Outcome::Short(shortfall) => assert_ne!(shortfall.proof, Proof::Proven, "{nodes} nodes"),
+        }
+    }
+}
