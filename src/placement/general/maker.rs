@@ -13,6 +13,8 @@ use crate::placement::single::seat;
 use crate::placement::trial::Trial;
 use std::cmp::Reverse;
 
+/// Pods up to which a group of several kinds is packed evenly where kind by kind fails.
+const EVENLY: u32 = 1024;
 /// Homes that are tried for a group.
 const HOMES: usize = 16;
 
@@ -127,10 +129,47 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
         for (kind, count) in order {
             if self.pack_kind(group, kind, count, home) < count {
                 self.trial.undo_to(before);
-                return false;
+                return self.pack_evenly(group, counts, home);
             }
         }
         true
+    }
+
+    /// Puts so many pods of each kind inside a domain, node by node, and each time the kind that lags behind most; all or
+    /// none. Kinds that ask for much of different resources share nodes where either alone would leave the other no room.
+    fn pack_evenly(&mut self, group: u32, counts: &[(u32, u32)], home: u32) -> bool {
+        let pods: u32 = counts.iter().map(|&(_, count)| count).sum();
+        let kinds: Vec<u32> = counts.iter().map(|&(kind, _)| kind).collect();
+        if counts.len() < 2 || pods > EVENLY || kinds.iter().any(|&kind| self.trial.is_coupled(kind)) {
+            return false;
+        }
+        self.trial.load(&kinds);
+        if !kinds.iter().all(|&kind| self.trial.is_loaded(kind)) {
+            return false;
+        }
+        let before = self.trial.taken().len();
+        let mut missing = pods;
+        let mut left: Vec<u32> = counts.iter().map(|&(_, count)| count).collect();
+        let (start, end) = self.context.tree.run[home as usize];
+        for position in start..end {
+            loop {
+                let fits =
+                    |at: &usize| left[*at] > 0 && self.trial.slots(kinds[*at]).nodes[position as usize] > 0;
+                // Fractions left, compared without dividing; among equals the first kind.
+                let lag = |at: usize, other: usize| u64::from(left[at]) * u64::from(counts[other].1);
+                let next =
+                    (0..kinds.len()).filter(fits).max_by(|&a, &b| lag(a, b).cmp(&lag(b, a)).then(b.cmp(&a)));
+                let Some(next) = next else { break };
+                self.trial.take(group, kinds[next], Seat { position, pods: 1 });
+                left[next] -= 1;
+                missing -= 1;
+            }
+            if missing == 0 {
+                return true;
+            }
+        }
+        self.trial.undo_to(before);
+        false
     }
 
     /// Puts up to so many pods of a kind inside a domain and says how many.
