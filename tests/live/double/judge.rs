@@ -116,10 +116,11 @@ impl Judge {
                     entry.name == name && entry.uid.as_deref() == Some(uid) && entry.node == node
                 })
         });
-        // One pod that completes its gang, or joins one that is whole, needs no record.
+        // One pod that completes its gang, as far as its leader can know, or joins one that is whole, needs no record.
         let bound =
             store.all("pods", "").filter(|other| gang_of(other) == gang_of(pod) && counts(other)).count();
-        if !named && bound < minimum(group) && !self.met.contains(text(group, "/metadata/uid")) {
+        let known = bound + self.lost(store, group);
+        if !named && known < self.least(store, group) && !self.met.contains(text(group, "/metadata/uid")) {
             self.violations.push(format!(
                 "all-or-nothing: {name} is bound to {node}, and the record of its gang is {:?}",
                 record(group)
@@ -154,14 +155,23 @@ impl Judge {
         let uid = text(group, "/metadata/uid");
         let (namespace, name) = (text(group, "/metadata/namespace"), text(group, "/metadata/name"));
         let bound = store.all("pods", namespace).filter(|pod| gang_of(pod) == name && counts(pod)).count();
-        let recent = |at: u64| at + NEWS_TAKE > store.now;
-        let lost = self.losses.iter().filter(|(of, at)| of == uid && recent(*at)).count();
-        let earlier = self.minima.iter().filter(|(of, at, _)| of == uid && recent(*at));
-        let least = earlier.map(|(.., minimum)| *minimum).chain([minimum(group)]).min().unwrap_or(0);
-        let have = bound + if heard { lost } else { 0 };
-        if have > 0 && have >= least {
+        let have = bound + if heard { self.lost(store, group) } else { 0 };
+        if have > 0 && have >= self.least(store, group) {
             self.met.insert(uid.to_owned());
         }
+    }
+
+    /// Bound members that the gang has lost and its leader may not have heard of.
+    fn lost(&self, store: &Store, group: &Value) -> usize {
+        let uid = text(group, "/metadata/uid");
+        self.losses.iter().filter(|(of, at)| of == uid && at + NEWS_TAKE > store.now).count()
+    }
+
+    /// The least minimum that its leader may believe in.
+    fn least(&self, store: &Store, group: &Value) -> usize {
+        let uid = text(group, "/metadata/uid");
+        let earlier = self.minima.iter().filter(|(of, at, _)| of == uid && at + NEWS_TAKE > store.now);
+        earlier.map(|(.., minimum)| *minimum).chain([minimum(group)]).min().unwrap_or(0)
     }
 
     /// A client of ours deletes an object.
