@@ -42,7 +42,7 @@ pub struct Recorder {
     holds: Arc<AtomicUsize>,
 }
 
-/// While one of these exists, events wait; though none longer than [`PATIENCE`].
+/// While one of these exists, events wait; though none longer than two seconds.
 #[derive(Debug)]
 pub struct Hold(Arc<AtomicUsize>);
 
