@@ -65,7 +65,7 @@ use podgroup::Gang;
 use rollout::Unit;
 use scale::{Candidate, State};
 use settings::Strategy;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What to do about a ModelServing now. The object needs its uid; everything it owns is recognised by that.
 pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp) -> Outcome {
@@ -75,29 +75,16 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     }
     let sorted = groups::Sorted::new(object, observed);
     let context = Context::new(object, observed, &sorted, now);
-    let mut plan = Plan::default();
     let groups = context.assess();
-    let memory = running(&context, &groups, &mut plan);
-    let decision = decide(&context, &groups, &mut plan);
-    let going = &decision.going;
-    let planned: Vec<Assessed<'_>> =
-        decision.coming.iter().map(|&ordinal| context.planned(ordinal)).collect();
-
-    let ready = history::ensure(&context, &mut plan);
-    let staying = groups.iter().filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
-    let mut gangs: BTreeMap<String, Gang<'_>> = BTreeMap::new();
-    for assessed in staying.chain(planned.iter().filter(|_| ready)) {
-        let roles: Vec<assess::RevisedRole<'_>> = context.roles(assessed).collect();
-        let revision = roles.first().map_or("", |role| role.revision);
-        if !gangs.contains_key(revision) {
-            gangs.insert(revision.to_owned(), Gang::new(&context, &roles));
+    let mut ending = BTreeSet::new();
+    let step = loop {
+        let known = ending.len();
+        let step = step(&context, &groups, &mut ending);
+        if ending.len() == known {
+            break step;
         }
-        replicas::plan_group(&context, assessed, &gangs[revision], &mut plan);
-        if assessed.group.is_none() {
-            let name = names::group(context.name(), assessed.ordinal);
-            plan.events.push(events::group(Phase::Creating, &name, ""));
-        }
-    }
+    };
+    let Step { mut plan, memory, decision, planned } = step;
     remove_leftovers(&context, &mut plan);
 
     let status = status::status(&context, &groups, &decision, &planned, &mut plan);
@@ -108,6 +95,45 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     Outcome { changes: plan.into_changes(), status, wake_at, events, memory }
 }
 
+/// What one look at all ServingGroups leads to.
+struct Step<'c> {
+    plan: Plan,
+    memory: Memory,
+    decision: Decision,
+    /// The groups that come.
+    planned: Vec<Assessed<'c>>,
+}
+
+/// Decides about all groups and plans each of them. Groups that turn out to lose their last pod by that, with no PodGroup to
+/// hold their place, go to `ending`. They are a reason for surge no more, so everything is to be decided again with that known.
+fn step<'c>(context: &'c Context<'_>, groups: &[Assessed<'_>], ending: &mut BTreeSet<u32>) -> Step<'c> {
+    let mut plan = Plan::default();
+    let memory = running(context, groups, &mut plan);
+    let decision = decide(context, groups, ending, &mut plan);
+    let going = &decision.going;
+    let planned: Vec<Assessed<'c>> =
+        decision.coming.iter().map(|&ordinal| context.planned(ordinal)).collect();
+
+    let ready = history::ensure(context, &mut plan);
+    let staying = groups.iter().filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
+    let mut gangs: BTreeMap<String, Gang<'_>> = BTreeMap::new();
+    for assessed in staying.chain(planned.iter().filter(|_| ready)) {
+        let roles: Vec<assess::RevisedRole<'_>> = context.roles(assessed).collect();
+        let revision = roles.first().map_or("", |role| role.revision);
+        if !gangs.contains_key(revision) {
+            gangs.insert(revision.to_owned(), Gang::new(context, &roles));
+        }
+        if replicas::plan_group(context, assessed, &gangs[revision], &mut plan) {
+            ending.insert(assessed.ordinal);
+        }
+        if assessed.group.is_none() {
+            let name = names::group(context.name(), assessed.ordinal);
+            plan.events.push(events::group(Phase::Creating, &name, ""));
+        }
+    }
+    Step { plan, memory, decision, planned }
+}
+
 /// Which ServingGroups go, and why; which come.
 struct Decision {
     going: BTreeMap<u32, &'static str>,
@@ -115,10 +141,16 @@ struct Decision {
 }
 
 /// Lost groups go, then surplus ones, then those whose turn it is in a rollout. Gaps are filled. A group that is going keeps
-/// its name, and its place, until nothing of it is left.
-fn decide(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> Decision {
+/// its name, and its place, until nothing of it is left. Those that are `ending` count as going, and lose their pods by what
+/// happens inside them unless they are surplus as well.
+fn decide(
+    context: &Context<'_>,
+    groups: &[Assessed<'_>],
+    ending: &BTreeSet<u32>,
+    plan: &mut Plan,
+) -> Decision {
     let settings = &context.settings;
-    let mut going: BTreeMap<u32, &'static str> = BTreeMap::new();
+    let mut going: BTreeMap<u32, &'static str> = ending.iter().map(|&ordinal| (ordinal, "")).collect();
     for assessed in groups {
         if !assessed.deleting && recovery::group_is_lost(context, assessed, plan) {
             going.insert(assessed.ordinal, "a pod was lost");
@@ -142,6 +174,7 @@ fn decide(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> De
             break expected;
         }
     };
+    going.retain(|_, why| !why.is_empty());
     // Where pods fail alone all of a group may have, and its Services wait for them.
     let fails_alone = settings.recovery == settings::Recovery::Pod;
     for group in groups {
@@ -178,8 +211,9 @@ fn scale_down(
             ordinal: group.ordinal,
             state: match () {
                 () if group.deleting || going.contains_key(&group.ordinal) => State::Going,
-                () if is_half_gone(context, group) => State::Going,
+                // First: a surplus role replica that goes takes nothing from what serves.
                 () if group.available => State::Running,
+                () if is_half_gone(context, group) => State::Going,
                 () => State::NotRunning,
             },
             cost: group.group.map_or(0, groups::Group::deletion_cost),
@@ -188,7 +222,10 @@ fn scale_down(
         let victims = scale::victims(&candidates, expected as usize, settings.partition as usize);
         let floor = settings.replicas.saturating_sub(settings.max_unavailable) as usize;
         for ordinal in scale::spare(victims, &candidates, floor) {
-            going.entry(ordinal).or_insert("scaled down");
+            let why = going.entry(ordinal).or_default();
+            if why.is_empty() {
+                *why = "scaled down";
+            }
         }
     }
     expected

@@ -18,14 +18,20 @@ use super::{observed::ObservedPod, pods};
 /// Longest name of a pod or Service: it is a label value and a host name too.
 const NAME_LIMIT: usize = 63;
 
-/// Plans everything inside one group: its PodGroup, role replicas, pods and Services.
-pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &Gang<'_>, plan: &mut Plan) {
+/// Plans everything inside one group: its PodGroup, role replicas, pods and Services. Is this its end: does all that stays of
+/// it go now, and nothing come?
+pub(crate) fn plan_group(
+    context: &Context<'_>,
+    assessed: &Assessed<'_>,
+    gang: &Gang<'_>,
+    plan: &mut Plan,
+) -> bool {
     let roles: Vec<RevisedRole<'_>> = context.roles(assessed).collect();
     let group_name = names::group(context.name(), assessed.ordinal);
     let in_gang = in_gang(context, assessed.group);
     let blocked = in_gang && plan.is_foreign(context, Kind::PodGroup, &group_name);
     let pod_group = assessed.group.and_then(|group| group.pod_group);
-    let before = (plan.pods.len(), plan.deletes.len());
+    let before = (plan.pods.len(), plan.deletes.len(), plan.pod_groups.len());
     let mut work =
         Work { context, assessed, name: &group_name, in_gang, blocked, plan, complete: Vec::new() };
     for &revised in &roles {
@@ -47,7 +53,7 @@ pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &
             let lowered = gang.step(context, &pod_group.spec, None);
             let raised = gang.step(context, lowered.as_ref().unwrap_or(&pod_group.spec), Some(&complete));
             // Where no pod comes or goes there is nothing between the two.
-            let moves = (plan.pods.len(), plan.deletes.len()) != before;
+            let moves = (plan.pods.len(), plan.deletes.len()) != (before.0, before.1);
             plan.lower
                 .extend(lowered.filter(|_| moves || raised.is_none()).map(|spec| update(pod_group, spec)));
             plan.raise.extend(raised.map(|spec| update(pod_group, spec)));
@@ -55,6 +61,10 @@ pub(crate) fn plan_group(context: &Context<'_>, assessed: &Assessed<'_>, gang: &
         Some(pod_group) if !in_gang => plan.delete(Kind::PodGroup, &pod_group.object),
         _ => {}
     }
+    let Some(group) = assessed.group else { return false };
+    let has_pod_group = in_gang && group.live_pod_group().is_some() || plan.pod_groups.len() > before.2;
+    let gone = plan.deletes[before.1..].iter().filter(|change| change.kind() == Kind::Pod).count();
+    !has_pod_group && plan.pods.len() == before.0 && gone == group.live_pods().count()
 }
 
 fn update(
