@@ -1,6 +1,7 @@
 //! ServingGroups and role replicas that come and go, seen through whole reconciles.
 
 use super::world::{World, role};
+use crate::api::core::Pod;
 use crate::modelserving::{ObjectRef, ObservedPod, ObservedService};
 use serde_json::json;
 
@@ -65,6 +66,74 @@ fn deletion_cost() {
     assert_eq!(world.names(), ["ms-1-decode-0-0", "ms-1-prefill-1-0"]);
 }
 
+/// U32: what a pod's deletion costs, by its annotation. The API server refuses what is no 32-bit number.
+#[test]
+fn deletion_cost_of_a_pod() {
+    let check = |annotations: serde_json::Value, expect: i64| {
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"name": "p", "annotations": annotations}})).unwrap();
+        assert_eq!(ObservedPod::from(&pod).deletion_cost, expect, "{annotations}");
+    };
+    let cost = |text: &str| json!({"controller.kubernetes.io/pod-deletion-cost": text});
+    check(json!(null), 0);
+    check(json!({"pod-deletion-cost": "7"}), 0);
+    for (text, expect) in [
+        ("100", 100),
+        ("0", 0),
+        ("-100", -100),
+        ("1000000", 1_000_000),
+        ("2147483647", 2_147_483_647),
+        ("-2147483648", -2_147_483_648),
+        ("2147483648", 0),
+        ("invalid", 0),
+        ("", 0),
+        ("1.5", 0),
+        (" 1", 0),
+    ] {
+        check(cost(text), expect);
+    }
+}
+
+/// U32: status before cost, and the sum of all pods' costs, without a cap, before the ordinal; of role replicas and of
+/// ServingGroups alike. `-` after a cost: not ready.
+#[test]
+fn status_before_cost() {
+    let check = |costs: &[(i64, i64, &str)], stays: u32| {
+        for by_group in [true, false] {
+            let count = costs.len() as u32;
+            let replicas = if by_group { 1 } else { count };
+            let spec = json!({"replicas": if by_group { count } else { 1 }});
+            let mut world = World::running(json!([role("a", replicas, 1, "i")]), spec);
+            let of = |ordinal: u32| {
+                if by_group { format!("ms-{ordinal}-a-0-") } else { format!("ms-0-a-{ordinal}-") }
+            };
+            for (ordinal, (entry, worker, ready)) in (0..).zip(costs) {
+                for (index, cost) in [entry, worker].into_iter().enumerate() {
+                    let pod = world.pod(&format!("{}{index}", of(ordinal)));
+                    (pod.deletion_cost, pod.ready) = (*cost, *ready != "-" || index == 0);
+                }
+            }
+            world.edit(|object| {
+                (object.spec.replicas, object.spec.template.roles[0].replicas) = (Some(1), Some(1));
+            });
+            world.settle();
+            let expect = [format!("{}0", of(stays)), format!("{}1", of(stays))];
+            assert_eq!(world.names(), expect, "{costs:?}, by group: {by_group}");
+        }
+    };
+    let most = i64::from(i32::MAX);
+    check(&[(0, 0, ""), (0, 0, "")], 0);
+    check(&[(0, 0, ""), (0, 1, "")], 1);
+    check(&[(0, -1, ""), (0, 0, "")], 1);
+    check(&[(-50, 60, ""), (0, 9, "")], 0);
+    check(&[(-50, 50, ""), (1, 0, "")], 1);
+    check(&[(most, most, ""), (most, most - 1, "")], 0);
+    check(&[(most, 0, ""), (most, 1, "")], 1);
+    check(&[(most, most, "-"), (-9, -9, "")], 1);
+    check(&[(0, 0, "-"), (0, 5, "-")], 1);
+    check(&[(0, 0, "-"), (0, 0, "-")], 0);
+}
+
 /// E29, E30: what is not ready goes first.
 #[test]
 fn not_ready_goes_first() {
@@ -111,6 +180,24 @@ fn a_group_that_is_half_gone_goes() {
     outcome.changes.iter().take(2).for_each(|change| world.apply(change));
     set(&mut world, "ms-2", -5, false);
     assert_eq!(world.next(), ["-Pod ms-0-a-1-0"]);
+}
+
+/// A group that serves is not half gone, whatever it has lost: a surplus role replica that goes and its PodGroup.
+#[test]
+fn a_group_that_serves_is_not_half_gone() {
+    let rolling = json!({"maxUnavailable": 0, "maxSurge": 1, "partition": 2});
+    let rollout = json!({"type": "ServingGroupRollingUpdate", "rollingUpdateConfiguration": rolling});
+    let mut world =
+        World::running(json!([role("a", 3, 0, "i")]), json!({"replicas": 2, "rolloutStrategy": rollout}));
+    world.edit(|object| object.spec.template.roles[0].replicas = Some(2));
+    world.settle();
+    assert!(world.pod("ms-1-a-2-0").object.deleting);
+    world.pod_groups.retain(|pod_group| pod_group.object.name != "ms-1");
+    world.pod("ms-0-a-0-0").ready = false;
+    replicas(&mut world, 1);
+    assert!(!world.next().contains(&"-Pod ms-1-a-0-0".to_owned()), "{:?}", world.next());
+    world.run();
+    assert_eq!(world.groups(), [1]);
 }
 
 /// U40: PodGroup, then pods, then Services; nothing twice.
