@@ -161,7 +161,7 @@ fn decide(
         let before = going.len();
         let expected = scale_down(context, groups, &mut going);
         if settings.strategy == Strategy::ServingGroup {
-            let mut units = units(context, groups, &going);
+            let mut units = units(context, groups, &going, expected);
             // What is about to come counts as what it will be: the next look at it must not find otherwise.
             units.extend(coming(expected, groups).into_iter().map(|ordinal| {
                 let outdated = context.planned(ordinal).outdated;
@@ -204,7 +204,7 @@ fn scale_down(
     let settings = &context.settings;
     let surge = settings.strategy == Strategy::ServingGroup
         && settings.max_surge > 0
-        && rollout::in_progress(&units(context, groups, going));
+        && rollout::in_progress(&units(context, groups, going, settings.replicas));
     let expected = settings.replicas.saturating_add(if surge { settings.max_surge } else { 0 });
     if groups.len() > expected as usize {
         let candidate = |group: &Assessed<'_>| Candidate {
@@ -232,13 +232,18 @@ fn scale_down(
 }
 
 /// The groups that stay, as the rollout sees them. The partition counts positions in the list of all, gaps that are about to
-/// be filled included.
-fn units(context: &Context<'_>, groups: &[Assessed<'_>], going: &BTreeMap<u32, &'static str>) -> Vec<Unit> {
+/// be filled so that there are `expected` included.
+fn units(
+    context: &Context<'_>,
+    groups: &[Assessed<'_>],
+    going: &BTreeMap<u32, &'static str>,
+    expected: u32,
+) -> Vec<Unit> {
     let partition = context.settings.partition as usize;
     let mut front: Vec<u32> = Vec::new();
     if partition > 0 {
         let existing: Vec<u32> = groups.iter().map(|group| group.ordinal).collect();
-        front = [scale::additions(context.settings.replicas, &existing), existing].concat();
+        front = [scale::additions(expected, &existing), existing].concat();
         front.sort_unstable();
         front.truncate(partition);
     }

@@ -157,7 +157,7 @@ impl<'w> Work<'w, '_> {
             let before = staying.len();
             let expected = self.scale_down(revised, &existing, &mut staying);
             if self.rolls() {
-                let mut units = self.units(&existing, &staying, revised);
+                let mut units = self.units(&existing, &staying, revised, expected);
                 // What is about to come counts as what it will be.
                 units.extend(coming(expected, &existing).into_iter().map(|ordinal| {
                     let own = self.template(revised, ordinal);
@@ -265,7 +265,7 @@ impl<'w> Work<'w, '_> {
     ) -> u32 {
         let wanted = role_replicas(revised.role);
         let surge = if self.rolls() { role_max_surge(revised.role) } else { 0 };
-        let surge = if surge > 0 && rollout::in_progress(&self.units(existing, staying, revised)) {
+        let surge = if surge > 0 && rollout::in_progress(&self.units(existing, staying, revised, wanted)) {
             surge
         } else {
             0
@@ -283,7 +283,7 @@ impl<'w> Work<'w, '_> {
                 cost: replica.deletion_cost(),
             };
             let candidates: Vec<Candidate> = staying.iter().map(candidate).collect();
-            let protected = self.front(revised, existing);
+            let protected = self.front(revised, existing, expected);
             let protected = staying.iter().filter(|replica| protected.contains(&replica.ordinal)).count();
             let surplus = scale::victims(&candidates, expected as usize, protected);
             let max_unavailable = role_max_unavailable(revised.role).unwrap_or(wanted);
@@ -298,14 +298,14 @@ impl<'w> Work<'w, '_> {
     }
 
     /// The ordinals that the partition protects: it counts positions in the list of all replicas, gaps that are about to be
-    /// filled included.
-    fn front(&self, revised: RevisedRole<'w>, existing: &[&Replica<'w>]) -> Vec<u32> {
+    /// filled so that there are `expected` included.
+    fn front(&self, revised: RevisedRole<'w>, existing: &[&Replica<'w>], expected: u32) -> Vec<u32> {
         let partition = if self.rolls() { role_partition(revised.role) as usize } else { 0 };
         if partition == 0 {
             return Vec::new();
         }
         let existing: Vec<u32> = existing.iter().map(|replica| replica.ordinal).collect();
-        let mut front = [scale::additions(role_replicas(revised.role), &existing), existing].concat();
+        let mut front = [scale::additions(expected, &existing), existing].concat();
         front.sort_unstable();
         front.truncate(partition);
         front
@@ -317,8 +317,9 @@ impl<'w> Work<'w, '_> {
         existing: &[&Replica<'w>],
         staying: &[&Replica<'w>],
         revised: RevisedRole<'w>,
+        expected: u32,
     ) -> Vec<Unit> {
-        let front = self.front(revised, existing);
+        let front = self.front(revised, existing, expected);
         let unit = |replica: &&Replica<'w>| {
             let (revision, hash) = replica.labels().unwrap_or_default();
             Unit {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Seeds that have failed once.
 const KNOWN: &[u64] = &[
     349, 878, 1008, 1010, 1305, 1315, 1971, 2424, 2666, 2948, 3027, 3395, 4262, 4429, 11144, 12105, 13434,
-    14333, 15995, 24728,
+    14333, 15995, 24728, 35583,
 ];
 /// Two thousand and more a second where the compiler optimises.
 const RUNS: u64 = if cfg!(debug_assertions) { 500 } else { 10_000 };
