@@ -43,8 +43,6 @@ pub struct Member {
     pub group: Option<String>,
     /// Has it been told that it cannot be scheduled?
     pub told: bool,
-    /// Does it run?
-    pub running: bool,
     /// `metadata.resourceVersion`; 0 if it is not a number.
     pub version: u64,
 }
@@ -73,13 +71,6 @@ impl Mirror {
         self.groups.iter()
     }
 
-    /// A new resourceVersion, by an answer to one of our own writes.
-    pub fn wrote_group(&mut self, key: &str, facts: GroupFacts) {
-        if let Some(group) = self.groups.get_mut(key) {
-            group.facts = facts;
-        }
-    }
-
     /// A pod of ours is new or changed.
     pub fn put_pod(&mut self, pod: &Pod) -> &Member {
         let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
@@ -94,7 +85,6 @@ impl Mirror {
             facts,
             group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
             told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
-            running: pod.status.phase == Some(PodPhase::Running),
             version: pod.metadata.resource_version.parse().unwrap_or(0),
         };
         self.leave(&key);

@@ -2,7 +2,7 @@
 //! else from being placed.
 
 use crate::cluster::TestCluster;
-use crate::phalanx::Phalanx;
+use crate::phalanx::{Phalanx, simulate};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -219,15 +219,7 @@ fn the_simulator_holds_them_too() {
     }
     yaml.push_str(&pod("hostile", "trespasser", "other/healthy"));
     yaml.push_str(&healthy("other"));
-    let mut simulate = Command::new(env!("CARGO_BIN_EXE_phalanx"))
-        .args(["simulate", "-", "-o", "json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    simulate.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
-    let output = simulate.wait_with_output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = simulate(&yaml);
     for group in report["podGroups"].as_array().unwrap() {
         let name = group["name"].as_str().unwrap();
         match bad_groups().iter().find(|(bad, ..)| *bad == name) {

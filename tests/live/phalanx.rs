@@ -8,6 +8,19 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// What `phalanx simulate` says of these manifests.
+pub(crate) fn simulate(yaml: &str) -> serde_json::Value {
+    let mut simulate = Command::new(env!("CARGO_BIN_EXE_phalanx"))
+        .args(["simulate", "-", "-o", "json"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    simulate.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
+    let output = simulate.wait_with_output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// A running `phalanx run`. Dropping it kills it; if the test fails, the end of its log is shown.
 pub(crate) struct Phalanx {
     child: Arc<Mutex<Option<Child>>>,

@@ -2,7 +2,7 @@
 //! waits for its first consumer learns the node and is waited for, and what cannot be used holds the pod back.
 
 use crate::cluster::TestCluster;
-use crate::phalanx::Phalanx;
+use crate::phalanx::{Phalanx, simulate};
 
 fn pod(name: &str, claim: &str) -> String {
     format!(
@@ -28,8 +28,6 @@ fn volume(claim: &str, class: &str, node: &str) -> String {
 
 #[test]
 fn the_simulator_follows_volumes_too() {
-    use std::io::Write;
-    use std::process::{Command, Stdio};
     let mut yaml = String::new();
     for node in 0..4 {
         yaml.push_str(&format!(
@@ -42,15 +40,7 @@ fn the_simulator_follows_volumes_too() {
         "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: bound, namespace: volumes}\n\
          spec: {storageClassName: none, volumeName: of-bound, accessModes: [ReadWriteOnce]}\n",
     );
-    let mut simulate = Command::new(env!("CARGO_BIN_EXE_phalanx"))
-        .args(["simulate", "-", "-o", "json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    simulate.stdin.take().unwrap().write_all(yaml.as_bytes()).unwrap();
-    let output = simulate.wait_with_output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = simulate(&yaml);
     let pods = report["pods"].as_array().unwrap();
     assert_eq!((&pods[0]["name"], &pods[0]["node"]), (&"bound".into(), &"node-00003".into()));
     assert_eq!(pods[1]["node"], serde_json::Value::Null);
