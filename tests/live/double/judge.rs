@@ -5,8 +5,13 @@ use phalanx::reservation::record::{RESERVATION, Record, RecordState};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a leader may be ignorant of a loss or of another minimum: it stood still, or its watch was behind.
+/// How long a leader may be ignorant of a loss, of another minimum or of another's bind: it stood still, or its watch was
+/// behind.
 const NEWS_TAKE: u64 = 45_000;
+/// How long after a list that was behind decisions may rest on it: its watch may have been cut or silent.
+const CATCHING_UP: u64 = 120_000;
+/// The farthest that a list is behind, in milliseconds.
+pub(crate) const MOST_BEHIND: u64 = 20_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Judge {
@@ -16,10 +21,20 @@ pub(crate) struct Judge {
     /// The highest epoch in a gang's record so far, by uid.
     epochs: BTreeMap<String, u64>,
     /// Bound members that were lost, and minima that were changed: gang's uid and time.
-    losses: Vec<(String, u64)>,
-    minima: Vec<(String, u64, usize)>,
+    losses: Vec<(String, u64, String)>,
+    minima: Vec<(String, u64, Minimum)>,
+    /// When a pod was bound, by uid: version, time, and whether somebody else did it.
+    bound: BTreeMap<String, (u64, u64, bool)>,
+    /// When a record first promised a node to a pod, by uid and node.
+    promised: BTreeMap<(String, String), u64>,
+    /// Lists that concealed what came after a version, and when they were served.
+    concealed: Vec<(u64, u64)>,
+    /// The bind to come is somebody else's.
+    pub(crate) foreign: bool,
     pub(crate) binds: usize,
     pub(crate) evictions: usize,
+    /// Evictions out of gangs that had their minimum at that moment.
+    pub(crate) evictions_of_whole: usize,
     /// Changes of pods and PodGroups.
     pub(crate) changes: u64,
 }
@@ -35,13 +50,57 @@ pub(crate) fn gang_of(pod: &Value) -> &str {
     text(pod, "/metadata/annotations/scheduling.k8s.io~1group-name")
 }
 
+/// What tells the subgroups of a gang apart; empty where it has none.
+fn subgroup_of(pod: &Value) -> &str {
+    text(pod, "/metadata/labels/subgroup")
+}
+
 fn record(group: &Value) -> Option<Record> {
     let text = group["metadata"]["annotations"].get(RESERVATION)?.as_str()?;
     Some(Record::decode(text).expect("we write records that we can read"))
 }
 
-fn minimum(group: &Value) -> usize {
-    group["spec"]["minMember"].as_u64().unwrap_or(0) as usize
+/// The node that an unfinished record has promised to a pod.
+pub(crate) fn promised(store: &Store, pod: &Value) -> Option<String> {
+    let group = store.find(&key("podgroups", text(pod, "/metadata/namespace"), gang_of(pod)))?;
+    let record = record(group).filter(|record| record.state != RecordState::Done)?;
+    let uid = text(pod, "/metadata/uid");
+    record.entries.into_iter().find(|entry| entry.uid.as_deref() == Some(uid)).map(|entry| entry.node)
+}
+
+/// What a gang needs: pods, and whole subgroups of a size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Minimum {
+    members: usize,
+    wholes: usize,
+    size: usize,
+}
+
+/// Pods of a gang by the label that tells its subgroups apart.
+type Have = BTreeMap<String, usize>;
+
+fn have<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Have {
+    let mut have = Have::new();
+    for pod in pods {
+        *have.entry(subgroup_of(pod).to_owned()).or_default() += 1;
+    }
+    have
+}
+
+impl Minimum {
+    fn of(group: &Value) -> Self {
+        let number = |path: &str| group.pointer(path).and_then(Value::as_u64).unwrap_or(0) as usize;
+        Minimum {
+            members: number("/spec/minMember"),
+            wholes: number("/spec/subGroupPolicy/0/minSubGroups"),
+            size: number("/spec/subGroupPolicy/0/subGroupSize"),
+        }
+    }
+
+    fn is_met(&self, have: &Have) -> bool {
+        let wholes = have.iter().filter(|(subgroup, count)| !subgroup.is_empty() && **count >= self.size);
+        have.values().sum::<usize>() >= self.members && wholes.count() >= self.wholes
+    }
 }
 
 fn gpus(pod: &Value) -> i64 {
@@ -72,6 +131,11 @@ impl Judge {
         }
     }
 
+    /// A client of ours is served a list as of an earlier version.
+    pub(crate) fn conceals(&mut self, version: u64, now: u64) {
+        self.concealed.push((version, now));
+    }
+
     fn pod_changed(&mut self, store: &Store, before: Option<&Value>, after: Option<&Value>) {
         let Some(pod) = after.or(before) else { return };
         let namespace = text(pod, "/metadata/namespace");
@@ -81,27 +145,47 @@ impl Judge {
             && !after.is_some_and(counts)
             && let Some(group) = group
         {
-            self.losses.push((text(group, "/metadata/uid").to_owned(), store.now));
+            let loss = (text(group, "/metadata/uid").to_owned(), store.now, subgroup_of(pod).to_owned());
+            self.losses.push(loss);
         }
         let node = text(pod, "/spec/nodeName");
         if after.is_some()
             && !node.is_empty()
             && before.is_some_and(|before| text(before, "/spec/nodeName").is_empty())
         {
-            self.binds += 1;
-            self.bound(store, pod, node, group);
+            let uid = text(pod, "/metadata/uid").to_owned();
+            self.bound.insert(uid, (store.version, store.now, self.foreign));
+            if !self.foreign {
+                self.binds += 1;
+                self.bound_by_us(store, pod, node, group);
+            }
         }
         if let Some(group) = group {
             self.note(store, group, false);
         }
     }
 
-    fn bound(&mut self, store: &Store, pod: &Value, node: &str, group: Option<&Value>) {
-        let name = text(pod, "/metadata/name");
+    fn bound_by_us(&mut self, store: &Store, pod: &Value, node: &str, group: Option<&Value>) {
+        let (name, uid) = (text(pod, "/metadata/name"), text(pod, "/metadata/uid"));
+        let decided = self.promised.get(&(uid.to_owned(), node.to_owned())).copied();
+        let decided = decided.unwrap_or(store.now.saturating_sub(NEWS_TAKE));
+        // What whoever decided it could not know is not held against it: other people's binds in the meantime, and
+        // what the API server concealed.
+        let could_know = |other: &Value| {
+            let Some(&(version, at, foreign)) = self.bound.get(text(other, "/metadata/uid")) else {
+                return true;
+            };
+            let concealed = self
+                .concealed
+                .iter()
+                .any(|&(until, served)| version > until && at <= served && decided <= served + CATCHING_UP);
+            !concealed && !(foreign && at + NEWS_TAKE > decided)
+        };
         let there = store
             .all("pods", "")
             .filter(|pod| text(pod, "/spec/nodeName") == node && text(pod, "/status/phase") != "Failed");
-        let used: i64 = there.map(gpus).sum();
+        let used: i64 =
+            there.filter(|other| text(other, "/metadata/uid") == uid || could_know(other)).map(gpus).sum();
         let room = store
             .find(&key("nodes", "", node))
             .map_or("", |node| text(node, "/status/allocatable/nvidia.com~1gpu"));
@@ -109,7 +193,6 @@ impl Judge {
             self.violations.push(format!("no-overcommit: {node} has {used} of {room} GPUs since {name}"));
         }
         let Some(group) = group else { return };
-        let uid = text(pod, "/metadata/uid");
         let named = record(group).is_some_and(|record| {
             record.state != RecordState::Done
                 && record.entries.iter().any(|entry| {
@@ -117,10 +200,9 @@ impl Judge {
                 })
         });
         // One pod that completes its gang, as far as its leader can know, or joins one that is whole, needs no record.
-        let bound =
-            store.all("pods", "").filter(|other| gang_of(other) == gang_of(pod) && counts(other)).count();
-        let known = bound + self.lost(store, group);
-        if !named && known < self.least(store, group) && !self.met.contains(text(group, "/metadata/uid")) {
+        let known = self.known(store, group, true);
+        if !named && !self.is_enough(store, group, &known) && !self.met.contains(text(group, "/metadata/uid"))
+        {
             self.violations.push(format!(
                 "all-or-nothing: {name} is bound to {node}, and the record of its gang is {:?}",
                 record(group)
@@ -131,9 +213,9 @@ impl Judge {
     fn group_changed(&mut self, store: &Store, before: Option<&Value>, group: &Value) {
         let uid = text(group, "/metadata/uid").to_owned();
         if let Some(before) = before
-            && minimum(before) != minimum(group)
+            && Minimum::of(before) != Minimum::of(group)
         {
-            self.minima.push((uid.clone(), store.now, minimum(before)));
+            self.minima.push((uid.clone(), store.now, Minimum::of(before)));
         }
         let mut done = false;
         if let Some(record) = record(group) {
@@ -146,62 +228,92 @@ impl Judge {
                 ));
             }
             *latest = record.epoch.max(*latest);
+            for entry in record.entries.into_iter().filter(|_| !done) {
+                if let Some(uid) = entry.uid {
+                    self.promised.entry((uid, entry.node)).or_insert(store.now);
+                }
+            }
         }
         self.note(store, group, done);
     }
 
     /// Has the gang its minimum now? `heard`: members that were lost just now count, since their leader cannot know.
     fn note(&mut self, store: &Store, group: &Value, heard: bool) {
-        let uid = text(group, "/metadata/uid");
-        let (namespace, name) = (text(group, "/metadata/namespace"), text(group, "/metadata/name"));
-        let bound = store.all("pods", namespace).filter(|pod| gang_of(pod) == name && counts(pod)).count();
-        let have = bound + if heard { self.lost(store, group) } else { 0 };
-        if have > 0 && have >= self.least(store, group) {
-            self.met.insert(uid.to_owned());
+        let have = self.known(store, group, heard);
+        if !have.is_empty() && self.is_enough(store, group, &have) {
+            self.met.insert(text(group, "/metadata/uid").to_owned());
         }
     }
 
-    /// Bound members that the gang has lost and its leader may not have heard of.
-    fn lost(&self, store: &Store, group: &Value) -> usize {
+    /// Bound members; `heard`: with those that the gang has lost and its leader may not have heard of.
+    fn known(&self, store: &Store, group: &Value, heard: bool) -> Have {
+        let (namespace, name) = (text(group, "/metadata/namespace"), text(group, "/metadata/name"));
+        let mut have = have(store.all("pods", namespace).filter(|pod| gang_of(pod) == name && counts(pod)));
         let uid = text(group, "/metadata/uid");
-        self.losses.iter().filter(|(of, at)| of == uid && at + NEWS_TAKE > store.now).count()
+        let since = store.now.saturating_sub(self.news_take(store));
+        for (.., subgroup) in self.losses.iter().filter(|(of, at, _)| heard && of == uid && *at > since) {
+            *have.entry(subgroup.clone()).or_default() += 1;
+        }
+        have
     }
 
-    /// The least minimum that its leader may believe in.
-    fn least(&self, store: &Store, group: &Value) -> usize {
+    /// Is it enough by any minimum that its leader may believe in?
+    fn is_enough(&self, store: &Store, group: &Value, have: &Have) -> bool {
         let uid = text(group, "/metadata/uid");
-        let earlier = self.minima.iter().filter(|(of, at, _)| of == uid && at + NEWS_TAKE > store.now);
-        earlier.map(|(.., minimum)| *minimum).chain([minimum(group)]).min().unwrap_or(0)
+        let since = store.now.saturating_sub(self.news_take(store));
+        let earlier = self.minima.iter().filter(|(of, at, _)| of == uid && *at > since);
+        Minimum::of(group).is_met(have) || earlier.into_iter().any(|(.., minimum)| minimum.is_met(have))
+    }
+
+    fn news_take(&self, store: &Store) -> u64 {
+        let behind = self.concealed.iter().any(|(_, served)| served + CATCHING_UP > store.now);
+        NEWS_TAKE + if behind { MOST_BEHIND } else { 0 }
+    }
+
+    /// Was it bound by somebody else?
+    fn is_foreign(&self, pod: &Value) -> bool {
+        self.bound.get(text(pod, "/metadata/uid")).is_some_and(|(.., foreign)| *foreign)
     }
 
     /// A client of ours deletes an object.
-    pub(crate) fn deleted_by_us(&mut self, key: &Key, object: &Value) {
-        if key.0 == "pods" {
+    pub(crate) fn deleted_by_us(&mut self, store: &Store, at: &Key, object: &Value) {
+        if at.0 == "pods" {
             self.evictions += 1;
+            let group = store.find(&key("podgroups", &at.1, gang_of(object)));
+            let is_whole = |group: &Value| Minimum::of(group).is_met(&self.known(store, group, false));
+            self.evictions_of_whole += usize::from(group.is_some_and(is_whole) && counts(object));
             let mut owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
             if !owners.any(|owner| owner["controller"] == true) {
-                self.violations.push(format!("no-orphan: {} is deleted, and nothing recreates it", key.2));
+                self.violations.push(format!("no-orphan: {} is deleted, and nothing recreates it", at.2));
             }
         }
     }
 }
 
-/// What is not as it should be when nothing goes wrong any more; empty if all is well. `room`: every pod could have a
-/// node.
+/// What is not as it should be when nothing goes wrong any more; empty if all is well. Every pod could have a node.
 pub(crate) fn unsettled(store: &Store) -> Vec<String> {
     let mut wrong = Vec::new();
     for group in store.all("podgroups", "") {
         let (namespace, name) = (text(group, "/metadata/namespace"), text(group, "/metadata/name"));
         let pods: Vec<&Value> = store.all("pods", namespace).filter(|pod| gang_of(pod) == name).collect();
         let bound = pods.iter().filter(|pod| counts(pod)).count();
-        let (least, met) = (minimum(group), store.judge.met.contains(text(group, "/metadata/uid")));
-        let enough = pods.iter().filter(|pod| text(pod, "/status/phase") != "Failed").count() >= least;
+        let (minimum, met) = (Minimum::of(group), store.judge.met.contains(text(group, "/metadata/uid")));
+        let alive = have(pods.iter().copied().filter(|pod| text(pod, "/status/phase") != "Failed"));
+        // A subgroup that lacks pods waits for them.
+        let in_part = |pod: &Value| {
+            let subgroup = subgroup_of(pod);
+            !subgroup.is_empty() && alive.get(subgroup).is_none_or(|count| *count < minimum.size)
+        };
+        let may_run = |pod: &&Value| counts(pod) || !in_part(pod) && text(pod, "/status/phase") != "Failed";
+        let enough = minimum.is_met(&have(pods.iter().copied().filter(may_run)));
+        let waits = pods.iter().filter(|pod| !counts(pod) && !in_part(pod)).count();
+        let by_us = pods.iter().filter(|pod| counts(pod) && !store.judge.is_foreign(pod)).count();
         let bare = pods.iter().any(|pod| pod["metadata"]["ownerReferences"].is_null() && counts(pod));
         let open = record(group).filter(|record| record.state != RecordState::Done);
-        if enough && bound < pods.len() {
+        if enough && waits > 0 {
             wrong.push(format!("convergence: {name} has {bound} of {} pods bound", pods.len()));
-        } else if !enough && bound > 0 && !met && !bare {
-            wrong.push(format!("all-or-nothing: {name} has {bound} pods bound, its minimum is {least}"));
+        } else if !enough && by_us > 0 && !met && !bare {
+            wrong.push(format!("all-or-nothing: {name} has {by_us} pods bound, its minimum is {minimum:?}"));
         }
         // A gang is held, with its record, where nothing would recreate what is bound of it.
         let held = !enough && bound > 0 && bare;

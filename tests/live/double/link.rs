@@ -96,6 +96,8 @@ pub(crate) struct Link {
     rates: Arc<Rates>,
     /// Kinds whose next watch is told that its version has expired.
     expired: Mutex<BTreeSet<String>>,
+    /// Kinds whose lists are served as of an earlier version, until they are watched.
+    behind: Mutex<BTreeMap<String, u64>>,
     /// Binds, evictions and writes of PodGroups so far, and what is to become of some.
     writes: AtomicU32,
     script: Mutex<BTreeMap<u32, Fault>>,
@@ -114,13 +116,14 @@ fn broken() -> Error {
 impl Link {
     pub(crate) fn new(upstream: Upstream, rates: Arc<Rates>, seed: u64) -> Arc<Self> {
         let mut dice = Dice::new(seed);
-        let latency = [1, 10, 60][dice.below(3)];
+        let latency = [1, 10, 60, 300][dice.below(4)];
         Arc::new(Link {
             upstream,
             condition: watch::channel(Condition::Running).0,
             dice: Mutex::new(dice),
             rates,
             expired: Mutex::default(),
+            behind: Mutex::default(),
             writes: AtomicU32::new(0),
             script: Mutex::default(),
             pause_at: Mutex::default(),
@@ -147,6 +150,12 @@ impl Link {
 
     pub(crate) fn is(&self, condition: Condition) -> bool {
         *self.condition.borrow() == condition
+    }
+
+    /// The first lists of these kinds are as of an earlier version, though nobody has allowed them to be: the caches of
+    /// the API server are behind and it does not know.
+    pub(crate) fn lists_as_of(&self, kinds: &[&str], version: u64) {
+        self.behind.lock().unwrap().extend(kinds.iter().map(|kind| ((*kind).to_owned(), version)));
     }
 
     /// What is to become of the n-th write of a pod or PodGroup from now, counted from 0.
@@ -185,9 +194,13 @@ impl Link {
     async fn carry(self: Arc<Self>, request: Request<kube::client::Body>) -> Result<Response<Body>, Error> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(Error::other)?.to_bytes();
-        let target = Target::of(&parts.uri);
+        let mut target = Target::of(&parts.uri);
         if target.watch {
+            self.behind.lock().unwrap().remove(&target.plural);
             return self.watch(parts, body, target).await;
+        }
+        if parts.method == Method::GET && target.name.is_empty() {
+            target.as_of = self.behind.lock().unwrap().get(&target.plural).copied();
         }
         // Records, binds and evictions; statuses are not counted.
         let content = parts.headers.get("content-type").and_then(|value| value.to_str().ok());

@@ -30,6 +30,10 @@ pub(crate) struct Target {
     pub(crate) subresource: String,
     pub(crate) watch: bool,
     pub(crate) version: u64,
+    /// A list that may come from a cache that is behind: whoever decides upon it decides upon what was.
+    pub(crate) may_be_old: bool,
+    /// The version that a list is served as of, though it should be the latest.
+    pub(crate) as_of: Option<u64>,
     /// `group/version` where that is all that is asked for.
     pub(crate) discovery: Option<String>,
 }
@@ -55,6 +59,7 @@ impl Target {
         for pair in uri.query().unwrap_or("").split('&') {
             match pair.split_once('=') {
                 Some(("watch", value)) => target.watch = value == "true" || value == "1",
+                Some(("resourceVersion", "0")) => target.may_be_old = true,
                 Some(("resourceVersion", value)) => target.version = value.parse().unwrap_or(0),
                 _ => {}
             }
@@ -117,8 +122,18 @@ impl Server {
         let at = target.key();
         match (method.as_str(), target.subresource.as_str()) {
             ("GET", _) if target.name.is_empty() => {
-                let version = store.version;
-                let items: Vec<Value> = store.all(&target.plural, &target.namespace).cloned().collect();
+                if target.may_be_old {
+                    store.judge.violations.push(format!("a list of {} may be old", target.plural));
+                }
+                if let Some(version) = target.as_of {
+                    let now = store.now;
+                    store.judge.conceals(version, now);
+                }
+                let version = target.as_of.unwrap_or(store.version);
+                let items: Vec<Value> = match target.as_of {
+                    Some(version) => store.as_of(version, &target.plural),
+                    None => store.all(&target.plural, &target.namespace).cloned().collect(),
+                };
                 Ok(json!({
                     "kind": "List", "apiVersion": "v1",
                     "metadata": { "resourceVersion": version.to_string() }, "items": items,

@@ -15,6 +15,8 @@ pub(crate) struct Change {
     /// `ADDED`, `MODIFIED` or `DELETED`.
     pub(crate) what: &'static str,
     pub(crate) object: Value,
+    /// When, in milliseconds of virtual time.
+    pub(crate) at: u64,
 }
 
 /// A refusal: code, reason, message.
@@ -69,6 +71,34 @@ impl Store {
         mine.map(|(_, object)| object)
     }
 
+    /// Objects of a kind as they were at an earlier version, as a cache that is behind has them.
+    pub(crate) fn as_of(&self, version: u64, plural: &str) -> Vec<Value> {
+        let mut then: BTreeMap<&Key, &Value> = BTreeMap::new();
+        let until = self.log.partition_point(|change| change.version <= version);
+        for change in self.log[..until].iter().filter(|change| change.key.0 == plural) {
+            match change.what {
+                "DELETED" => drop(then.remove(&change.key)),
+                _ => drop(then.insert(&change.key, &change.object)),
+            }
+        }
+        then.into_values().cloned().collect()
+    }
+
+    /// The version of so many milliseconds ago; none that watches are no longer served from.
+    pub(crate) fn version_before(&self, milliseconds: u64) -> u64 {
+        let then = self.now.saturating_sub(milliseconds);
+        let until = self.log.partition_point(|change| change.at <= then);
+        let version = self.log[..until].last().map_or(0, |change| change.version);
+        version.max(self.compacted)
+    }
+
+    /// Binds a pod as another scheduler or a user would.
+    pub(crate) fn bind_as_another(&mut self, key: &Key, node: &str) {
+        self.judge.foreign = true;
+        self.change(key, |pod| pod["spec"]["nodeName"] = node.into());
+        self.judge.foreign = false;
+    }
+
     pub(crate) fn create(&mut self, key: Key, mut object: Value) -> Answer {
         if self.objects.contains_key(&key) {
             return Err(Refusal(409, "AlreadyExists", format!("{} \"{}\" already exists", key.0, key.2)));
@@ -95,7 +125,13 @@ impl Store {
             "DELETED" => self.objects.remove(&key),
             _ => self.objects.insert(key.clone(), object.clone()),
         };
-        self.log.push(Change { version: self.version, key: key.clone(), what, object: object.clone() });
+        self.log.push(Change {
+            version: self.version,
+            key: key.clone(),
+            what,
+            object: object.clone(),
+            at: self.now,
+        });
         let mut judge = std::mem::take(&mut self.judge);
         judge.changed(self, &key, before.as_ref(), (what != "DELETED").then_some(&object));
         self.judge = judge;
@@ -204,7 +240,7 @@ impl Store {
         }
         if by_client {
             let mut judge = std::mem::take(&mut self.judge);
-            judge.deleted_by_us(key, &object);
+            judge.deleted_by_us(self, key, &object);
             self.judge = judge;
         }
         if key.0 == "pods" && !text(&object, "/spec/nodeName").is_empty() {

@@ -14,6 +14,8 @@ pub(crate) struct Wanted {
     pub(crate) name: String,
     pub(crate) size: usize,
     pub(crate) recreated: bool,
+    /// Pods of a subgroup; 0: it has none.
+    pub(crate) part: usize,
 }
 
 pub(crate) fn node(name: &str, gpus: u64) -> Value {
@@ -50,6 +52,23 @@ pub(crate) fn pod(name: &str, gang: &str, scheduler: &str, recreated: bool, rack
     pod
 }
 
+/// A PodGroup of subgroups of `part` pods each, so many of which must be whole.
+pub(crate) fn parted(name: &str, minimum: usize, part: usize, wholes: usize) -> Value {
+    let mut group = group(name, minimum);
+    group["spec"]["subGroupPolicy"] = json!([{
+        "name": "part", "subGroupSize": part, "minSubGroups": wholes, "matchLabelKeys": ["subgroup"],
+    }]);
+    group
+}
+
+/// The n-th pod of a gang with subgroups of `part` pods; of one without, if it is 0.
+pub(crate) fn nth(mut pod: Value, n: usize, part: usize) -> Value {
+    if let Some(subgroup) = n.checked_div(part) {
+        pod["metadata"]["labels"] = json!({ "subgroup": subgroup.to_string() });
+    }
+    pod
+}
+
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) wanted: Vec<Wanted>,
@@ -72,7 +91,9 @@ impl World {
 
     /// A gang, if there is room for it.
     pub(crate) fn add_gang(&mut self, most: usize) {
+        let part = if self.dice.chance(350) { self.dice.range(2, 3) as usize } else { 0 };
         let size = self.dice.range(1, most as u64) as usize;
+        let size = if part == 0 { size } else { size.div_ceil(part) * part };
         if self.room < size {
             return;
         }
@@ -82,14 +103,23 @@ impl World {
         let minimum = if self.dice.chance(600) { size } else { self.dice.range(1, size as u64) as usize };
         let recreated = self.dice.chance(700);
         let mut store = self.server.store();
-        let _ = store.create(key("podgroups", NAMESPACE, &name), group(&name, minimum));
+        let group = match size.checked_div(part) {
+            Some(parts) => {
+                let minimum = if self.dice.chance(500) { 0 } else { minimum };
+                parted(&name, minimum, part, self.dice.range(1, parts as u64) as usize)
+            }
+            None => group(&name, minimum),
+        };
+        let _ = store.create(key("podgroups", NAMESPACE, &name), group);
         for member in 0..size {
             let pod_name = format!("{name}-{member:02}");
-            let pod = pod(&pod_name, &name, SCHEDULER, recreated, "");
+            let pod = nth(pod(&pod_name, &name, SCHEDULER, recreated, ""), member, part);
             let _ = store.create(key("pods", NAMESPACE, &pod_name), pod);
         }
         drop(store);
-        self.wanted.push(Wanted { name, size, recreated });
+        // Some owners are there in name only.
+        let recreated = recreated && self.dice.chance(800);
+        self.wanted.push(Wanted { name, size, recreated, part });
         self.server.tell();
     }
 
@@ -129,7 +159,8 @@ impl World {
                 let name = format!("{}-{member:02}", gang.name);
                 let at = key("pods", NAMESPACE, &name);
                 if store.find(&at).is_none() && dice.chance(200) {
-                    let _ = store.create(at, pod(&name, &gang.name, SCHEDULER, true, ""));
+                    let _ =
+                        store.create(at, nth(pod(&name, &gang.name, SCHEDULER, true, ""), member, gang.part));
                 }
             }
         }
@@ -142,10 +173,16 @@ impl World {
 
     /// Something happens. What, for the count.
     pub(crate) fn mischief(&mut self) -> &'static str {
-        let kind = self.dice.below(12);
+        let kind = self.dice.below(16);
         if kind == 0 {
             self.add_gang(5);
             return "gangs added";
+        }
+        if (9..=11).contains(&kind) {
+            return self.bind_as_another(false);
+        }
+        if kind == 15 {
+            return self.abandon();
         }
         let World { server, wanted, dice, .. } = self;
         let mut store = server.store();
@@ -175,7 +212,13 @@ impl World {
             }
             6 => {
                 let minimum = dice.range(1, gang.size as u64);
-                store.change(&group, |group| group["spec"]["minMember"] = minimum.into());
+                let wholes = gang.size.checked_div(gang.part).map(|parts| dice.range(0, parts as u64));
+                store.change(&group, |group| {
+                    group["spec"]["minMember"] = minimum.into();
+                    if let Some(wholes) = wholes {
+                        group["spec"]["subGroupPolicy"][0]["minSubGroups"] = wholes.into();
+                    }
+                });
                 "minima changed"
             }
             7 => {
@@ -215,6 +258,82 @@ impl World {
                 "groups changed by others"
             }
         };
+        drop(store);
+        self.server.tell();
+        what
+    }
+
+    /// Something happens in the middle of a gang.
+    pub(crate) fn meddle(&mut self) -> &'static str {
+        if self.dice.chance(600) {
+            return self.bind_as_another(true);
+        }
+        let mut store = self.server.store();
+        let promised: Vec<String> = store
+            .all("pods", "")
+            .filter(|pod| super::judge::promised(&store, pod).is_some())
+            .map(|pod| text(pod, "/metadata/name").to_owned())
+            .collect();
+        if promised.is_empty() {
+            return "nothing";
+        }
+        let pod = &promised[self.dice.below(promised.len())];
+        let _ = store.delete(&key("pods", NAMESPACE, pod), "", false);
+        drop(store);
+        self.server.tell();
+        "pods deleted in mid-gang"
+    }
+
+    /// A controller makes no more pods, whatever their owner references promise.
+    fn abandon(&mut self) -> &'static str {
+        let World { wanted, dice, .. } = self;
+        if wanted.is_empty() {
+            return "nothing";
+        }
+        let at = dice.below(wanted.len());
+        wanted[at].recreated = false;
+        "controllers that stopped"
+    }
+
+    /// Another scheduler or a user binds one of our pods, where there is room for it as far as it can see.
+    /// `promised`: only one that has been promised a node.
+    fn bind_as_another(&mut self, promised: bool) -> &'static str {
+        let World { server, dice, .. } = self;
+        let mut store = server.store();
+        let waits = |pod: &&Value| {
+            text(pod, "/spec/nodeName").is_empty()
+                && pod["metadata"]["deletionTimestamp"].is_null()
+                && (!promised || super::judge::promised(&store, pod).is_some())
+        };
+        let waiting: Vec<Value> = store.all("pods", "").filter(waits).cloned().collect();
+        if waiting.is_empty() {
+            return "nothing";
+        }
+        let pod = &waiting[dice.below(waiting.len())];
+        let at = key("pods", NAMESPACE, text(pod, "/metadata/name"));
+        let promised = super::judge::promised(&store, pod);
+        let has_room = |node: &&Value| {
+            let name = text(node, "/metadata/name");
+            let there = store.all("pods", "").filter(|pod| text(pod, "/spec/nodeName") == name).count();
+            let room = text(node, "/status/allocatable/nvidia.com~1gpu").parse().unwrap_or(0);
+            there < room && !is_lost(&store, name)
+        };
+        let free =
+            store.all("nodes", "").filter(has_room).map(|node| text(node, "/metadata/name").to_owned());
+        let (same, others): (Vec<String>, Vec<String>) =
+            free.partition(|name| promised.as_ref() == Some(name));
+        let (nodes, what) = if dice.chance(500) && !same.is_empty() {
+            (same, "pods bound by others where they were to go")
+        } else if promised.is_some() {
+            (others, "pods bound by others elsewhere than promised")
+        } else {
+            (others, "pods bound by others before a promise")
+        };
+        if nodes.is_empty() {
+            return "nothing";
+        }
+        let node = &nodes[dice.below(nodes.len())];
+        store.bind_as_another(&at, node);
         drop(store);
         self.server.tell();
         what

@@ -1,0 +1,179 @@
+//! Random runs: small worlds in which everything goes wrong at once, one from each seed, each change of them judged.
+
+use super::{LISTED, in_virtual_time};
+use crate::double::dice::Dice;
+use crate::double::instance::{Instance, Way};
+use crate::double::judge::{MOST_BEHIND, unsettled};
+use crate::double::link::{Condition, Rates, Upstream, rates};
+use crate::double::server::Server;
+use crate::double::store::text;
+use crate::double::world::{SCHEDULER, World};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// One random run; what was tried, or what went wrong.
+async fn run(seed: u64) -> Result<Arc<Rates>, String> {
+    fastrand::seed(seed);
+    let mut dice = Dice::new(seed);
+    let server = Server::new();
+    let rates =
+        rates([0, 20, 100, 250][dice.below(4)], [0, 5, 30][dice.below(3)], [0, 20, 100][dice.below(3)]);
+    let (events, crashes) = ([0, 10, 30, 60][dice.below(4)], [0, 3, 10][dice.below(3)]);
+    let (stale, meddling) = ([0, 300, 700][dice.below(3)], [0, 200, 500][dice.below(3)]);
+    let until = dice.range(5_000, 40_000);
+    let mut world = World::new(server.clone(), dice.roll());
+    for n in 0..dice.range(2, 5) {
+        let gpus = dice.range(1, 4);
+        world.add_node(&format!("n{n}"), gpus);
+    }
+    for _ in 0..dice.range(1, 4) {
+        world.add_gang(6);
+    }
+    if dice.chance(300) {
+        world.add_single("single");
+    }
+    let way = Way::quick(SCHEDULER);
+    let mut terms = 0;
+    let mut start = |dice: &mut Dice| {
+        terms += 1;
+        let upstream = Upstream::Double(server.clone());
+        let instance = Instance::start(upstream, &way, Arc::clone(&rates), dice.roll(), format!("i{terms}"));
+        if terms > 1 && dice.chance(stale) {
+            rates.add("instances: began with lists from before");
+            let kinds = LISTED.iter().copied().filter(|_| dice.chance(700)).collect::<Vec<_>>();
+            let version = server.store().version_before(dice.range(0, MOST_BEHIND));
+            instance.link.lists_as_of(&kinds, version);
+        }
+        instance
+    };
+    let mut instances: Vec<(Instance, u64, u64)> =
+        (0..1 + dice.below(2)).map(|_| (start(&mut dice), 0, 0)).collect();
+    let started = Instant::now();
+    let (mut healed, mut calm_since, mut changes) = (false, 0, 0);
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        let now = started.elapsed().as_millis() as u64;
+        if now >= until && !healed {
+            healed = true;
+            rates.heal();
+            world.heal();
+        }
+        world.turn();
+        for (instance, paused_until, restart_at) in &mut instances {
+            if instance.has_ended() {
+                if *restart_at == 0 {
+                    rates.add("instances: ended");
+                    *restart_at = now + dice.range(100, 2_000);
+                } else if now >= *restart_at {
+                    (*instance, *paused_until, *restart_at) = (start(&mut dice), 0, 0);
+                }
+            } else if *paused_until > 0 && now >= *paused_until {
+                *paused_until = 0;
+                instance.link.resume();
+            } else if !healed && dice.chance(crashes) {
+                match dice.below(4) {
+                    0 => {
+                        rates.add("instances: crashed");
+                        instance.crash();
+                    }
+                    1 => {
+                        rates.add("instances: stood still");
+                        *paused_until = now + dice.range(200, 15_000);
+                        instance.link.set(Condition::Paused);
+                    }
+                    2 => {
+                        rates.add("instances: stood still in mid-gang");
+                        *paused_until = now + dice.range(6_000, 20_000);
+                        instance.link.pause_at(dice.below(8) as u32);
+                    }
+                    _ => {
+                        rates.add("instances: clock set");
+                        instance.set_wall(dice.range(0, 20_000) as i64 - 10_000);
+                    }
+                }
+            }
+        }
+        if !healed && dice.chance(events) {
+            rates.add(world.mischief());
+        }
+        if !healed && dice.chance(meddling) {
+            rates.add(world.meddle());
+        }
+        let store = server.store();
+        if let Some(violation) = store.judge.violations.first() {
+            return Err(format!("at {now} ms: {violation}"));
+        }
+        let wrong = if healed { unsettled(&store) } else { Vec::new() };
+        if !healed || !wrong.is_empty() || store.judge.changes != changes {
+            (calm_since, changes) = (now, store.judge.changes);
+        }
+        if now > until + 400_000 {
+            let stand = instances.iter().map(|(i, ..)| (i.has_ended(), i.link.is(Condition::Paused)));
+            let stand: Vec<(bool, bool)> = stand.collect();
+            let pods = store.all("pods", "").map(|pod| {
+                let of = |path| text(pod, path).to_owned();
+                (
+                    of("/metadata/name"),
+                    of("/spec/nodeName"),
+                    of("/status/phase"),
+                    of("/metadata/deletionTimestamp"),
+                )
+            });
+            let pods: Vec<_> = pods.collect();
+            let lease = store.all("leases", "").next().cloned();
+            return Err(format!(
+                "at {now} ms nothing has settled: {wrong:?}\nended, paused: {stand:?}\n{pods:?}\n{lease:?}"
+            ));
+        }
+        if now > calm_since + 8_000 {
+            let mut counts = rates.counts.lock().unwrap();
+            let judge = &store.judge;
+            for (what, count) in [
+                ("binds", judge.binds),
+                ("evictions", judge.evictions),
+                ("evictions out of whole gangs", judge.evictions_of_whole),
+            ] {
+                *counts.entry(what.to_owned()).or_default() += count as u64;
+            }
+            *counts.entry("virtual seconds".to_owned()).or_default() += now / 1000;
+            break;
+        }
+    }
+    Ok(rates)
+}
+
+/// `PHALANX_FAULT_RUNS` says how many, `PHALANX_FAULT_SEED` the first of them; a failure says its seed.
+#[test]
+fn invariants_hold_under_random_faults() {
+    let number =
+        |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    if std::env::var_os("PHALANX_TEST_LOG").is_some() {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter("info,phalanx=debug")
+            .with_writer(std::io::stderr)
+            .without_time()
+            .try_init();
+    }
+    let (runs, first) = (number("PHALANX_FAULT_RUNS", 150), number("PHALANX_FAULT_SEED", 0u64));
+    let mut all: BTreeMap<String, u64> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for seed in first..first + runs {
+        match in_virtual_time(run(seed)) {
+            Ok(rates) => {
+                let counts = rates.counts.lock().unwrap();
+                counts.iter().for_each(|(what, count)| *all.entry(what.clone()).or_default() += count);
+            }
+            Err(violation) => {
+                eprintln!("seed {seed}: {violation}");
+                violations.push(seed);
+            }
+        }
+        if (seed - first) % 500 == 499 {
+            eprintln!("{} runs, {} violations", seed - first + 1, violations.len());
+        }
+    }
+    eprintln!("seeds {first}..{}: {all:#?}", first + runs);
+    assert!(violations.is_empty(), "PHALANX_FAULT_RUNS=1 PHALANX_FAULT_SEED=... for each of {violations:?}");
+}
