@@ -19,6 +19,7 @@
 //! evicted. And a pod that is bound without a record may be bound by a deposed leader's late call after its successor
 //! has given the node away; the kubelet then refuses one of the two.
 
+pub mod facts;
 pub mod lease;
 pub mod record;
 
@@ -30,6 +31,7 @@ mod input;
 mod join;
 mod machine;
 mod member;
+mod pause;
 mod phase;
 mod recover;
 mod writer;
@@ -41,6 +43,7 @@ pub use input::{
     RecoveredPod,
 };
 pub use machine::Reservations;
+pub use pause::Pauses;
 pub use phase::Phase;
 
 use std::time::Duration;

@@ -8,7 +8,6 @@
 //! ```
 
 mod act;
-mod held;
 mod intake;
 mod statuses;
 
@@ -28,9 +27,8 @@ use super::watch::{Change, watch};
 use super::writer::Shown;
 use crate::api::pod_group::PodGroupStatus;
 use crate::api::time::Timestamp;
-use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Reservations, Settings};
+use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{PodRef, Scheduler, SchedulerConfig};
-use held::Penalty;
 use intake::Ahead;
 use statuses::Statuses;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +108,7 @@ pub struct Engine {
     /// The latest version of any pod that the watch has shown.
     watched: u64,
     /// Gangs whose reservation has failed, and until when they are left alone.
-    penalties: BTreeMap<String, Penalty>,
+    pauses: Pauses,
     /// Nodes that do not answer.
     lost_nodes: BTreeSet<String>,
     /// Gangs whose records are being read.
@@ -176,7 +174,7 @@ impl Engine {
             counted: Duration::ZERO,
             ahead: BTreeMap::new(),
             watched: 0,
-            penalties: BTreeMap::new(),
+            pauses: Pauses::default(),
             lost_nodes: BTreeSet::new(),
             finding: BTreeSet::new(),
             plan,
@@ -226,7 +224,7 @@ impl Engine {
             if self.plan.model_serving {
                 self.serve();
             }
-            self.hold_back();
+            self.scheduler.hold_back(self.pauses.held(now, &self.reservations));
             let idle = inputs.is_empty() || now.saturating_sub(last_cycle) >= DEBOUNCE;
             if self.plan.scheduler
                 && self.recovered == Recovery::Complete
@@ -273,7 +271,7 @@ impl Engine {
             let seconds = u64::try_from(at - self.clock.timestamp().0).unwrap_or(0);
             wait = wait.min(Duration::from_secs(seconds).max(Duration::from_millis(100)));
         }
-        if let Some(until) = self.penalties.values().filter_map(|penalty| penalty.until).min() {
+        if let Some(until) = self.pauses.wake_at() {
             wait = wait.min(until.saturating_sub(now));
         }
         if self.unsynced.is_empty() && self.recovered == Recovery::Complete && self.scheduler.has_work() {

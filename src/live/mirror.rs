@@ -1,11 +1,11 @@
 //! What the reservation must know of objects and the core does not keep: resourceVersions, annotations, owners.
 
-use crate::api::core::{Pod, PodPhase};
+use crate::api::core::Pod;
 use crate::api::keys;
-use crate::api::pod_group::{PodGroup, PodGroupSpec, SubGroupPolicy};
+use crate::api::pod_group::PodGroup;
 use crate::api::time::Timestamp;
-use crate::reservation::record::RESERVATION;
-use crate::reservation::{Count, GroupFacts, PodFacts};
+use crate::reservation::facts::{group_facts, pod_facts};
+use crate::reservation::{GroupFacts, PodFacts};
 use crate::scheduler::PodRef;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -176,61 +176,5 @@ impl Mirror {
     /// Has the gang pods of ours? A PodGroup does not say whose it is; its pods do.
     pub fn is_ours(&self, group: &str) -> bool {
         self.members.contains_key(group)
-    }
-}
-
-/// What a reservation reads of a PodGroup.
-pub fn group_facts(group: &PodGroup) -> GroupFacts {
-    let annotations = &group.metadata.annotations;
-    let others = annotations.iter().filter(|(key, _)| *key != RESERVATION);
-    GroupFacts {
-        resource_version: group.metadata.resource_version.clone(),
-        generation: group.metadata.generation,
-        record: annotations.get(RESERVATION).cloned(),
-        other_annotation_bytes: others.map(|(key, value)| key.len() + value.len()).sum(),
-        minimum: minimum(&group.spec),
-    }
-}
-
-/// The minimum; role minima count only where `minMember` covers their sum, as in the scheduler.
-fn minimum(spec: &PodGroupSpec) -> Count {
-    let members = u32::try_from(spec.min_member.unwrap_or(0)).unwrap_or(0);
-    let roles: BTreeMap<String, u32> = spec
-        .min_task_member
-        .iter()
-        .filter_map(|(role, &count)| {
-            Some((role.clone(), u32::try_from(count).ok().filter(|&count| count > 0)?))
-        })
-        .collect();
-    let sum: u64 = roles.values().map(|&count| u64::from(count)).sum();
-    let roles = if u64::from(members) >= sum { roles } else { BTreeMap::new() };
-    let least = |policy: &SubGroupPolicy| u32::try_from(policy.min_sub_groups.unwrap_or(0)).unwrap_or(0);
-    let wholes = spec
-        .sub_group_policy
-        .iter()
-        .zip(0..)
-        .filter(|(policy, _)| least(policy) > 0 && !policy.match_label_keys.is_empty());
-    let wholes = wholes.map(|(policy, index)| (index, least(policy))).collect();
-    Count { members, roles, wholes, ..Count::default() }
-}
-
-/// What a reservation reads of a pod.
-pub fn pod_facts(pod: &Pod) -> PodFacts {
-    let metadata = &pod.metadata;
-    let role = metadata.annotations.get(keys::TASK_SPEC).or_else(|| metadata.labels.get(keys::TASK_SPEC));
-    PodFacts {
-        pod: PodRef {
-            namespace: metadata.namespace.clone(),
-            name: metadata.name.clone(),
-            uid: metadata.uid.clone(),
-        },
-        node: pod.spec.node_name.clone().filter(|node| !node.is_empty()),
-        failed: pod.status.phase == Some(PodPhase::Failed),
-        deleting: metadata.deletion_timestamp.is_some(),
-        recreated: metadata
-            .owner_references
-            .iter()
-            .any(|owner| owner.controller == Some(true) && owner.kind != "Node"),
-        role: role.cloned().unwrap_or_default(),
     }
 }

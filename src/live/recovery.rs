@@ -2,11 +2,11 @@
 
 use super::call::{Answer, Call};
 use super::kind::Kind;
-use super::mirror::group_facts;
 use super::writer::Shown;
 use crate::api::core::Pod;
 use crate::api::pod_group::PodGroup;
 use crate::reservation::GroupFacts;
+use crate::reservation::facts::group_facts;
 use crate::reservation::record::{RESERVATION, Record};
 use crate::scheduler::PodRef;
 use futures::StreamExt;

@@ -173,13 +173,32 @@ pub enum Report {
     },
 }
 
+impl Report {
+    /// One word for it, as events have it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Report::Ended { outcome: Outcome::Bound, .. } => "Scheduled",
+            Report::Ended { outcome: Outcome::RolledBack, .. } => "RolledBack",
+            Report::Ended { .. } => "Released",
+            Report::Repairing { .. } => "Repairing",
+            Report::RollingBack { .. } => "RollingBack",
+            Report::Held { .. } => "Held",
+            Report::BoundElsewhere { .. } => "BoundElsewhere",
+            Report::RecordTooLarge { .. } | Report::RecordUnreadable(_) | Report::Superseded { .. } => {
+                "ReservationRefused"
+            }
+            Report::CallRefused { .. } => "CallRefused",
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use super::record::RESERVATION;
         match self {
-            Report::Ended { outcome: Outcome::Bound, bound } => write!(f, "{bound} pods are bound"),
+            Report::Ended { outcome: Outcome::Bound, bound } => write!(f, "{} bound", pods(*bound)),
             Report::Ended { outcome: Outcome::Partly, bound } => {
-                write!(f, "{bound} pods are bound; the others could not be bound in time and wait again")
+                write!(f, "{} bound; the others could not be bound in time and wait again", pods(*bound))
             }
             Report::Ended { outcome: Outcome::RolledBack, .. } => {
                 f.write_str("the bound pods were evicted; the gang waits again")
@@ -188,25 +207,26 @@ impl fmt::Display for Report {
                 f.write_str("nothing was bound; the gang waits again")
             }
             Report::Ended { outcome: Outcome::GroupGone, bound } => {
-                write!(f, "the PodGroup is gone; {bound} pods stay bound")
+                write!(f, "the PodGroup is gone; what is bound stays: {}", pods(*bound))
             }
             Report::Repairing { short } => {
-                write!(f, "{} more pods are needed for the minimum", short.members)?;
+                write!(f, "the minimum needs more: {}", pods(short.members))?;
                 for (role, count) in &short.roles {
                     write!(f, ", {count} of role {role}")?;
                 }
                 for (policy, count) in &short.wholes {
-                    write!(f, ", {count} whole subgroups of subGroupPolicy[{policy}]")?;
+                    let s = if *count == 1 { "" } else { "s" };
+                    write!(f, ", {count} whole subgroup{s} of subGroupPolicy[{policy}]")?;
                 }
                 Ok(())
             }
             Report::RollingBack { bound } => {
-                write!(f, "the minimum cannot be bound: evicting {bound} pods that are")
+                write!(f, "the minimum cannot be bound: evicting what is, {}", pods(*bound))
             }
             Report::Held { bound } => write!(
                 f,
-                "the minimum cannot be bound, and nothing would recreate the {bound} pods that are: waiting; \
-                 delete them, or make room"
+                "the minimum cannot be bound, and nothing would recreate what is, {}: waiting; delete it, or make room",
+                pods(*bound)
             ),
             Report::BoundElsewhere { pod, node, promised } => write!(
                 f,
@@ -225,4 +245,8 @@ impl fmt::Display for Report {
             Report::CallRefused { call, message } => write!(f, "the API server refuses ({call}): {message}"),
         }
     }
+}
+
+fn pods(count: u32) -> String {
+    format!("{count} pod{}", if count == 1 { "" } else { "s" })
 }

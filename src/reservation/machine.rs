@@ -80,7 +80,9 @@ impl Reservations {
                 gang.asking.failures += 1;
                 let wait = cx.settings.backoff.after(gang.asking.failures, gang.id, None);
                 gang.asking.at = cx.now + wait;
-                gang.no_room |= !absent;
+                // Who cannot move yet, because a bind of it may still take effect, was not there to be placed.
+                let settled = !gang.members.iter().any(|member| member.is_unbound() && member.unfit);
+                gang.no_room |= !absent && settled;
                 gang.review = true;
             }),
             Input::GangChanged { gang, minimum, generation, bound } => {

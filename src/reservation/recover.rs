@@ -6,13 +6,53 @@
 
 use super::effect::Report;
 use super::gang::{Context, Gang};
-use super::input::{Promise, Recovered};
+use super::input::{BoundPod, GangKey, GroupFacts, PodFacts, Promise, Recovered, RecoveredPod};
 use super::member::Member;
 use super::phase::Phase;
 use super::record::{Record, RecordState};
 use super::writer::RecordWriter;
-use crate::scheduler::PodRef;
+use crate::scheduler::{PodRef, Scheduler};
 use std::collections::BTreeMap;
+
+impl Recovered {
+    /// A record that was found, and all that is known of the gang's pods. Takes the capacity that the record promises, as
+    /// far as it is unfinished, not of an epoch after `epoch`, and there is room.
+    pub fn take(
+        gang: GangKey,
+        group: GroupFacts,
+        pods: Vec<PodFacts>,
+        epoch: u64,
+        scheduler: &mut Scheduler,
+    ) -> Recovered {
+        let record = group.record.as_deref().and_then(|text| Record::decode(text).ok());
+        let unfinished = record.filter(|record| record.state != RecordState::Done && record.epoch <= epoch);
+        let taken = pods.into_iter().map(|facts| {
+            let entry = unfinished.iter().flat_map(|record| &record.entries).find(|entry| {
+                entry.name == facts.pod.name && entry.uid.as_deref() == Some(facts.pod.uid.as_str())
+            });
+            let (taken, usable) = match (entry, &facts.node) {
+                (Some(entry), None) => {
+                    let usable = scheduler.is_usable(&facts.pod, &entry.node);
+                    (scheduler.promise(&facts.pod, &entry.node), usable)
+                }
+                _ => (true, true),
+            };
+            let subgroup = scheduler.subgroup(&facts.pod);
+            RecoveredPod { facts, taken, usable, subgroup }
+        });
+        let pods: Vec<RecoveredPod> = taken.collect();
+        let bound = pods
+            .iter()
+            .filter(|RecoveredPod { facts, .. }| facts.node.is_some() && !facts.failed && !facts.deleting)
+            .map(|pod| BoundPod {
+                uid: pod.facts.pod.uid.clone(),
+                role: pod.facts.role.clone(),
+                subgroup: pod.subgroup.clone(),
+            })
+            .collect();
+        Recovered { gang, group, pods, bound }
+    }
+}
 
 impl Gang {
     /// `None` if nothing is left to do, or it is not for us to do; what was taken for it is given back.

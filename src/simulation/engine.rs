@@ -1,4 +1,4 @@
-//! The run: virtual time, and in it the production scheduler and controller, with doubles for everything around them.
+//! The run: virtual time, and in it the production scheduler, reservations and controller, with doubles for everything around them.
 //!
 //! At each instant the tasks that are due are done, and then everything settles: changes of the store reach the
 //! controller, the kubelets and the scheduler, whose answers change the store again, until nothing changes any more.
@@ -8,12 +8,14 @@
 //! agenda --(task)--> store --(log)--> controller, kubelets, scheduler --(changes, plans, decisions)--> store, agenda
 //! ```
 
+mod answer;
 mod bridge;
 mod carry;
 mod controller;
 mod crowd;
 mod kubelet;
 mod nodes;
+mod promises;
 mod route;
 mod steps;
 #[cfg(test)]
@@ -24,7 +26,7 @@ pub(crate) use crowd::Crowd;
 use super::agenda::{Agenda, Task};
 use super::history::{Happened, History};
 use super::random::Random;
-use super::scenario::Scenario;
+use super::scenario::{Action, Scenario};
 use super::store::{Actor, Key, Kind, Store};
 use super::time::{Millis, parse_timestamp, print_timestamp};
 use super::world::World;
@@ -79,6 +81,7 @@ pub struct Simulation {
     kubelet: kubelet::Kubelet,
     nodes: nodes::Lifecycle,
     controller: controller::Controller,
+    promises: promises::Promises,
     delays: Random,
     ours: Vec<String>,
 }
@@ -105,9 +108,14 @@ impl Simulation {
                 serde_json::json!({"apiVersion": version, "kind": "Queue", "metadata": {"name": "default"}});
             let _ = store.create(object, Actor::System);
         }
+        let mut promises = promises::Promises::new(&store);
         let mut agenda = Agenda::default();
         for (index, step) in scenario.timeline.iter().enumerate() {
-            agenda.plan(step.at, Task::Step(index));
+            match &step.action {
+                // What is placed at the start comes before the first step.
+                Action::FailCalls(fault) if step.at == 0 => promises.faults.push(fault.clone()),
+                _ => agenda.plan(step.at, Task::Step(index)),
+            }
         }
         let crowd = Crowd::new(&scenario, start);
         for (source, at) in crowd.first_arrivals() {
@@ -130,6 +138,7 @@ impl Simulation {
             kubelet: kubelet::Kubelet::default(),
             nodes: nodes::Lifecycle::default(),
             controller: controller::Controller::default(),
+            promises,
             delays,
         }
     }
@@ -148,7 +157,7 @@ impl Simulation {
                 return;
             }
             progress(Progress { now: self.now, tasks, placed: self.placed });
-            let Some(next) = self.agenda.next_at() else { return };
+            let Some(next) = self.next_at() else { return };
             if let Some(until) = self.scenario.until.filter(|&until| next > until) {
                 self.set_now(until);
                 self.ending = Ending::Until;
@@ -157,6 +166,7 @@ impl Simulation {
             self.set_now(next);
             while let Some(task) = self.agenda.pop_due(next) {
                 self.perform(task);
+                self.promises.moved = next;
                 tasks += 1;
             }
         }
@@ -166,19 +176,25 @@ impl Simulation {
     fn settle(&mut self) -> bool {
         for _ in 0..MOST_ROUNDS {
             self.route();
-            if self.reconcile() {
+            self.carry_on();
+            if self.reconcile() || self.take_over() {
                 continue;
             }
-            if !self.scheduler.has_work() {
+            self.hold_back();
+            if !self.scheduler.has_work() && !self.promises.is_asking() {
                 return true;
             }
-            self.refresh_stamp();
-            let cycle = self.scheduler.cycle(&self.stamp.1);
-            for decision in cycle.decisions {
-                self.carry_out(decision);
-            }
+            self.cycle();
         }
         false
+    }
+
+    /// When there is something to do next; `None` if nothing would change any more.
+    fn next_at(&self) -> Option<Millis> {
+        let planned = self.agenda.next_at();
+        let promised = self.promises.wake_at().map(|at| at.max(self.now));
+        let promised = promised.filter(|&at| planned.is_some() || !self.promises.is_futile(at));
+        planned.into_iter().chain(promised).min()
     }
 
     fn perform(&mut self, task: Task) {

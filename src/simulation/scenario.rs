@@ -1,11 +1,13 @@
 //! The `Simulation` document: what manifests cannot say. `scenario/schema.yaml` is its schema and its reference;
 //! the types here are what is left once a document has passed it.
 
+mod calls;
 mod check;
 mod target;
 #[cfg(test)]
 mod tests;
 
+pub use calls::{CallKind, FailCalls, Failure};
 pub use target::{NodeTarget, ObjectTarget, PodTarget};
 
 use super::problem::Problem;
@@ -200,6 +202,7 @@ pub enum Action {
         #[serde(deserialize_with = "duration")]
         down: Millis,
     },
+    FailCalls(FailCalls),
     Crash(PodTarget),
     Fail(PodTarget),
     Succeed(PodTarget),

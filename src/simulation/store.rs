@@ -49,8 +49,8 @@ pub enum Refusal {
     /// There is none.
     #[error("{0} does not exist")]
     NotFound(Key),
-    /// The pod has a node already, or is on its way out.
-    #[error("{0} cannot be bound: {1}")]
+    /// The object is not what the write takes it for: changed since, another one, or on its way out.
+    #[error("{0}: {1}")]
     Conflict(Key, &'static str),
     /// The object, or the change, breaks a rule of its kind.
     #[error("{0} is refused: {1}")]
@@ -78,6 +78,11 @@ impl Object {
     /// The uid.
     pub fn uid(&self) -> &str {
         self.text("/metadata/uid")
+    }
+
+    /// The version.
+    pub fn version(&self) -> &str {
+        self.text("/metadata/resourceVersion")
     }
 
     /// Is it on its way out?
@@ -222,9 +227,17 @@ impl Store {
         Ok(key)
     }
 
-    /// Merges a patch into an object (RFC 7386).
+    /// Merges a patch into an object (RFC 7386). A uid or a resourceVersion in it is a precondition.
     pub fn patch(&mut self, key: &Key, patch: &Value, by: Actor) -> Result<(), Refusal> {
         let existing = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
+        for (pointer, found, why) in [
+            ("/metadata/uid", existing.uid(), "it is another object of the same name"),
+            ("/metadata/resourceVersion", existing.version(), "it has been changed"),
+        ] {
+            if patch.at(pointer).and_then(Value::as_str).is_some_and(|expected| expected != found) {
+                return Err(Refusal::Conflict(key.clone(), why));
+            }
+        }
         let mut next = existing.value.clone();
         merge(&mut next, patch);
         defaults::fill(&key.kind, &mut next, self);
@@ -305,6 +318,16 @@ impl Store {
             self.write(key, next, by);
         }
         Ok(())
+    }
+
+    /// Deletes exactly this object.
+    pub fn delete_exactly(&mut self, key: &Key, uid: &str, by: Actor) -> Result<(), Refusal> {
+        match self.objects.get(key) {
+            Some(object) if object.uid() != uid => {
+                Err(Refusal::Conflict(key.clone(), "it is another object of the same name"))
+            }
+            _ => self.delete(key, None, by),
+        }
     }
 
     /// Writes a changed object: nothing happens if nothing changed.

@@ -76,6 +76,22 @@ fn faults_are_survived() {
 }
 
 #[test]
+fn failing_calls_leave_no_gang_half() {
+    let report = report(&["simulations/failing-calls.yaml", "--timeline"], "");
+    let happened = |reason: &str, name: &str| {
+        list(&report, "events").filter(|event| event["reason"] == reason && event["name"] == name).count()
+    };
+    let counts = |group: &str| ["Repairing", "RolledBack", "Placed"].map(|reason| happened(reason, group));
+    // Completed, repaired, and undone and done again.
+    assert_eq!(["llama-0", "llama-1", "llama-2"].map(counts), [[0, 0, 1], [1, 0, 2], [0, 1, 2]]);
+    for group in list(&report, "podGroups") {
+        assert_eq!((&group["scheduled"], &group["domain"]), (&json!(2), &json!("rack-0")), "{group}");
+    }
+    let objects = simulate(&["simulations/failing-calls.yaml", "--objects"], "").out;
+    assert_eq!(objects.matches("phalanx.dev/reservation: v1;d;1;1;rack-0;").count(), 3, "each is done");
+}
+
+#[test]
 fn a_broken_network_holds_back_what_depends_on_it_until_it_is_mended() {
     let text = read("simulations/broken-network.yaml");
     let codes = |report: &Value| -> Vec<String> {

@@ -247,29 +247,21 @@ impl Engine {
     fn report(&mut self, gang: &GangKey, report: &Report) {
         let key = gang.to_string();
         tracing::info!(gang = key, %report, "reservation");
-        self.judge(gang, report);
-        let (warning, reason) = match report {
+        self.pauses.judge(gang, report, self.clock.elapsed());
+        let warning = match report {
             Report::Ended { outcome: Outcome::Bound, .. } => {
                 if let Some(seen) = self.last_seen.remove(&key) {
                     let took = self.clock.elapsed().saturating_sub(seen);
                     self.health.metrics.gang_bind.observe(took.as_secs_f64());
                     self.count_latency(&key);
                 }
-                (false, "Scheduled")
+                false
             }
             Report::Ended { outcome: Outcome::RolledBack, .. } => {
                 self.health.metrics.rolled_back.inc();
-                (true, "RolledBack")
+                true
             }
-            Report::Ended { .. } => (true, "Released"),
-            Report::Repairing { .. } => (true, "Repairing"),
-            Report::RollingBack { .. } => (true, "RollingBack"),
-            Report::Held { .. } => (true, "Held"),
-            Report::BoundElsewhere { .. } => (true, "BoundElsewhere"),
-            Report::RecordTooLarge { .. } | Report::RecordUnreadable(_) | Report::Superseded { .. } => {
-                (true, "ReservationRefused")
-            }
-            Report::CallRefused { .. } => (true, "CallRefused"),
+            _ => true,
         };
         if gang.is_pod_group {
             let message = match report {
@@ -283,7 +275,7 @@ impl Engine {
                 name: gang.name.clone(),
                 uid: self.mirror.group(&key).map(|group| group.uid.clone()).unwrap_or_default(),
                 warning,
-                reason: reason.to_owned(),
+                reason: report.reason().to_owned(),
                 message,
                 component: "phalanx",
             });

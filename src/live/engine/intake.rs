@@ -10,13 +10,13 @@ use crate::api::queue::Queue;
 use crate::cluster::Event;
 use crate::live::events::Note;
 use crate::live::kind::Kind;
-use crate::live::mirror::pod_facts;
 use crate::live::recovery::Found;
 use crate::live::serving::owned;
 use crate::live::watch::Change;
 use crate::live::writer::Shown;
+use crate::reservation::facts::{is_lost, pod_facts};
 use crate::reservation::record::{RESERVATION, Record, RecordState};
-use crate::reservation::{BoundPod, GangKey, Input as Told, PodFacts, Recovered, RecoveredPod};
+use crate::reservation::{BoundPod, GangKey, Input as Told, PodFacts, Recovered};
 use crate::scheduler::PodRef;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -140,8 +140,7 @@ impl Engine {
     fn apply_node(&mut self, node: &Node) {
         self.scheduler.apply(Event::Node(node));
         let name = &node.metadata.name;
-        let lost = node.spec.taints.iter().any(|taint| LOST.contains(&taint.key.as_str()));
-        if !lost {
+        if !is_lost(node) {
             self.lost_nodes.remove(name);
         } else if self.lost_nodes.insert(name.clone()) {
             self.tell(self.clock.elapsed(), Told::NodeLost(name.clone()));
@@ -324,9 +323,6 @@ impl Engine {
     /// Takes in a record of a predecessor: its promises hold, as far as there is room for them.
     fn recover(&mut self, found: Found) {
         self.finding.remove(&found.group);
-        let record = found.facts.record.as_deref().and_then(|text| Record::decode(text).ok());
-        let unfinished = record
-            .filter(|record| record.state != RecordState::Done && record.epoch <= self.reservations.epoch());
         let gang = GangKey::new(true, &found.group);
         if self.reservations.phase(&gang).is_some() {
             return;
@@ -335,44 +331,12 @@ impl Engine {
         for pod in found.pods {
             self.show(Shown::Pod(Box::new(pod)));
         }
-        let mut pods = Vec::new();
-        for facts in read {
-            let entry = unfinished.iter().flat_map(|record| &record.entries).find(|entry| {
-                entry.name == facts.pod.name && entry.uid.as_deref() == Some(facts.pod.uid.as_str())
-            });
-            let (taken, usable) = match (entry, &facts.node) {
-                (Some(entry), None) => {
-                    let usable = self.scheduler.is_usable(&facts.pod, &entry.node);
-                    (self.scheduler.promise(&facts.pod, &entry.node), usable)
-                }
-                _ => (true, true),
-            };
-            let subgroup = self.scheduler.subgroup(&facts.pod);
-            pods.push(RecoveredPod { facts, taken, usable, subgroup });
-        }
-        let others = self
-            .mirror
-            .of_group(&found.group)
-            .filter(|facts| !pods.iter().any(|known| known.facts.pod.uid == facts.pod.uid))
-            .map(|facts| RecoveredPod {
-                facts: facts.clone(),
-                taken: true,
-                usable: true,
-                subgroup: self.scheduler.subgroup(&facts.pod),
-            });
-        let others: Vec<RecoveredPod> = others.collect();
-        pods.extend(others);
-        let bound = pods
-            .iter()
-            .filter(|RecoveredPod { facts, .. }| facts.node.is_some() && !facts.failed && !facts.deleting)
-            .map(|pod| BoundPod {
-                uid: pod.facts.pod.uid.clone(),
-                role: pod.facts.role.clone(),
-                subgroup: pod.subgroup.clone(),
-            })
-            .collect();
-        let now = self.clock.elapsed();
-        self.tell(now, Told::Recovered(Recovered { gang, group: found.facts, pods, bound }));
+        let known = |uid: &str| read.iter().any(|facts| facts.pod.uid == uid);
+        let others = self.mirror.of_group(&found.group).filter(|facts| !known(&facts.pod.uid));
+        let pods = read.iter().chain(others).cloned().collect();
+        let epoch = self.reservations.epoch();
+        let recovered = Recovered::take(gang, found.facts, pods, epoch, &mut self.scheduler);
+        self.tell(self.clock.elapsed(), Told::Recovered(recovered));
     }
 }
 
@@ -384,9 +348,6 @@ pub(super) struct Ahead {
     gone: bool,
     version: u64,
 }
-
-/// Taints of nodes that do not answer.
-const LOST: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// `metadata.resourceVersion`; comparable within a kind (Kubernetes guarantees it since 1.35, etcd always did).
 fn version(pod: &Pod) -> u64 {

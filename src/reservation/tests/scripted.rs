@@ -2,8 +2,8 @@
 
 use super::super::record::{Entry, Record, RecordState};
 use super::super::{
-    Answer, Call, CallId, Count, Decided, Effect, GangKey, GroupFacts, Input, PodFacts, Promise, Recovered,
-    RecoveredPod, Report, Reservations, Settings,
+    Answer, Call, CallId, Count, Decided, Effect, GangKey, GroupFacts, Input, Phase, PodFacts, Promise,
+    Recovered, RecoveredPod, Report, Reservations, Settings,
 };
 use crate::scheduler::{PodRef, SubgroupRef};
 use std::time::Duration;
@@ -174,4 +174,28 @@ fn no_bind_is_sent_to_a_node_that_was_lost() {
     reservations.step(Duration::from_secs(5), Input::Tick, &mut effects);
     // A bind of it may still take effect: only its end rules that out, and something recreates it.
     assert!(matches!(calls(&effects)[..], [(_, Call::Evict { .. })]), "{effects:?}");
+}
+
+/// The pod may still be bound where it was promised, so that it is not moved before that is ruled out. That the scheduler
+/// finds no other node for it until then says nothing about room.
+#[test]
+fn a_gang_is_not_rolled_back_while_a_member_cannot_move_yet() {
+    let Two { mut reservations, bind_a } = two();
+    let answer = Answer::ServerError { retry_after: None };
+    step(&mut reservations, Input::Answered { call: bind_a, answer });
+    step(&mut reservations, Input::PodSeen(facts("b", "b", Some("n"))));
+    let effects = step(&mut reservations, Input::NodeLost("n".into()));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::PlaceAgain { .. })), "{effects:?}");
+    let gang = GangKey::new(true, "ns/g");
+    let effects = step(&mut reservations, Input::NotPlaced { gang: gang.clone(), absent: false });
+    assert_eq!((calls(&effects), reservations.phase(&gang)), (Vec::new(), Some(Phase::Repairing)));
+    // Once it has ended, there is nobody left to be placed: that it does not fit is no bar to another one.
+    let mut effects = Vec::new();
+    reservations.step(Duration::from_secs(2), Input::Tick, &mut effects);
+    let [(call, Call::Evict { .. })] = calls(&effects)[..] else { panic!("{effects:?}") };
+    let effects = step(&mut reservations, Input::Answered { call, answer: Answer::NotFound });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::PlaceAgain { .. })), "{effects:?}");
+    // Now it is the domain that has no room.
+    step(&mut reservations, Input::NotPlaced { gang: gang.clone(), absent: false });
+    assert_eq!(reservations.phase(&gang), Some(Phase::RollingBack));
 }

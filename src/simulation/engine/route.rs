@@ -43,12 +43,14 @@ impl Simulation {
             Kind::Node => {
                 if let Some(node) = self.typed::<Node>(key) {
                     self.scheduler.apply(Event::Node(&node));
+                    self.promised_node(&node);
                 }
                 self.watch_node(key);
             }
             Kind::Pod => {
                 if let Some(pod) = self.typed::<Pod>(key) {
                     self.scheduler.apply(Event::Pod(&pod));
+                    self.promised_pod(&pod);
                     self.controller.pod(key, &pod);
                 }
                 self.watch_pod(key);
@@ -56,6 +58,7 @@ impl Simulation {
             Kind::PodGroup => {
                 if let Some(group) = self.typed::<PodGroup>(key) {
                     self.scheduler.apply(Event::PodGroup(&group));
+                    self.promised_group(&group);
                     self.controller.pod_group(key, &group);
                 }
             }
@@ -112,14 +115,16 @@ impl Simulation {
         match &key.kind {
             Kind::Node => {
                 self.scheduler.apply(Event::NodeGone(&key.name));
+                self.promised_node_gone(&key.name);
                 self.forget_node(&key.name);
             }
             Kind::Pod => {
-                self.scheduler.apply(Event::PodGone { namespace: &key.namespace, name: &key.name });
+                self.promised_pod_gone(key);
                 self.forget_pod(key);
             }
             Kind::PodGroup => {
                 self.scheduler.apply(Event::PodGroupGone { namespace: &key.namespace, name: &key.name });
+                self.promised_group_gone(key);
             }
             Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(&key.name)),
             Kind::StorageClass => self.scheduler.apply(Event::StorageClassGone(&key.name)),

@@ -1,3 +1,5 @@
+mod promises;
+
 use super::*;
 use crate::simulation::reader::Reader;
 use crate::simulation::scenario::API_VERSION;

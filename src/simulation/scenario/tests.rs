@@ -66,13 +66,18 @@ fn a_full_document() {
   - at: 4m
     patch: {kind: PodGroup, name: g, merge: {spec: {minMember: 1}}}
   - {at: 5m, crash: {name: p}}
+  - {at: 6m, failCalls: {call: evict, with: lost}}
 ",
     )
     .unwrap();
     assert_eq!(scenario.node_pools[0].tree[1].tier, 1);
     assert_eq!(scenario.gangs[0].arrival, Arrival { first: 0, every: Range(5_000, 15_000) });
     assert_eq!(scenario.gangs[0].topology.as_ref().unwrap().highest_tier_allowed, Some(1));
-    assert_eq!(scenario.timeline.len(), 5);
+    assert_eq!(scenario.timeline.len(), 6);
+    let Action::FailCalls(fault) = &scenario.timeline[5].action else { panic!("{:?}", scenario.timeline[5]) };
+    let FailCalls { call, ref namespace, ref name, after, count, with } = *fault;
+    assert_eq!((call, namespace.as_str(), name, after, count), (CallKind::Evict, "default", &None, 0, 1));
+    assert_eq!(with, Failure::Lost);
     assert!(
         matches!(&scenario.timeline[0].action, Action::Scale { namespace, replicas: 3, .. } if namespace == "default")
     );

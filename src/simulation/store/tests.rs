@@ -200,3 +200,25 @@ fn merged(mut a: Value, b: Value) -> Value {
     merge(&mut a, &b);
     a
 }
+
+#[test]
+fn a_uid_and_a_version_in_a_write_are_preconditions() {
+    let mut store = store();
+    let key = store.create(object("PodGroup", "g", json!({})), Actor::User).unwrap();
+    let uid = store.get(&key).unwrap().uid().to_owned();
+    let mut check = |metadata: Value, done: bool| {
+        let mut patch = json!({"metadata": {"annotations": {"a": metadata.to_string()}}});
+        merge(&mut patch["metadata"], &metadata);
+        let answer = store.patch(&key, &patch, Actor::User);
+        assert_eq!(answer.is_ok(), done, "{metadata}: {answer:?}");
+        assert!(done || matches!(answer, Err(Refusal::Conflict(..))), "{answer:?}");
+    };
+    check(json!({"resourceVersion": "1"}), true);
+    check(json!({"resourceVersion": "1"}), false);
+    check(json!({"resourceVersion": "2", "uid": uid}), true);
+    check(json!({"uid": "another"}), false);
+    check(json!({}), true);
+    assert!(matches!(store.delete_exactly(&key, "another", Actor::Scheduler), Err(Refusal::Conflict(..))));
+    store.delete_exactly(&key, &uid, Actor::Scheduler).unwrap();
+    assert!(matches!(store.delete_exactly(&key, &uid, Actor::Scheduler), Err(Refusal::NotFound(_))));
+}

@@ -1,0 +1,288 @@
+//! Placements on their way, with calls that fail, pods that go and nodes that die in between.
+
+use super::*;
+use crate::reservation::record::{RESERVATION, Record, RecordState};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Two racks of three nodes.
+const RACKS: &str =
+    "  nodePools:\n  - {name: g, count: 6, capacity: {gpu: 8}, tree: [{name: rack, tier: 1, count: 2}]}\n";
+
+/// A gang that must stay in one rack, of pods `a` and `b`; something recreates them if `owner` says so.
+fn pair(owner: &str) -> String {
+    let group = "\n---\napiVersion: scheduling.volcano.sh/v1beta1\nkind: PodGroup\nmetadata: {name: pair}\nspec: {minMember: 2, networkTopology: {mode: hard, highestTierAllowed: 1}}\n";
+    format!("{group}{}{}", member("a", owner), member("b", owner))
+}
+
+fn member(name: &str, owner: &str) -> String {
+    format!("\n---\n{{apiVersion: v1, kind: Pod, {}}}\n", member_fields(name, owner))
+}
+
+fn member_fields(name: &str, owner: &str) -> String {
+    format!(
+        "metadata: {{name: {name}, annotations: {{scheduling.k8s.io/group-name: pair}}{owner}}}, spec: {{schedulerName: volcano, containers: [{{name: c, image: i, resources: {{limits: {{gpu: 8}}}}}}]}}"
+    )
+}
+
+/// For pods that a controller recreates.
+const OWNED: &str =
+    ", ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: r, controller: true}]";
+
+fn timeline(steps: &[&str]) -> String {
+    let steps: String = steps.iter().map(|step| format!("  - {{{step}}}\n")).collect();
+    simulation(&format!("{RACKS}  timeline:\n{steps}"))
+}
+
+/// What the scheduler did: second, reason and object, in order.
+fn doings(run: &Simulation) -> Vec<String> {
+    let ours = run.history.entries.iter().filter(|h| h.by == "scheduler");
+    ours.map(|h| format!("{}s {} {}", h.at_milliseconds / 1000, h.reason, h.name)).collect()
+}
+
+/// Pods that have a node and stay, with it.
+fn bound(run: &Simulation) -> BTreeMap<String, String> {
+    let pods = run.store.of_kind(&Kind::Pod).filter(|(_, pod)| !pod.is_deleting());
+    let pods = pods.map(|(key, pod)| (key.name.to_string(), pod.text("/spec/nodeName").to_owned()));
+    pods.filter(|(_, node)| !node.is_empty()).collect()
+}
+
+fn record(run: &Simulation, group: &str) -> Option<Record> {
+    let annotations = &object(run, Kind::PodGroup, group)["metadata"]["annotations"];
+    annotations.get(RESERVATION).map(|text| Record::decode(text.as_str().unwrap()).unwrap())
+}
+
+/// Runs it twice: the same bytes come out.
+fn run_twice(text: &str) -> Simulation {
+    let (first, second) = (run(text), run(text));
+    assert_eq!(story(&first), story(&second));
+    let objects = |run: &Simulation| run.store.iter().map(|(_, o)| o.value.to_string()).collect::<Vec<_>>();
+    assert_eq!(objects(&first), objects(&second));
+    assert_eq!(first.ending, Ending::Quiet);
+    first
+}
+
+fn check(owner: &str, steps: &[&str], expect: &[&str]) -> Simulation {
+    let run = run_twice(&format!("{}{}", timeline(steps), pair(owner)));
+    assert_eq!(doings(&run), expect, "{steps:?}");
+    run
+}
+
+fn on(nodes: [&str; 2]) -> BTreeMap<String, String> {
+    [("a", nodes[0]), ("b", nodes[1])].map(|(pod, node)| (pod.to_owned(), node.to_owned())).into()
+}
+
+#[test]
+fn a_placed_gang_carries_a_record_of_its_pods_and_nodes() {
+    let run = run_twice(&format!("{}{}", simulation(RACKS), pair("")));
+    let record = record(&run, "pair").expect("there is one");
+    let entries: BTreeMap<String, String> =
+        record.entries.iter().map(|entry| (entry.name.clone(), entry.node.clone())).collect();
+    assert_eq!((record.state, record.epoch), (RecordState::Done, 1));
+    assert_eq!((record.domain.as_deref(), record.tier), (Some("rack-0"), Some(1)));
+    assert_eq!((&entries, bound(&run)), (&on(["g-0", "g-1"]), entries.clone()));
+    assert!(crate::simulation::report::objects(&run).iter().any(|object| {
+        object["kind"] == "PodGroup" && object["metadata"]["annotations"][RESERVATION].is_string()
+    }));
+}
+
+#[test]
+fn a_failed_call_is_made_again_or_found_to_have_been_done() {
+    let whole = |step: &str, expect: &[&str]| {
+        let run = check("", &[step], expect);
+        assert_eq!(bound(&run), on(["g-0", "g-1"]), "{step}");
+        assert_eq!(record(&run, "pair").unwrap().state, RecordState::Done, "{step}");
+        assert_eq!(run.placed, 2);
+    };
+    whole(
+        "at: 0s, failCalls: {name: b}",
+        &["0s Placed pair", "0s CallFailed b", "0s Scheduled a", "0s Scheduled b"],
+    );
+    whole(
+        "at: 0s, failCalls: {with: lost, after: 1}",
+        &["0s Placed pair", "0s CallFailed b", "0s Scheduled a", "0s Scheduled b"],
+    );
+    let record = ["0s Placed pair", "0s CallFailed pair", "0s Scheduled a", "0s Scheduled b"];
+    whole("at: 0s, failCalls: {call: record, with: lost}", &record);
+    // Nothing is bound before the record is there.
+    whole(
+        "at: 0s, failCalls: {call: record, count: 2}",
+        &["0s Placed pair", "0s CallFailed pair", "0s Scheduled a", "0s Scheduled b"],
+    );
+}
+
+/// The bind of `b` fails until something happens to the pod or to its node.
+const HANGS: &str = "at: 0s, failCalls: {name: b, count: 5}";
+
+#[test]
+fn a_pod_that_vanishes_before_its_bind_is_replaced_within_the_domain() {
+    let again = format!("at: 2s, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("b", OWNED));
+    let run = check(
+        OWNED,
+        &[HANGS, "at: 1s, delete: {kind: Pod, name: b}", &again],
+        &[
+            "0s Placed pair",
+            "0s CallFailed b",
+            "0s Scheduled a",
+            "1s Repairing pair",
+            "2s Placed pair",
+            "2s Scheduled b",
+        ],
+    );
+    assert_eq!(bound(&run), on(["g-0", "g-1"]));
+    let uids = |pod| object(&run, Kind::Pod, pod)["metadata"]["uid"].clone();
+    assert_ne!(uids("b"), uids("a"));
+}
+
+#[test]
+fn a_node_that_is_lost_before_the_bind_is_replaced_within_the_domain() {
+    let lost = |owner: &str, steps: &[&str], expect: &[&str]| {
+        let run = run_twice(&format!("{}{}", timeline(steps), pair(owner)));
+        let doings = doings(&run);
+        assert_eq!(doings[3..], *expect, "{steps:?}");
+        assert_eq!(bound(&run), on(["g-0", "g-2"]), "{steps:?}");
+        assert_eq!(record(&run, "pair").unwrap().state, RecordState::Done);
+    };
+    let again =
+        |at: &str| format!("at: {at}, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("b", OWNED));
+    // The bind may have been done where nobody said so. The pod's end rules that out, and another comes.
+    let expect = ["1s Repairing pair", "1s Evicted b", "9s Placed pair", "9s Scheduled b"];
+    lost(OWNED, &[HANGS, "at: 1s, remove: {node: g-1}", &again("9s")], &expect);
+    // One that does not answer is noticed after 40 seconds.
+    let hangs = HANGS.replace("count: 5", "count: 12");
+    let expect = ["41s Repairing pair", "50s Evicted b", "59s Placed pair", "59s Scheduled b"];
+    lost(OWNED, &[&hangs, "at: 1s, kill: {node: g-1}", &again("59s")], &expect);
+    // Where no other would come, time rules it out.
+    let expect = ["1s Repairing pair", "90s Placed pair", "90s Scheduled b"];
+    lost("", &[HANGS, "at: 1s, remove: {node: g-1}"], &expect);
+}
+
+#[test]
+fn a_gang_that_cannot_be_completed_is_rolled_back_or_held_but_never_left_half() {
+    let never = "at: 0s, failCalls: {name: b, count: 100, with: refused}";
+    let run = check(
+        OWNED,
+        &[never],
+        &[
+            "0s Placed pair",
+            "0s CallFailed b",
+            "0s Scheduled a",
+            "0s CallRefused pair",
+            "120s RollingBack pair",
+            "120s Evicted a",
+            "120s RolledBack pair",
+        ],
+    );
+    assert_eq!(bound(&run), BTreeMap::new(), "its controller is not there to recreate it");
+    // Nothing would recreate `a`: it stays, and the others' place is kept for as long as it takes.
+    let run = check(
+        "",
+        &[never, "at: 10m, delete: {kind: Pod, name: a}"],
+        &[
+            "0s Placed pair",
+            "0s CallFailed b",
+            "0s Scheduled a",
+            "0s CallRefused pair",
+            "120s Held pair",
+            "600s Repairing pair",
+            "600s Released pair",
+        ],
+    );
+    assert_eq!(bound(&run), BTreeMap::new());
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_bound() {
+    let refused = "at: 0s, failCalls: {call: record, count: 1000, with: refused}";
+    let run =
+        run(&format!("{}{}", timeline(&[refused]), pair("")).replace("spec:\n", "spec:\n  until: 1h\n"));
+    assert_eq!((bound(&run), run.placed), (BTreeMap::new(), 0));
+    let conditions = object(&run, Kind::PodGroup, "pair")["status"]["conditions"].to_string();
+    assert!(conditions.contains("the API server refuses (record): forbidden"), "{conditions}");
+}
+
+#[test]
+fn the_record_of_a_scheduler_that_died_is_carried_out() {
+    let half = |state: &str| {
+        let text = format!("v1;{state};7;1;rack-1;;2;00a,=ua,00g-3;00b,=ub,00g-5");
+        let pairs = pair(OWNED)
+            .replacen(
+                "name: pair}",
+                &format!("name: pair, annotations: {{phalanx.dev/reservation: {text:?}}}}}"),
+                1,
+            )
+            .replacen("name: a,", "name: a, uid: ua,", 1)
+            .replacen("name: b,", "name: b, uid: ub,", 1)
+            .replacen("spec: {schedulerName", "spec: {nodeName: g-3, schedulerName", 1);
+        run_twice(&format!("{}{pairs}", simulation(RACKS)))
+    };
+    let run = half("b");
+    assert_eq!(bound(&run), on(["g-3", "g-5"]), "where it was promised");
+    let found = record(&run, "pair").unwrap();
+    assert_eq!((found.state, found.epoch), (RecordState::Done, 8), "by a later leader");
+    // The other wanted it undone.
+    let run = half("r");
+    assert_eq!(bound(&run), BTreeMap::new(), "{:?}", story(&run));
+}
+
+/// Two ServingGroups of two pods each, that a controller keeps going.
+const SERVING: &str = "
+---
+apiVersion: workload.serving.volcano.sh/v1alpha1
+kind: ModelServing
+metadata: {name: m}
+spec:
+  replicas: 2
+  template:
+    networkTopology: {rolePolicy: {mode: hard, highestTierAllowed: 1}}
+    roles:
+    - name: r
+      replicas: 1
+      workerReplicas: 1
+      entryTemplate: &pod {spec: {schedulerName: volcano, containers: [{name: c, image: i, resources: {limits: {gpu: 8}}}]}}
+      workerTemplate: *pod
+";
+
+fn step() -> impl Strategy<Value = String> {
+    let at = (0u32..8000).prop_map(|at| format!("at: {at}ms"));
+    let pod = (0u32..2, 0u32..2).prop_map(|(group, pod)| format!("m-{group}-r-0-{pod}"));
+    let call = prop_oneof![4 => Just("bind"), 2 => Just("record"), 1 => Just("evict"), 1 => Just("read")];
+    let with = prop_oneof![Just("unavailable"), Just("lost"), Just("refused")];
+    let fail = (call, with, 0u32..3, 1u32..40).prop_map(|(call, with, after, count)| {
+        format!("failCalls: {{call: {call}, with: {with}, after: {after}, count: {count}}}")
+    });
+    let action = prop_oneof![
+        4 => fail,
+        1 => pod.prop_map(|pod| format!("delete: {{kind: Pod, name: {pod}}}")),
+    ];
+    (prop_oneof![2 => Just("at: 0s".to_owned()), 3 => at], action)
+        .prop_map(|(at, action)| format!("{at}, {action}"))
+}
+
+/// One node goes, or takes no more.
+fn lost() -> impl Strategy<Value = String> {
+    let what = prop_oneof![Just("remove"), Just("cordon")];
+    (0u32..8000, 0u32..6, what).prop_map(|(at, node, what)| format!("at: {at}ms, {what}: {{node: g-{node}}}"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Whatever fails, as long as there is room: once all is quiet both gangs are whole, each in one rack.
+    #[test]
+    fn no_gang_is_left_half(mut steps in proptest::collection::vec(step(), 0..8), lost in lost()) {
+        steps.push(lost);
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        let run = run_twice(&format!("{}{SERVING}", timeline(&steps)));
+        let bound = bound(&run);
+        for group in ["m-0", "m-1"] {
+            let own = bound.iter().filter(|(pod, _)| pod.starts_with(group));
+            let nodes: BTreeSet<&str> = own.map(|(_, node)| node.as_str()).collect();
+            prop_assert_eq!(nodes.len(), 2, "{:?}: {:?}", steps, bound);
+            let racks: BTreeSet<bool> = nodes.iter().map(|node| *node < "g-3").collect();
+            prop_assert_eq!(racks.len(), 1, "{:?}: {:?}", steps, bound);
+            let state = record(&run, group).map(|record| record.state);
+            prop_assert_eq!(state, Some(RecordState::Done), "{:?}", steps);
+        }
+    }
+}
