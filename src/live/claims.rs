@@ -1,7 +1,9 @@
 //! Claims that wait for their first consumer: the chosen node is written on them, and the pod is bound once they are.
 //!
 //! Who makes the volume reads the annotation, as kube-scheduler would write it, and may take long; a bind that has waited
-//! long enough is answered with "later", and is asked for again while the gang's deadline lasts.
+//! long enough is answered with "later", and is asked for again while the gang's deadline lasts. Meanwhile the pod shows
+//! its node as `status.nominatedNodeName`, as kube-scheduler has it (KEP-5278): autoscalers count it where it will be. The
+//! API server clears that when the pod is bound; who gives the node up withdraws it.
 
 use super::call::{Answer as Reply, Call};
 use super::kind::Kind;
@@ -9,6 +11,7 @@ use super::lease::Gate;
 use crate::api::core::PersistentVolumeClaim;
 use crate::api::keys::SELECTED_NODE;
 use crate::reservation::Answer;
+use crate::scheduler::PodRef;
 use kube::Client;
 use serde_json::json;
 use std::time::Duration;
@@ -21,10 +24,12 @@ const LOOKS: u32 = 60;
 pub async fn settle(
     client: &Client,
     gate: &Gate,
-    namespace: &str,
+    pod: &PodRef,
     claims: &[String],
     node: &str,
 ) -> Option<Answer> {
+    let namespace = &pod.namespace;
+    let mut nominated = false;
     for name in claims {
         let path = Kind::PersistentVolumeClaim.path(namespace, name, "");
         let body = json!({ "metadata": { "annotations": { SELECTED_NODE: node } } });
@@ -45,6 +50,10 @@ pub async fn settle(
         let path = Kind::PersistentVolumeClaim.path(namespace, name, "");
         let mut looks = 0;
         while !is_bound(client, path.clone()).await {
+            if !std::mem::replace(&mut nominated, true) && gate.may_write() {
+                let answer = nominate(pod, node).run(client, super::writer::DEADLINE).await;
+                tracing::debug!(namespace, pod = pod.name, node, ?answer, "its bind waits for claims");
+            }
             looks += 1;
             if looks == LOOKS {
                 tracing::info!(namespace, name, node, "the claim is not bound yet");
@@ -56,8 +65,32 @@ pub async fn settle(
     None
 }
 
+/// Nothing has been bound, and nothing will be before it is asked for again.
 fn later() -> Answer {
-    Answer::ServerError { retry_after: None }
+    Answer::TooMany { retry_after: None }
+}
+
+/// Shows where the pod will be.
+fn nominate(pod: &PodRef, node: &str) -> Call {
+    Call::json_patch(
+        Kind::Pod.path(&pod.namespace, &pod.name, "status"),
+        json!([
+            { "op": "test", "path": "/metadata/uid", "value": pod.uid },
+            { "op": "add", "path": "/status/nominatedNodeName", "value": node },
+        ]),
+    )
+}
+
+/// Takes that back, unless somebody has nominated another node.
+pub fn withdraw(pod: &PodRef, node: &str) -> Call {
+    Call::json_patch(
+        Kind::Pod.path(&pod.namespace, &pod.name, "status"),
+        json!([
+            { "op": "test", "path": "/metadata/uid", "value": pod.uid },
+            { "op": "test", "path": "/status/nominatedNodeName", "value": node },
+            { "op": "remove", "path": "/status/nominatedNodeName" },
+        ]),
+    )
 }
 
 async fn is_bound(client: &Client, path: String) -> bool {

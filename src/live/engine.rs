@@ -9,6 +9,7 @@
 
 mod act;
 mod intake;
+mod nominated;
 mod statuses;
 
 use super::arrivals::Arrivals;
@@ -113,6 +114,8 @@ pub struct Engine {
     lost_nodes: BTreeSet<String>,
     /// Gangs whose records are being read.
     finding: BTreeSet<String>,
+    /// Pods, by uid, that show their node while their bind waits.
+    nominated: BTreeSet<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +180,7 @@ impl Engine {
             pauses: Pauses::default(),
             lost_nodes: BTreeSet::new(),
             finding: BTreeSet::new(),
+            nominated: BTreeSet::new(),
             plan,
             clients,
             clock,

@@ -45,6 +45,8 @@ pub struct Member {
     pub told: bool,
     /// `metadata.resourceVersion`; 0 if it is not a number.
     pub version: u64,
+    /// `status.nominatedNodeName`.
+    pub nominated: Option<Box<str>>,
 }
 
 impl Mirror {
@@ -86,6 +88,7 @@ impl Mirror {
             group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
             told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
             version: pod.metadata.resource_version.parse().unwrap_or(0),
+            nominated: Some(&*pod.status.nominated_node_name).filter(|node| !node.is_empty()).map(Box::from),
         };
         self.leave(&key);
         if let Some(group) = &member.group {

@@ -39,7 +39,7 @@ pub async fn carry_out(
     let writes = !matches!(asked, Asked::ReadGroup { .. } | Asked::ReadPod { .. });
     if let Asked::Bind { pod, node } = asked
         && !claims.is_empty()
-        && let Some(answer) = settle(client, gate, &pod.namespace, claims, node).await
+        && let Some(answer) = settle(client, gate, pod, claims, node).await
     {
         return Some((answer, Shown::Nothing));
     }

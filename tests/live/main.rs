@@ -22,6 +22,8 @@ mod hostile;
 #[cfg(feature = "cluster")]
 mod kill;
 #[cfg(feature = "cluster")]
+mod nominated;
+#[cfg(feature = "cluster")]
 mod phalanx;
 mod simulated;
 #[cfg(feature = "cluster")]

@@ -97,8 +97,11 @@ fn pods_go_where_their_volumes_are() {
     cluster.wait_for(&["get", "pvc", "later", "-n", "volumes", "-o", chosen], "node-00002");
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert_eq!(cluster.get(node("later")), " Pending", "not before its claim is bound");
+    let nominated = ["get", "pod", "later", "-n", "volumes", "-o", "jsonpath={.status.nominatedNodeName}"];
+    cluster.wait_for(&nominated, "node-00002");
     cluster.create(&volume("later", "on-demand", "node-00002"));
     cluster.wait_for(&node("later"), "node-00002 Running");
+    assert_eq!(cluster.get(nominated), "");
 
     assert_eq!(cluster.get(node("never")), " Pending");
     let log = phalanx.log();

@@ -213,6 +213,7 @@ impl Engine {
                     (self.clients.bind.clone(), self.gate.clone(), self.inputs.clone());
                 let hold = self.recorder.hold();
                 let claims = self.unbound_claims(&call);
+                self.nominates(&call, &claims);
                 tokio::spawn(async move {
                     let _hold = hold;
                     if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, &claims).await {
@@ -222,10 +223,14 @@ impl Engine {
             }
             Effect::Bound { pod, node } => {
                 self.mirror.bound_by_us(&pod, &node);
+                self.nominated.remove(&pod.uid);
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
                 self.note_pod(&pod, "Scheduled", message);
             }
-            Effect::Release { pod, .. } => self.scheduler.forget(&pod),
+            Effect::Release { pod, node } => {
+                self.scheduler.forget(&pod);
+                self.withdraw(&pod, &node);
+            }
             Effect::PlaceAgain { gang, .. } => {
                 self.health.metrics.repaired.inc();
                 self.scheduler.try_again(&gang.to_string());

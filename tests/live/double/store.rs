@@ -275,6 +275,9 @@ impl Store {
             return Err(conflict(format!("pod {} is being deleted, cannot be assigned to a host", key.2)));
         }
         pod["spec"]["nodeName"] = node.into();
+        if let Some(status) = pod["status"].as_object_mut() {
+            status.remove("nominatedNodeName");
+        }
         self.replace(key, pod)?;
         Ok(json!({ "kind": "Status", "status": "Success", "code": 201 }))
     }

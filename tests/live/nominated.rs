@@ -1,0 +1,163 @@
+//! A pod that has a node and cannot be bound yet shows it, and shows it no longer when it is given up; a pod that is bound
+//! at once is written once. In virtual time, against the double.
+
+use crate::double::instance::{Instance, Way};
+use crate::double::link::{Upstream, rates};
+use crate::double::server::Server;
+use crate::double::store::{key, text};
+use crate::double::world::{NAMESPACE, SCHEDULER, group, node, pod};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::sleep;
+
+fn in_virtual_time<F: Future>(body: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(body)
+}
+
+/// Two nodes, and an instance that leads; `claims` that wait for their first consumer, who can only be on n0.
+fn start(claims: &[&str]) -> (Server, Instance) {
+    let server = Server::new();
+    {
+        let mut store = server.store();
+        for name in ["n0", "n1"] {
+            let mut node = node(name, 4);
+            node["metadata"]["labels"] = json!({ "kubernetes.io/hostname": name });
+            let _ = store.create(key("nodes", "", name), node);
+        }
+        let class = json!({
+            "provisioner": "volumes.test/none", "volumeBindingMode": "WaitForFirstConsumer",
+            "allowedTopologies": [{ "matchLabelExpressions": [{ "key": "kubernetes.io/hostname", "values": ["n0"] }] }],
+        });
+        let _ = store.create(key("storageclasses", "", "on-demand"), class);
+        for claim in claims {
+            let body =
+                json!({ "spec": { "storageClassName": "on-demand" }, "status": { "phase": "Pending" } });
+            let _ = store.create(key("persistentvolumeclaims", NAMESPACE, claim), body);
+        }
+    }
+    let upstream = Upstream::Double(server.clone());
+    let way = Way::quick(SCHEDULER);
+    let instance = Instance::start(upstream, &way, rates(0, 0, 0), 1, "i".to_owned());
+    (server, instance)
+}
+
+/// A pod without a gang, or a member of one.
+fn create(server: &Server, name: &str, gang: &str, claim: Option<&str>) {
+    let mut pod = pod(name, gang, SCHEDULER, true, "");
+    if let Some(claim) = claim {
+        pod["spec"]["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": claim } }]);
+    }
+    let _ = server.store().create(key("pods", NAMESPACE, name), pod);
+    server.tell();
+}
+
+/// `spec.nodeName/status.nominatedNodeName`.
+fn nodes(server: &Server, name: &str) -> String {
+    let store = server.store();
+    let pod = store.find(&key("pods", NAMESPACE, name)).expect("nobody deletes it");
+    format!("{}/{}", text(pod, "/spec/nodeName"), text(pod, "/status/nominatedNodeName"))
+}
+
+async fn check(server: &Server, name: &str, expect: &str) {
+    for _ in 0..600 {
+        if nodes(server, name) == expect {
+            return;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(nodes(server, name), expect, "{name}");
+}
+
+fn change(server: &Server, kind: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) {
+    server.store().change(&key(kind, namespace, name), change);
+    server.tell();
+}
+
+fn provision(claim: &mut Value) {
+    claim["spec"]["volumeName"] = "v".into();
+    claim["status"]["phase"] = "Bound".into();
+}
+
+fn lost(is_lost: bool) -> impl FnOnce(&mut Value) {
+    move |node| {
+        let taints = json!([{ "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" }]);
+        node["spec"] = if is_lost { json!({ "taints": taints }) } else { json!({}) };
+    }
+}
+
+#[test]
+fn a_pod_whose_bind_waits_shows_its_node() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        create(&server, "p", "", Some("data"));
+        check(&server, "p", "/n0").await;
+        sleep(Duration::from_secs(18)).await;
+        check(&server, "p", "/n0").await;
+        change(&server, "persistentvolumeclaims", NAMESPACE, "data", provision);
+        check(&server, "p", "n0/").await;
+    });
+}
+
+#[test]
+fn a_node_that_is_given_up_is_shown_no_longer() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        create(&server, "p", "", Some("data"));
+        check(&server, "p", "/n0").await;
+        change(&server, "nodes", "", "n0", lost(true));
+        check(&server, "p", "/").await;
+        change(&server, "nodes", "", "n0", lost(false));
+        check(&server, "p", "/n0").await;
+        change(&server, "persistentvolumeclaims", NAMESPACE, "data", provision);
+        check(&server, "p", "n0/").await;
+    });
+}
+
+#[test]
+fn a_gang_that_is_rolled_back_shows_no_node_and_keeps_who_was_not_bound() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
+        create(&server, "waits", "g", Some("data"));
+        create(&server, "other", "g", None);
+        check(&server, "waits", "/n0").await;
+        // The gang's deadline passes while nobody makes the volume.
+        check(&server, "waits", "/").await;
+        let store = server.store();
+        assert_eq!(store.judge.evictions, 1, "of the one that was bound");
+        assert!(store.find(&key("pods", NAMESPACE, "waits")).is_some(), "no bind of it had been sent");
+        assert_eq!(store.judge.violations, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn what_others_nominate_is_theirs() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        create(&server, "p", "", Some("data"));
+        check(&server, "p", "/n0").await;
+        change(&server, "pods", NAMESPACE, "p", |pod| pod["status"]["nominatedNodeName"] = "n1".into());
+        change(&server, "nodes", "", "n0", lost(true));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(nodes(&server, "p"), "/n1");
+    });
+}
+
+#[test]
+fn a_pod_that_is_bound_at_once_is_written_once() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&[]);
+        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 3));
+        for name in ["a", "b", "c"] {
+            create(&server, name, "g", None);
+        }
+        sleep(Duration::from_secs(60)).await;
+        let store = server.store();
+        for name in ["a", "b", "c"] {
+            let changes = store.log.iter().filter(|change| change.key == key("pods", NAMESPACE, name));
+            let what: Vec<&str> = changes.map(|change| change.what).collect();
+            assert_eq!(what, ["ADDED", "MODIFIED"], "created and bound, and nothing else");
+        }
+    });
+}
