@@ -129,13 +129,32 @@ impl Scheduler {
         }
     }
 
-    /// Gangs that wait for their minimum: why, and how many of their pods.
-    pub fn waiting(&self) -> impl Iterator<Item = (Reason, usize)> {
-        self.waiting.iter().filter(|(_, wait)| wait.below_minimum).map(|(&gang, wait)| {
-            let pods = self.cluster.gangs().get(gang).map_or(&[][..], |gang| &gang.pods);
-            let waiting =
-                pods.iter().filter(|&&pod| self.cluster.pods().get(pod).is_some_and(|pod| pod.wants_node()));
-            (wait.reason, waiting.count())
+    /// Gangs that wait for their minimum.
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting<'_>> {
+        self.waiting.iter().filter(|(_, wait)| wait.below_minimum).filter_map(|(&gang, wait)| {
+            let gang = self.cluster.gangs().get(gang)?;
+            let waits = |pod: &&crate::cluster::ids::PodId| {
+                self.cluster.pods().get(**pod).is_some_and(|pod| pod.wants_node())
+            };
+            Some(Waiting {
+                gang: &gang.key,
+                is_pod_group: gang.kind == crate::cluster::gangs::GangKind::PodGroup,
+                reason: wait.reason,
+                pods: gang.pods.iter().filter(waits).count(),
+            })
         })
     }
+}
+
+/// A gang that waits for its minimum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting<'a> {
+    /// `namespace/name` of the PodGroup, or of the pod.
+    pub gang: &'a str,
+    /// Is it a PodGroup, rather than a pod on its own?
+    pub is_pod_group: bool,
+    /// Why it waits.
+    pub reason: Reason,
+    /// How many of its pods do.
+    pub pods: usize,
 }

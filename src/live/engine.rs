@@ -8,6 +8,7 @@
 //! ```
 
 mod act;
+mod count;
 mod intake;
 mod nominated;
 mod statuses;

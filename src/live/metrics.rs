@@ -1,6 +1,12 @@
-//! Metrics: Volcano's names that dashboards use, and what only a gang scheduler can say.
+//! Metrics: Volcano's names that dashboards use, and what only a gang scheduler can say. deploy/README.md lists them, and
+//! which of Volcano's there are not.
 //!
-//! No label carries a pod, a gang or a node: series stay bounded however long the process lives.
+//! Series stay bounded however long the process lives: those that name a gang or a queue go with it ([`Present`]), and
+//! none names a pod or a node.
+
+mod present;
+
+pub use present::{Amounts, Present};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,209 +15,121 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-/// One reason of [`crate::scheduler::Reason`].
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ReasonLabel {
-    /// The code.
-    pub reason: String,
+/// Label sets, each a struct with its fields.
+macro_rules! labels {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident),* })*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, EncodeLabelSet)]
+        pub struct $name { $($(#[$of])* pub $field: String,)* }
+    )* };
 }
 
-/// A tier, or `cluster`.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct TierLabel {
-    /// The tier that a gang reached.
-    pub tier: String,
+labels! {
+    /// One reason of [`crate::scheduler::Reason`].
+    ReasonLabel { /** The code. */ reason }
+    /// A tier, or `cluster`.
+    TierLabel { /** The tier that a gang reached. */ tier }
+    /// What became of something.
+    ResultLabel { /** `scheduled` or `unschedulable`. */ result }
+    /// A code of [`crate::cluster::topology::Finding`].
+    CodeLabel { /** The code. */ code }
+    /// One of Volcano's actions.
+    ActionLabel { /** `allocate`. */ action }
+    /// How far a pod has got.
+    StageLabel { /** `Bound`. */ stage }
+    /// A queue.
+    QueueLabel { /** Its name. */ queue_name }
+    /// A resource of a queue, other than CPU and memory.
+    QueueResourceLabel { /** The queue's name. */ queue_name, /** The resource's. */ resource }
+    /// A PodGroup; Volcano's label has the name alone.
+    WaitingLabel { /** Its name. */ job_id, /** Its namespace. */ job_namespace }
+    /// A PodGroup that has been placed.
+    JobLabel { /** Its name. */ job_name, /** Its queue. */ queue, /** Its namespace. */ job_namespace }
 }
 
-/// What became of something.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ResultLabel {
-    /// `scheduled`, `unschedulable` or `error`.
-    pub result: String,
-}
+/// The table of metrics: field, type, how it begins, name, help.
+macro_rules! metrics {
+    ($($field:ident: $type:ty = $begin:expr, $name:literal, $help:literal;)*) => {
+        /// Everything that is counted.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $type,)*
+            /// What pods that have a node request, by queue; Volcano's names.
+            pub queue_allocated: Amounts,
+            /// What all pods request, by queue; Volcano's names.
+            pub queue_request: Amounts,
+        }
 
-/// A code of [`crate::cluster::topology::Finding`].
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct CodeLabel {
-    /// The code.
-    pub code: &'static str,
-}
-
-/// A queue.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct QueueLabel {
-    /// Volcano's label.
-    pub queue_name: String,
-}
-
-/// A resource of a queue, other than CPU and memory.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct QueueResourceLabel {
-    /// Volcano's label.
-    pub queue_name: String,
-    /// The resource's name.
-    pub resource: String,
-}
-
-/// One side of what a queue has: allocated, or requested.
-#[derive(Debug, Default)]
-pub struct QueueMetrics {
-    cpu: Family<QueueLabel, Gauge>,
-    memory: Family<QueueLabel, Gauge>,
-    scalar: Family<QueueResourceLabel, Gauge>,
-}
-
-impl QueueMetrics {
-    fn register(&self, registry: &mut Registry, side: &str) {
-        let name = |what: &str| format!("volcano_queue_{side}_{what}");
-        registry.register(name("milli_cpu"), "CPU of the queue's pods", self.cpu.clone());
-        registry.register(name("memory_bytes"), "Memory of the queue's pods", self.memory.clone());
-        registry.register(
-            name("scalar_resources"),
-            "Other resources of the queue's pods",
-            self.scalar.clone(),
-        );
-    }
-
-    /// Forgets all queues.
-    pub fn clear(&self) {
-        self.cpu.clear();
-        self.memory.clear();
-        self.scalar.clear();
-    }
-
-    /// Sets what a queue has of a resource; CPU in thousandths.
-    pub fn set(&self, queue: &str, resource: &str, amount: i64) {
-        let queue_name = queue.to_owned();
-        match resource {
-            "cpu" => self.cpu.get_or_create(&QueueLabel { queue_name }).set(amount),
-            "memory" => self.memory.get_or_create(&QueueLabel { queue_name }).set(amount),
-            _ => {
-                let label = QueueResourceLabel { queue_name, resource: resource.to_owned() };
-                self.scalar.get_or_create(&label).set(amount)
+        impl Default for Metrics {
+            fn default() -> Self {
+                let mut registry = Registry::default();
+                $(
+                    let $field = $begin;
+                    registry.register($name, $help, $field.clone());
+                )*
+                let (queue_allocated, queue_request) = (Amounts::default(), Amounts::default());
+                queue_allocated.register(&mut registry, "allocated", "of the queue's pods that have a node");
+                queue_request.register(&mut registry, "request", "of all the queue's pods");
+                Metrics { registry, $($field,)* queue_allocated, queue_request }
             }
-        };
-    }
+        }
+    };
 }
 
-/// Everything that is counted.
-#[derive(Debug)]
-pub struct Metrics {
-    registry: Registry,
-    /// Length of a cycle in milliseconds; Volcano's name.
-    pub cycle: Histogram,
-    /// Gangs tried, by result; Volcano's name.
-    pub attempts: Family<ResultLabel, Counter>,
-    /// Gangs that wait; Volcano's name.
-    pub waiting_gangs: Gauge,
-    /// Pods that wait; Volcano's name.
-    pub waiting_pods: Gauge,
-    /// Gangs that wait, by reason.
-    pub waiting_by_reason: Family<ReasonLabel, Gauge>,
-    /// Gangs placed, by the tier they reached.
-    pub placed_by_tier: Family<TierLabel, Counter>,
-    /// Seconds from the last pod of a gang seen to its last pod bound.
-    pub gang_bind: Histogram,
-    /// Gangs rolled back after a failed bind.
-    pub rolled_back: Counter,
-    /// Gangs of which members were placed again.
-    pub repaired: Counter,
-    /// Searches that the budget cut short.
-    pub cut_short: Counter,
-    /// Objects that cannot be used as they are.
-    pub quarantined: Gauge,
-    /// Findings about the topology, by code.
-    pub findings: Family<CodeLabel, Gauge>,
-    /// Milliseconds from the creation of a PodGroup to its last pod bound; Volcano's name.
-    pub job_latency: Histogram,
-    /// What pods that have a node request, by queue; Volcano's names.
-    pub queue_allocated: QueueMetrics,
-    /// What all pods request, by queue; Volcano's names.
-    pub queue_request: QueueMetrics,
-    /// 1 while this instance leads.
-    pub leading: Gauge,
+metrics! {
+    cycle: Histogram = of_cycle(),
+        "volcano_e2e_scheduling_latency_milliseconds", "Length of a scheduling cycle";
+    action: Family<ActionLabel, Histogram> = Family::new_with_constructor(of_cycle as fn() -> Histogram),
+        "volcano_action_scheduling_latency_milliseconds", "Length of the decisions of a cycle, without what follows from them";
+    attempts: Family<ResultLabel, Counter> = Family::default(),
+        "volcano_schedule_attempts", "Gangs tried, by result";
+    job_latency: Histogram = histogram(100.0, 16),
+        "volcano_e2e_job_scheduling_latency_milliseconds", "Creation of a PodGroup to its last pod bound";
+    job_duration: Present<JobLabel> = Present::default(),
+        "volcano_e2e_job_scheduling_duration", "Milliseconds from the creation of a PodGroup to its latest placement";
+    job_last_time: Present<JobLabel> = Present::default(),
+        "volcano_e2e_job_scheduling_last_time", "When a PodGroup was last placed, in seconds since 1970";
+    task_latency: Family<StageLabel, Histogram> = Family::new_with_constructor(of_start as fn() -> Histogram),
+        "volcano_task_scheduling_latency_milliseconds", "Creation of a pod, in whole seconds, to its bind";
+    waiting_gangs: Gauge = Gauge::default(),
+        "volcano_unschedule_job_count", "Gangs that wait";
+    waiting_by_gang: Present<WaitingLabel> = Present::default(),
+        "volcano_unschedule_task_count", "Pods that wait, by PodGroup";
+    waiting_pods: Gauge = Gauge::default(),
+        "phalanx_waiting_pods", "Pods that wait";
+    waiting_by_reason: Present<ReasonLabel> = Present::default(),
+        "phalanx_waiting_gangs", "Gangs that wait, by reason";
+    placed_by_tier: Family<TierLabel, Counter> = Family::default(),
+        "phalanx_placed_gangs", "Gangs placed, by the tier they reached";
+    gang_bind: Histogram = histogram(0.005, 16),
+        "phalanx_gang_bind_seconds", "Last pod of a gang seen to last pod bound";
+    rolled_back: Counter = Counter::default(),
+        "phalanx_gangs_rolled_back", "Gangs rolled back after a failed bind";
+    repaired: Counter = Counter::default(),
+        "phalanx_gangs_repaired", "Gangs with members placed again";
+    cut_short: Counter = Counter::default(),
+        "phalanx_searches_cut_short", "Searches ended by their budget";
+    quarantined: Gauge = Gauge::default(),
+        "phalanx_quarantined_objects", "Objects that cannot be used as they are";
+    findings: Present<CodeLabel> = Present::default(),
+        "phalanx_topology_findings", "What is wrong with HyperNodes, or worth knowing, by code";
+    leading: Gauge = Gauge::default(),
+        "phalanx_leading", "1 while this instance leads";
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::default();
-        let metrics = Metrics {
-            cycle: Histogram::new(exponential_buckets(0.05, 2.0, 18)),
-            attempts: Family::default(),
-            waiting_gangs: Gauge::default(),
-            waiting_pods: Gauge::default(),
-            waiting_by_reason: Family::default(),
-            placed_by_tier: Family::default(),
-            gang_bind: Histogram::new(exponential_buckets(0.005, 2.0, 16)),
-            rolled_back: Counter::default(),
-            repaired: Counter::default(),
-            cut_short: Counter::default(),
-            quarantined: Gauge::default(),
-            findings: Family::default(),
-            job_latency: Histogram::new(exponential_buckets(100.0, 2.0, 16)),
-            queue_allocated: QueueMetrics::default(),
-            queue_request: QueueMetrics::default(),
-            leading: Gauge::default(),
-            registry: Registry::default(),
-        };
-        registry.register(
-            "volcano_e2e_scheduling_latency_milliseconds",
-            "Length of a scheduling cycle",
-            metrics.cycle.clone(),
-        );
-        registry.register("volcano_schedule_attempts", "Gangs tried, by result", metrics.attempts.clone());
-        registry.register("volcano_unschedule_job_count", "Gangs that wait", metrics.waiting_gangs.clone());
-        registry.register("volcano_unschedule_task_count", "Pods that wait", metrics.waiting_pods.clone());
-        registry.register(
-            "phalanx_waiting_gangs",
-            "Gangs that wait, by reason",
-            metrics.waiting_by_reason.clone(),
-        );
-        registry.register(
-            "phalanx_placed_gangs",
-            "Gangs placed, by the tier they reached",
-            metrics.placed_by_tier.clone(),
-        );
-        registry.register(
-            "phalanx_gang_bind_seconds",
-            "Last pod of a gang seen to last pod bound",
-            metrics.gang_bind.clone(),
-        );
-        registry.register(
-            "phalanx_gangs_rolled_back",
-            "Gangs rolled back after a failed bind",
-            metrics.rolled_back.clone(),
-        );
-        registry.register(
-            "phalanx_gangs_repaired",
-            "Gangs with members placed again",
-            metrics.repaired.clone(),
-        );
-        registry.register(
-            "phalanx_searches_cut_short",
-            "Searches ended by their budget",
-            metrics.cut_short.clone(),
-        );
-        registry.register(
-            "phalanx_quarantined_objects",
-            "Objects that cannot be used as they are",
-            metrics.quarantined.clone(),
-        );
-        registry.register(
-            "phalanx_topology_findings",
-            "What is wrong with HyperNodes, or worth knowing, by code",
-            metrics.findings.clone(),
-        );
-        registry.register(
-            "volcano_e2e_job_scheduling_latency_milliseconds",
-            "Creation of a PodGroup to its last pod bound",
-            metrics.job_latency.clone(),
-        );
-        metrics.queue_allocated.register(&mut registry, "allocated");
-        metrics.queue_request.register(&mut registry, "request");
-        registry.register("phalanx_leading", "1 while this instance leads", metrics.leading.clone());
-        Metrics { registry, ..metrics }
-    }
+/// Milliseconds of a cycle or a part of it.
+fn of_cycle() -> Histogram {
+    histogram(0.05, 18)
+}
+
+/// Milliseconds of the start of a pod.
+fn of_start() -> Histogram {
+    histogram(50.0, 14)
+}
+
+fn histogram(least: f64, buckets: u16) -> Histogram {
+    Histogram::new(exponential_buckets(least, 2.0, buckets))
 }
 
 impl Metrics {
@@ -221,5 +139,32 @@ impl Metrics {
         // writing to a String cannot fail
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the page is a file of the project")]
+    fn every_metric_is_documented_and_nothing_else_is() {
+        let metrics = Metrics::default();
+        // Those without a series are not in the text.
+        let _ = metrics.action.get_or_create(&ActionLabel { action: "allocate".into() });
+        let _ = metrics.attempts.get_or_create(&ResultLabel { result: "scheduled".into() });
+        let _ = metrics.task_latency.get_or_create(&StageLabel { stage: "Bound".into() });
+        let _ = metrics.placed_by_tier.get_or_create(&TierLabel { tier: "1".into() });
+        let text = metrics.text();
+        let lines = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let exist: BTreeSet<&str> = lines.filter_map(|line| line.split(' ').next()).collect();
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/README.md")).unwrap();
+        let start = page.find("## Metrics").unwrap();
+        let rows = page[start..].lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
+        let rows = rows.take_while(|line| line.starts_with("| "));
+        let cells = rows.filter_map(|row| row.split(" | ").next());
+        let told: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+        assert_eq!(told, exist);
     }
 }

@@ -47,6 +47,8 @@ pub struct Member {
     pub version: u64,
     /// `status.nominatedNodeName`.
     pub nominated: Option<Box<str>>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
 }
 
 impl Mirror {
@@ -88,6 +90,7 @@ impl Mirror {
             group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
             told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
             version: pod.metadata.resource_version.parse().unwrap_or(0),
+            created: pod.metadata.creation_timestamp.as_deref().and_then(Timestamp::parse),
             nominated: Some(&*pod.status.nominated_node_name).filter(|node| !node.is_empty()).map(Box::from),
         };
         self.leave(&key);

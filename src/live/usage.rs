@@ -1,6 +1,7 @@
 //! What queues use, for the metrics that dashboards for Volcano show.
 
 use crate::cluster::Cluster;
+use crate::cluster::gangs::GangRecord;
 use crate::cluster::ids::ResourceId;
 use std::collections::BTreeMap;
 
@@ -18,8 +19,7 @@ pub fn usage(cluster: &Cluster) -> BTreeMap<String, Usage> {
     use crate::cluster::pods::PodState::{Failed, Succeeded};
     let mut queues: BTreeMap<String, Usage> = BTreeMap::new();
     for (_, gang) in cluster.gangs().iter() {
-        let Some(group) = &gang.group else { continue };
-        let name = if group.spec.queue.is_empty() { "default" } else { &group.spec.queue };
+        let Some(name) = queue(gang) else { continue };
         let usage = match queues.get_mut(name) {
             Some(usage) => usage,
             None => queues.entry(name.to_owned()).or_default(),
@@ -37,4 +37,15 @@ pub fn usage(cluster: &Cluster) -> BTreeMap<String, Usage> {
         }
     }
     queues
+}
+
+/// The queue of a PodGroup (`namespace/name`); empty if there is none of that name.
+pub fn queue_of<'a>(cluster: &'a Cluster, group: &str) -> &'a str {
+    let gang = cluster.gangs().id(group).and_then(|id| cluster.gangs().get(id));
+    gang.and_then(queue).unwrap_or_default()
+}
+
+fn queue(gang: &GangRecord) -> Option<&str> {
+    let name = &gang.group.as_ref()?.spec.queue;
+    Some(if name.is_empty() { "default" } else { name })
 }

@@ -169,7 +169,7 @@ mod tests {
                 Decision::Event { message, .. } => Some(message.clone()),
                 _ => None,
             });
-            (cycle.placed, said, scheduler.waiting().next().map(|(reason, _)| reason))
+            (cycle.placed, said, scheduler.waiting().next().map(|waiting| waiting.reason))
         };
         assert_eq!(cycle(&[("ns/g", None)]), (0, None, None));
         let why = Some("no room in the annotations");

@@ -25,6 +25,8 @@ mod kill;
 mod nominated;
 #[cfg(feature = "cluster")]
 mod phalanx;
+#[cfg(feature = "cluster")]
+mod series;
 mod simulated;
 #[cfg(feature = "cluster")]
 mod volumes;

@@ -1,31 +1,28 @@
 //! What goes out: cycles become reservations, reservations become calls, ModelServings become batches.
 
+use super::count::CycleCounts;
 use super::{Engine, Input};
 use crate::api::keys;
 use crate::live::call::{Answer as Reply, Call};
 use crate::live::events::Note;
 use crate::live::kind::Kind;
-use crate::live::metrics::{CodeLabel, ReasonLabel, ResultLabel, TierLabel};
 use crate::live::serving::Batch;
-use crate::live::usage::usage;
 use crate::live::writer;
 use crate::reservation::{Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report};
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 use futures::StreamExt;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// Calls of one ModelServing that may be out at the same time.
 const BATCH_CALLS: usize = 16;
-
-/// How often the use of queues is counted.
-const USAGE_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
 
 impl Engine {
     /// One scheduling cycle.
     pub(super) fn cycle(&mut self) {
         let started = self.clock.elapsed();
         let cycle = self.scheduler.cycle(&self.timestamp().to_string());
+        let decided = self.clock.elapsed();
+        let counts = CycleCounts::of(&cycle);
         let mut placed = Vec::new();
         for decision in cycle.decisions {
             match decision {
@@ -64,14 +61,7 @@ impl Engine {
         }
         self.answer_again(&placed);
         self.carry_out();
-        let metrics = &self.health.metrics;
-        let result = |result: &str| ResultLabel { result: result.to_owned() };
-        metrics.attempts.get_or_create(&result("scheduled")).inc_by(cycle.placed as u64);
-        metrics.attempts.get_or_create(&result("unschedulable")).inc_by((cycle.tried - cycle.placed) as u64);
-        metrics.cut_short.inc_by(cycle.cut_short as u64);
-        #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
-        metrics.cycle.observe((self.clock.elapsed() - started).as_secs_f64() * 1000.0);
-        self.count_waiting();
+        self.count_cycle(&counts, decided - started, self.clock.elapsed() - started);
     }
 
     /// Says on HyperNodes what is wrong with them, when the topology has changed.
@@ -82,11 +72,7 @@ impl Engine {
             return;
         }
         self.reviewed = version;
-        let metrics = &self.health.metrics;
-        metrics.findings.clear();
-        for finding in cluster.findings() {
-            metrics.findings.get_or_create(&CodeLabel { code: finding.code() }).inc();
-        }
+        self.count_findings();
         for say in self.findings.review(cluster.findings(), &self.timestamp().to_string()) {
             if let Some((reason, message)) = say.warning {
                 self.recorder.note(Note {
@@ -106,53 +92,8 @@ impl Engine {
         self.count_quarantined();
     }
 
-    pub(super) fn count_quarantined(&self) {
-        let count = self.malformed.len() + self.findings.quarantined();
-        self.health.metrics.quarantined.set(count as i64);
-    }
-
-    /// What queues use, every few seconds: it takes a look at every pod of ours.
-    pub(super) fn count_usage(&mut self) {
-        let now = self.clock.elapsed();
-        if now.saturating_sub(self.counted) < USAGE_EVERY {
-            return;
-        }
-        self.counted = now;
-        let metrics = &self.health.metrics;
-        metrics.queue_allocated.clear();
-        metrics.queue_request.clear();
-        let cluster = self.scheduler.cluster();
-        for (queue, usage) in usage(cluster) {
-            for (side, amounts) in
-                [(&metrics.queue_allocated, usage.allocated), (&metrics.queue_request, usage.request)]
-            {
-                for (resource, amount) in amounts {
-                    side.set(&queue, cluster.resources().name(resource), amount);
-                }
-            }
-        }
-    }
-
-    fn count_waiting(&self) {
-        let metrics = &self.health.metrics;
-        let mut reasons: BTreeMap<&str, i64> = BTreeMap::new();
-        let (mut gangs, mut pods) = (0, 0);
-        for (reason, waiting) in self.scheduler.waiting() {
-            *reasons.entry(reason.as_str()).or_default() += 1;
-            gangs += 1;
-            pods += waiting as i64;
-        }
-        metrics.waiting_gangs.set(gangs);
-        metrics.waiting_pods.set(pods);
-        metrics.waiting_by_reason.clear();
-        for (reason, count) in reasons {
-            metrics.waiting_by_reason.get_or_create(&ReasonLabel { reason: reason.to_owned() }).set(count);
-        }
-    }
-
     fn decide(&mut self, placement: GangPlacement) {
-        let tier = placement.tier.map_or("cluster".to_owned(), |tier| tier.to_string());
-        self.health.metrics.placed_by_tier.get_or_create(&TierLabel { tier }).inc();
+        self.count_placement(&placement);
         let gang = GangKey::new(placement.is_pod_group, &placement.gang);
         let pods = placement
             .pods
@@ -224,6 +165,7 @@ impl Engine {
             Effect::Bound { pod, node } => {
                 self.mirror.bound_by_us(&pod, &node);
                 self.nominated.remove(&pod.uid);
+                self.count_bind(&pod);
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
                 self.note_pod(&pod, "Scheduled", message);
             }
@@ -284,15 +226,6 @@ impl Engine {
                 message,
                 component: "phalanx",
             });
-        }
-    }
-
-    /// The clocks of API server and scheduler need not agree, and creation is told in whole seconds.
-    #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
-    fn count_latency(&self, group: &str) {
-        if let Some(created) = self.mirror.group(group).and_then(|group| group.created) {
-            let seconds = self.timestamp().0.saturating_sub(created.0).max(0);
-            self.health.metrics.job_latency.observe(seconds as f64 * 1000.0);
         }
     }
 

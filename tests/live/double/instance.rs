@@ -16,6 +16,8 @@ use tokio::task::JoinHandle;
 
 pub(crate) struct Instance {
     pub(crate) link: Arc<Link>,
+    /// What it tells the outside.
+    pub(crate) health: Arc<Health>,
     task: JoinHandle<()>,
     /// How far its wall clock is off, in milliseconds.
     wall: &'static AtomicI64,
@@ -63,8 +65,9 @@ impl Instance {
             Upstream::Double(_) => Clock::made(Duration::from_secs(1_767_225_600), wall),
             Upstream::Real(_) => Clock::start(),
         };
-        let task = tokio::spawn(lead(Arc::clone(&link), way.clone(), clock, identity));
-        Instance { link, task, wall }
+        let health = Arc::new(Health::default());
+        let task = tokio::spawn(lead(Arc::clone(&link), way.clone(), clock, identity, Arc::clone(&health)));
+        Instance { link, health, task, wall }
     }
 
     /// `kill -9`: what has left it arrives, and nothing more does.
@@ -90,7 +93,7 @@ impl Drop for Instance {
     }
 }
 
-async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String) {
+async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health: Arc<Health>) {
     let clients = link.clients();
     let settings = LeaseSettings { duration: way.lease, margin: way.lease / 3, renew_every: way.lease / 8 };
     let election = Election {
@@ -114,7 +117,7 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String) {
     let plan =
         Plan { config, changes: None, scheduler: true, model_serving: false, reservation: way.reservation };
     let gate = Gate::new(standing, settings, clock);
-    let _ = Engine::run(plan, clients, gate, epoch, Arc::new(Health::default()), clock).await;
+    let _ = Engine::run(plan, clients, gate, epoch, health, clock).await;
     // The process ends with it, as soon as it goes on.
     link.go_on().await;
     link.set(Condition::Dead);
