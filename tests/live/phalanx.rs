@@ -35,26 +35,28 @@ impl Phalanx {
         Self::spawn(command, kubeconfig)
     }
 
-    /// Starts the binary as `deploy/` does: its manifests are applied, the arguments are those of the Deployment, and the
-    /// rights are those of its service account. `arguments` replace those of the same flag.
+    /// Starts the binary as `deploy/` does: its manifests are applied. `arguments` replace those of the same flag.
     pub(crate) fn deployed(cluster: &TestCluster, arguments: &[&str]) -> Self {
-        let deploy = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy");
         cluster.install_crds();
-        cluster.get(["apply", "-k", deploy]);
-        let kubeconfig = cluster.as_service_account("phalanx-system", "phalanx");
-        let config = cluster.get([
-            "get",
-            "configmap",
-            "phalanx",
-            "-n",
-            "phalanx-system",
-            "-o",
-            "jsonpath={.data.scheduler\\.yaml}",
-        ]);
-        let file = kubeconfig.with_file_name("scheduler.yaml");
-        std::fs::write(&file, config).unwrap();
-        let told = "jsonpath={range .spec.template.spec.containers[0].args[*]}{@}{\"\\n\"}{end}";
-        let told = cluster.get(["get", "deployment", "phalanx", "-n", "phalanx-system", "-o", told]);
+        cluster.get(["apply", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/deploy")]);
+        Self::of_deployment(cluster, "phalanx-system", "phalanx", arguments)
+    }
+
+    /// Starts the binary as a Deployment says: the arguments are those of its container, the configuration is that of
+    /// the ConfigMap, and the rights are those of the service account of its name. `arguments` replace those of the same
+    /// flag.
+    pub(crate) fn of_deployment(
+        cluster: &TestCluster,
+        namespace: &str,
+        name: &str,
+        arguments: &[&str],
+    ) -> Self {
+        let get = |kind: &str, path: &str| cluster.get(["get", kind, name, "-n", namespace, "-o", path]);
+        let kubeconfig = cluster.as_service_account(namespace, name);
+        let file = kubeconfig.with_file_name(format!("{namespace}.scheduler.yaml"));
+        std::fs::write(&file, get("configmap", "jsonpath={.data.scheduler\\.yaml}")).unwrap();
+        let told =
+            get("deployment", "jsonpath={range .spec.template.spec.containers[0].args[*]}{@}{\"\\n\"}{end}");
         let mut command = Command::new(env!("CARGO_BIN_EXE_phalanx"));
         for argument in told.lines() {
             match argument.split_once('=') {
@@ -67,7 +69,7 @@ impl Phalanx {
             };
         }
         command.arg("--kubeconfig").arg(&kubeconfig).args(arguments);
-        command.env("POD_NAMESPACE", "phalanx-system");
+        command.env("POD_NAMESPACE", namespace);
         Self::spawn(command, &kubeconfig)
     }
 

@@ -1,8 +1,10 @@
-//! The walkthrough that users hold in their hands, every command of it, with the real kubectl: apply the ModelServing,
-//! look at it, reach it, delete it. Phalanx runs as `deploy/` runs it, with the rights of its service account and no
-//! others, so that a right that is missing there fails here.
+//! The walkthrough that users hold in their hands, every command of it, with the real kubectl and helm: install, apply the
+//! ModelServing, look at it, reach it, delete it, uninstall. The page installs a scheduler and a controller from two
+//! charts of the internet; Phalanx's own stands in for both, each release with its half. The binary runs as their
+//! Deployments run it, with the rights of their service accounts and no others, so that a right that is missing there
+//! fails here.
 
-use crate::cluster::TestCluster;
+use crate::cluster::{TestCluster, skipped};
 use crate::phalanx::Phalanx;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,16 +23,27 @@ const PODS: [&str; 4] = [
 #[test]
 fn the_walkthrough_works_as_written() {
     let Some(cluster) = TestCluster::start() else { return };
+    if !cluster.binaries.join("helm").exists() {
+        return skipped("the walkthrough: tests/cluster/binaries --helm builds what it needs");
+    }
     cluster.fleet(&["--nodes", "8", "--per-rack", "4", "--no-hypernodes"]);
-    cluster.install_crds();
-    cluster.feed(["create", "-f", "-"], &hyper_nodes());
+    let bare = everything(&cluster);
 
-    // 1.2
-    let crds = cluster.get(["get", "crd"]);
-    assert!(
-        crds.lines().any(|line| line.starts_with("modelservings.workload.serving.volcano.sh ")),
-        "{crds}"
+    // 1.1 and 1.2, without the repository of charts that the page adds
+    let installed =
+        install(&cluster, "helm install volcano volcano-sh/volcano -n volcano-system --create-namespace");
+    assert!(installed.contains("STATUS: deployed"), "{installed}");
+    let installed = install(
+        &cluster,
+        "helm install kthena oci://ghcr.io/volcano-sh/charts/kthena --version v0.1.0 --namespace kthena-system --create-namespace",
     );
+    assert!(installed.contains("STATUS: deployed"), "{installed}");
+    let crds = cluster.shell("kubectl get crd | grep modelserving");
+    assert!(crds.starts_with("modelservings.workload.serving.volcano.sh "), "{crds}");
+    cluster.get(["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s"]);
+    // The storage of new kinds is not there at once; kubectl waits for it.
+    cluster.get(["get", "podgroups.scheduling.volcano.sh,queues.scheduling.volcano.sh,modelservings"]);
+    cluster.feed(["create", "-f", "-"], &hyper_nodes());
 
     // 3.1 and 3.2
     let secret = ["create", "secret", "generic", "hf-token", "-n", "default"];
@@ -39,7 +52,7 @@ fn the_walkthrough_works_as_written() {
     assert_eq!(applied, "modelserving.workload.serving.volcano.sh/llama-multinode created\n");
 
     // Without a scheduler first, so that the time before the pods run can be looked at.
-    let controller = Phalanx::deployed(&cluster, &["--controllers=modelserving", "--leader-elect=false"]);
+    let controller = Phalanx::of_deployment(&cluster, "kthena-system", "kthena-phalanx", &[]);
     let progress =
         "jsonpath={.status.replicas} {range .status.conditions[*]}{.type}={.status} {.message};{end}";
     let progress = ["get", "modelserving", "llama-multinode", "-n", "default", "-o", progress];
@@ -53,8 +66,7 @@ fn the_walkthrough_works_as_written() {
         "jsonpath={range .items[*]}{.status.phase}{.spec.nodeName} {end}",
     ];
     cluster.wait_for(&waiting, "Pending Pending Pending Pending ");
-    drop(controller);
-    let phalanx = Phalanx::deployed(&cluster, &[]);
+    let scheduler = Phalanx::of_deployment(&cluster, "volcano-system", "volcano-phalanx", &[]);
     let available = "jsonpath={.status.conditions[?(@.type=='Available')].status}";
     cluster.wait_for(&["get", "modelserving", "llama-multinode", "-n", "default", "-o", available], "True");
 
@@ -115,13 +127,66 @@ fn the_walkthrough_works_as_written() {
     // the collector looks for kinds that are new to it every 30 seconds, and may need two looks
     let left =
         ["get", "pods,podgroups.scheduling.volcano.sh,controllerrevisions,modelservings", "-A", "-o", "name"];
-    let deployed = |line: &str| line.starts_with("pod/phalanx-");
+    let deployed = |line: &str| line.contains("-phalanx-");
     cluster.wait_until(&left, "only Phalanx's own pods", |left| left.lines().all(deployed));
     cluster.wait_for(&["get", "services", "-n", "default", "-o", "name"], "service/kubernetes\n");
 
-    let log = phalanx.log();
-    assert!(!log.to_lowercase().contains("forbidden"), "a right is missing\n{log}");
-    assert!(!log.contains("WARN") && !log.contains("ERROR"), "nothing to warn of\n{log}");
+    for phalanx in [controller, scheduler] {
+        let log = phalanx.log();
+        assert!(!log.to_lowercase().contains("forbidden"), "a right is missing\n{log}");
+        assert!(!log.contains("WARN") && !log.contains("ERROR"), "nothing to warn of\n{log}");
+    }
+
+    cluster.shell("helm uninstall kthena -n kthena-system");
+    cluster.shell("helm uninstall volcano -n volcano-system");
+    cluster.get(["delete", "hypernodes", "--all"]);
+    only_definitions_are_left(&cluster, &bare);
+}
+
+/// Installs as the page says, with the chart of this project in the place of those of the page.
+fn install(cluster: &TestCluster, command: &str) -> String {
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/chart/phalanx");
+    let ours = |controllers: &str| format!("{chart} --set controllers={controllers}");
+    let command = command.replace("volcano-sh/volcano ", &(ours("scheduler") + " "));
+    cluster.shell(&command.replace("oci://ghcr.io/volcano-sh/charts/kthena", &ours("modelserving")))
+}
+
+/// All objects of all kinds, as `kind/name` with their namespaces.
+fn everything(cluster: &TestCluster) -> BTreeSet<String> {
+    let kinds = cluster.get(["api-resources", "--verbs=list,delete", "-o", "name"]);
+    let kinds: Vec<&str> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
+    let each = r#"jsonpath={range .items[*]}{.kind}/{.metadata.namespace}/{.metadata.name}{"\n"}{end}"#;
+    let list = cluster.get(["get", &kinds.join(","), "-A", "--ignore-not-found", "-o", each]);
+    list.lines().map(str::to_owned).collect()
+}
+
+/// What the releases leave: definitions, which helm never removes; namespaces, which nobody asked it to remove, with what
+/// Kubernetes puts into each; and the leases that the binaries held.
+fn only_definitions_are_left(cluster: &TestCluster, bare: &BTreeSet<String>) {
+    let of_any_namespace =
+        ["ServiceAccount/{}/default", "ConfigMap/{}/kube-root-ca.crt", "Namespace//{}", "Lease/{}/phalanx"];
+    let mut expect: BTreeSet<String> = ["volcano-system", "kthena-system"]
+        .iter()
+        .flat_map(|namespace| of_any_namespace.map(|object| object.replace("{}", namespace)))
+        .collect();
+    let names = [
+        "podgroups.scheduling.volcano.sh",
+        "queues.scheduling.volcano.sh",
+        "hypernodes.topology.volcano.sh",
+        "modelservings.workload.serving.volcano.sh",
+    ];
+    expect.extend(names.map(|name| format!("CustomResourceDefinition//{name}")));
+    let started = std::time::Instant::now();
+    loop {
+        let now = everything(cluster);
+        let left: BTreeSet<String> =
+            now.difference(bare).filter(|object| !object.starts_with("APIService/")).cloned().collect();
+        if left == expect {
+            return;
+        }
+        assert!(started.elapsed().as_secs() < 60, "{:#?}", left.symmetric_difference(&expect));
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
 }
 
 /// What comes after the page, with the same rights: a pod is lost, replicas come and go, the image changes.
