@@ -71,3 +71,49 @@ pub fn pod_facts(pod: &Pod) -> PodFacts {
         role: role.cloned().unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_minimum_is_what_the_scheduler_takes_it_for() {
+        let check = |spec: Value, members: u32, roles: &[(&str, u32)], wholes: &[(u32, u32)]| {
+            let group = json!({"metadata": {"name": "g"}, "spec": spec});
+            let minimum = group_facts(&serde_json::from_value(group).unwrap()).minimum;
+            let roles: BTreeMap<String, u32> = roles.iter().map(|&(role, n)| (role.to_owned(), n)).collect();
+            let wholes = wholes.iter().copied().collect();
+            assert_eq!(minimum, Count { members, roles, wholes, ..Count::default() }, "{spec}");
+        };
+        check(json!({}), 0, &[], &[]);
+        check(json!({"minMember": -3}), 0, &[], &[]);
+        check(
+            json!({"minMember": 3, "minTaskMember": {"a": 1, "b": 2, "c": 0}}),
+            3,
+            &[("a", 1), ("b", 2)],
+            &[],
+        );
+        // They bind only where minMember covers them.
+        check(json!({"minMember": 2, "minTaskMember": {"a": 1, "b": 2}}), 2, &[], &[]);
+        let policies = json!([
+            {"name": "p", "minSubGroups": 2, "subGroupSize": 4, "matchLabelKeys": ["x"]},
+            {"name": "q", "minSubGroups": 1, "subGroupSize": 4},
+            {"name": "r", "subGroupSize": 4, "matchLabelKeys": ["x"]},
+        ]);
+        check(json!({"minMember": 8, "subGroupPolicy": policies}), 8, &[], &[(0, 2)]);
+    }
+
+    #[test]
+    fn only_a_controller_that_is_no_node_brings_a_pod_back() {
+        let check = |owners: Value, expect: bool| {
+            let pod =
+                json!({"metadata": {"name": "p", "ownerReferences": owners}, "spec": {"containers": []}});
+            assert_eq!(pod_facts(&serde_json::from_value(pod).unwrap()).recreated, expect, "{owners}");
+        };
+        check(json!([]), false);
+        check(json!([{"kind": "ModelServing", "name": "m", "uid": "m"}]), false);
+        check(json!([{"kind": "Node", "name": "n", "uid": "n", "controller": true}]), false);
+        check(json!([{"kind": "ModelServing", "name": "m", "uid": "m", "controller": true}]), true);
+    }
+}

@@ -106,6 +106,8 @@ pub(super) struct Gang {
     pub(super) due: BTreeSet<(Duration, u32)>,
     /// Something happened that may move the phase.
     pub(super) review: bool,
+    /// It was taken over with members whose capacity could not be taken.
+    pub(super) homeless: bool,
     /// Already reported.
     pub(super) held: bool,
     pub(super) refusal: String,
@@ -136,10 +138,18 @@ impl Gang {
             remembered: Vec::new(),
             due: BTreeSet::new(),
             review: true,
+            homeless: false,
             held: false,
             refusal: String::new(),
             wake: None,
         }
+    }
+
+    /// Would more members be taken in? Not while there are some that hold nothing and cannot be moved yet: the scheduler
+    /// would place those, and they would be given back, again and again.
+    pub(super) fn is_open(&self) -> bool {
+        let waits = |member: &Member| member.is_unbound() && !member.holds;
+        self.phase.accepts_members() && !(self.homeless && self.members.iter().any(waits))
     }
 
     /// The minimum, unless a later one is known: watches may be behind.

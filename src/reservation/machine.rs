@@ -109,10 +109,15 @@ impl Reservations {
         self.timers.first().map(|&(time, _)| time)
     }
 
-    /// Where a gang's reservation stands; `None` if it has none. The scheduler places more members of a gang only while
-    /// it has none or [`Phase::accepts_members`].
+    /// Where a gang's reservation stands; `None` if it has none.
     pub fn phase(&self, gang: &GangKey) -> Option<Phase> {
         self.by_key.get(gang).and_then(|id| self.gangs.get(id)).map(|gang| gang.phase)
+    }
+
+    /// The gangs whose reservation takes no more members for now. The scheduler leaves them alone.
+    pub fn closed(&self) -> impl Iterator<Item = &GangKey> {
+        let closed = |id| self.gangs.get(id).is_some_and(|gang| !gang.is_open());
+        self.by_key.iter().filter(move |(_, id)| closed(id)).map(|(key, _)| key)
     }
 
     /// The gangs that have a reservation, in their order, and where it stands.

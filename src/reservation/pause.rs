@@ -61,10 +61,8 @@ impl Pauses {
                 held.insert(gang.clone(), pause.why.clone());
             }
         }
-        for (gang, phase) in reservations.gangs() {
-            if gang.is_pod_group && !phase.accepts_members() {
-                held.entry(gang.to_string()).or_insert(None);
-            }
+        for gang in reservations.closed().filter(|gang| gang.is_pod_group) {
+            held.entry(gang.to_string()).or_insert(None);
         }
         held
     }
@@ -72,5 +70,44 @@ impl Pauses {
     /// When the next pause ends.
     pub fn wake_at(&self) -> Option<Duration> {
         self.0.values().filter_map(|pause| pause.until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reservation::Settings;
+
+    #[test]
+    fn a_gang_that_fails_is_left_alone_for_longer_each_time_and_told_why() {
+        let (mut pauses, none) = (Pauses::default(), Reservations::new(Settings::default(), 1));
+        let gang = GangKey::new(true, "ns/g");
+        let ended = |outcome| Report::Ended { outcome, bound: 0 };
+        let mut now = Duration::ZERO;
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            let refused = Report::CallRefused { call: "record", message: "no".into() };
+            pauses.judge(&gang, &refused, now);
+            pauses.judge(&gang, &ended(Outcome::Abandoned), now);
+            let held = pauses.held(now, &none);
+            assert_eq!(
+                held.get("ns/g").cloned().flatten(),
+                Some(refused.to_string()),
+                "the end adds no reason"
+            );
+            let until = pauses.wake_at().expect("it waits");
+            waits.push(until - now);
+            assert_eq!(pauses.held(until - Duration::from_nanos(1), &none).len(), 1);
+            assert_eq!((pauses.held(until, &none).len(), pauses.wake_at()), (0, None));
+            now = until;
+        }
+        assert!(waits[0] < waits[1] && waits[1] < waits[2], "{waits:?}");
+        pauses.judge(&gang, &ended(Outcome::RolledBack), now);
+        assert_eq!(pauses.held(now, &none).get("ns/g"), Some(&None), "bad luck needs no words");
+        pauses.judge(&gang, &ended(Outcome::Bound), now);
+        assert!(pauses.held(now, &none).is_empty(), "forgotten");
+        // A pod that stands for itself has no PodGroup to be held by.
+        pauses.judge(&GangKey::new(false, "ns/p"), &ended(Outcome::Abandoned), now);
+        assert!(pauses.held(now, &none).is_empty());
     }
 }

@@ -104,6 +104,7 @@ impl Gang {
                 None => (member.holds, member.unfit, member.suspect) = (false, true, true),
             }
             gang.unbound += usize::from(member.is_unbound());
+            gang.homeless |= member.is_unbound() && !member.holds;
             gang.members.push(member);
         }
         gang.set_others(&bound);

@@ -34,6 +34,8 @@ pub(crate) enum Task {
     Wake(Key),
     /// The ModelServing controller starts again.
     Controller,
+    /// Another scheduler leads.
+    Lead,
 }
 
 /// The queue.

@@ -82,6 +82,8 @@ pub struct Simulation {
     nodes: nodes::Lifecycle,
     controller: controller::Controller,
     promises: promises::Promises,
+    /// For a scheduler that takes over.
+    config: SchedulerConfig,
     delays: Random,
     ours: Vec<String>,
 }
@@ -108,12 +110,14 @@ impl Simulation {
                 serde_json::json!({"apiVersion": version, "kind": "Queue", "metadata": {"name": "default"}});
             let _ = store.create(object, Actor::System);
         }
-        let mut promises = promises::Promises::new(&store);
+        let mut promises = promises::Promises::new(&store, 1);
         let mut agenda = Agenda::default();
         for (index, step) in scenario.timeline.iter().enumerate() {
             match &step.action {
                 // What is placed at the start comes before the first step.
-                Action::FailCalls(fault) if step.at == 0 => promises.faults.push(fault.clone()),
+                action @ (Action::FailCalls(_) | Action::CrashScheduler { .. }) if step.at == 0 => {
+                    promises.order(action);
+                }
                 _ => agenda.plan(step.at, Task::Step(index)),
             }
         }
@@ -124,7 +128,8 @@ impl Simulation {
         let delays = Random::new(scenario.seed, "delays");
         Simulation {
             ours: config.cluster.scheduler_names.clone(),
-            scheduler: Scheduler::configured(config),
+            scheduler: Scheduler::configured(config.clone()),
+            config,
             scenario,
             store,
             crowd,
@@ -177,7 +182,13 @@ impl Simulation {
         for _ in 0..MOST_ROUNDS {
             self.route();
             self.carry_on();
-            if self.reconcile() || self.take_over() {
+            if self.reconcile() {
+                continue;
+            }
+            if !self.promises.leads() {
+                return true;
+            }
+            if self.take_over() {
                 continue;
             }
             self.hold_back();
@@ -212,6 +223,7 @@ impl Simulation {
             Task::Lost(node) => self.lose_node(&node),
             Task::Wake(key) => self.controller.wake(key),
             Task::Controller => self.restart_controller(),
+            Task::Lead => self.promises.lead(),
         }
     }
 

@@ -203,6 +203,12 @@ pub enum Action {
         down: Millis,
     },
     FailCalls(FailCalls),
+    #[serde(rename_all = "camelCase")]
+    CrashScheduler {
+        after_writes: u32,
+        #[serde(deserialize_with = "duration")]
+        down: Millis,
+    },
     Crash(PodTarget),
     Fail(PodTarget),
     Succeed(PodTarget),

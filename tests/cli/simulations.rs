@@ -82,13 +82,17 @@ fn failing_calls_leave_no_gang_half() {
         list(&report, "events").filter(|event| event["reason"] == reason && event["name"] == name).count()
     };
     let counts = |group: &str| ["Repairing", "RolledBack", "Placed"].map(|reason| happened(reason, group));
-    // Completed, repaired, and undone and done again.
-    assert_eq!(["llama-0", "llama-1", "llama-2"].map(counts), [[0, 0, 1], [1, 0, 2], [0, 1, 2]]);
+    // Completed; repaired; undone and done again; finished by another scheduler.
+    let groups = ["llama-0", "llama-1", "llama-2", "llama-3"];
+    assert_eq!(groups.map(counts), [[0, 0, 1], [1, 0, 2], [0, 1, 2], [0, 0, 1]]);
+    assert_eq!(happened("SchedulerCrashed", "llama-3"), 1);
     for group in list(&report, "podGroups") {
-        assert_eq!((&group["scheduled"], &group["domain"]), (&json!(2), &json!("rack-0")), "{group}");
+        assert_eq!((&group["scheduled"], &group["tier"]), (&json!(2), &json!(1)), "{group}");
     }
     let objects = simulate(&["simulations/failing-calls.yaml", "--objects"], "").out;
-    assert_eq!(objects.matches("phalanx.dev/reservation: v1;d;1;1;rack-0;").count(), 3, "each is done");
+    let done =
+        |epoch: u32| objects.matches(&format!("phalanx.dev/reservation: v1;d;{epoch};1;rack-")).count();
+    assert_eq!((done(1), done(2)), (3, 1), "each is done, the last by a later leader");
 }
 
 #[test]

@@ -11,7 +11,7 @@ impl Simulation {
     /// One scheduling cycle, and what follows from it at once.
     pub(super) fn cycle(&mut self) {
         self.refresh_stamp();
-        let mut asked = self.promises.take_asked();
+        let (mut asked, epoch) = (self.promises.take_asked(), self.promises.epoch());
         let cycle = self.scheduler.cycle(&self.stamp.1);
         for decision in cycle.decisions {
             match decision {
@@ -20,6 +20,9 @@ impl Simulation {
                         asked.remove(&GangKey::new(placement.is_pod_group, &placement.gang));
                     }
                     self.place(placement);
+                    if self.promises.epoch() != epoch {
+                        return; // it died over this
+                    }
                 }
                 Decision::GroupStatus { namespace, name, status } => {
                     if self.crowd_status(&namespace, &name, &status) {

@@ -235,6 +235,15 @@ impl Simulation {
         }
     }
 
+    /// Shows the made gangs to a scheduler that knows nothing.
+    pub(super) fn show_crowd(&mut self) {
+        for gang in self.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
+            let (group, pods) = self.crowd.objects(gang);
+            self.scheduler.apply(Event::PodGroup(&group));
+            pods.iter().for_each(|pod| self.scheduler.apply(Event::Pod(pod)));
+        }
+    }
+
     /// Binds pods of a made gang. False if the gang is none of them.
     pub(super) fn place_crowd(&mut self, placement: &GangPlacement) -> bool {
         let Some(&index) = self.crowd.by_name.get(placement.gang.as_str()) else { return false };

@@ -12,14 +12,30 @@ use crate::api::pod_group::PodGroup;
 use crate::reservation::facts::{group_facts, is_lost, pod_facts};
 use crate::reservation::record::{RESERVATION, Record, RecordState};
 use crate::reservation::{
-    Effect, GangKey, GroupFacts, Input, Outcome, Pauses, PodFacts, Recovered, Report, Reservations, Settings,
+    Call, Effect, GangKey, GroupFacts, Input, Outcome, Pauses, PodFacts, Recovered, Report, Reservations,
+    Settings,
 };
-use crate::simulation::scenario::FailCalls;
+use crate::scheduler::Scheduler;
+use crate::simulation::agenda::Task;
+use crate::simulation::scenario::{Action, FailCalls};
 use crate::simulation::store::{Key, Kind, Store};
-use crate::simulation::time::Millis;
+use crate::simulation::time::{Millis, print_duration};
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::time::Duration;
+
+/// What a scheduler watches.
+const WATCHED: [Kind; 9] = [
+    Kind::PriorityClass,
+    Kind::StorageClass,
+    Kind::PersistentVolume,
+    Kind::PersistentVolumeClaim,
+    Kind::Queue,
+    Kind::HyperNode,
+    Kind::Node,
+    Kind::PodGroup,
+    Kind::Pod,
+];
 
 /// Placements on their way.
 #[derive(Debug)]
@@ -35,6 +51,10 @@ pub(super) struct Promises {
     lost_nodes: BTreeSet<String>,
     /// Calls that fail by order of the timeline.
     pub(super) faults: Vec<FailCalls>,
+    /// The scheduler dies after so many more writes, and another leads so long after.
+    doomed: Option<(u32, Millis)>,
+    /// Does it lead?
+    leads: bool,
     /// Have the records been read that the manifests brought along?
     recovered: bool,
     /// When something last moved that was not a reservation's own timer.
@@ -42,13 +62,13 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    /// For a leader that comes after all who have written a record.
-    pub(super) fn new(store: &Store) -> Promises {
+    /// For a leader that comes after all who have written a record; of this epoch at least.
+    pub(super) fn new(store: &Store, epoch: u64) -> Promises {
         let records = store.of_kind(&Kind::PodGroup).filter_map(|(_, group)| {
             let text = group.value.get("metadata")?.get("annotations")?.get(RESERVATION)?.as_str()?;
             Record::decode(text).ok()
         });
-        let epoch = records.map(|record| record.epoch + 1).max().unwrap_or(1);
+        let epoch = records.map(|record| record.epoch + 1).fold(epoch, u64::max);
         let settings = Settings::default();
         Promises {
             reservations: Reservations::new(settings.clone(), epoch),
@@ -59,9 +79,35 @@ impl Promises {
             asked: BTreeSet::new(),
             lost_nodes: BTreeSet::new(),
             faults: Vec::new(),
+            doomed: None,
+            leads: true,
             recovered: false,
             moved: 0,
         }
+    }
+
+    /// What the timeline orders.
+    pub(super) fn order(&mut self, action: &Action) {
+        match action {
+            Action::FailCalls(fault) => self.faults.push(fault.clone()),
+            Action::CrashScheduler { after_writes, down } => self.doomed = Some((*after_writes, *down)),
+            _ => {}
+        }
+    }
+
+    /// Which leader it is.
+    pub(super) fn epoch(&self) -> u64 {
+        self.reservations.epoch()
+    }
+
+    /// Is there a leader?
+    pub(super) fn leads(&self) -> bool {
+        self.leads
+    }
+
+    /// It leads from now on.
+    pub(super) fn lead(&mut self) {
+        self.leads = true;
     }
 
     /// Takes out the gangs that asked for another place.
@@ -114,15 +160,20 @@ impl Simulation {
         if self.promises.reservations.wake_at().is_some_and(|at| at <= Duration::from_millis(self.now)) {
             self.inform(Input::Tick);
         }
+        let epoch = self.promises.epoch();
         while !self.promises.effects.is_empty() {
             for effect in take(&mut self.promises.effects) {
                 self.effect(effect);
+                if self.promises.epoch() != epoch {
+                    return; // the one who asked is dead
+                }
             }
         }
     }
 
     fn effect(&mut self, effect: Effect) {
         match effect {
+            Effect::Call { gang, call, .. } if !self.scheduler_lives(&gang, &call) => {}
             Effect::Call { id, call, .. } => {
                 let answer = self.call(&call);
                 self.inform(Input::Answered { call: id, answer });
@@ -143,10 +194,32 @@ impl Simulation {
         }
     }
 
+    /// May the scheduler make this call? If its time has come, it dies, and another begins with what it is shown.
+    fn scheduler_lives(&mut self, gang: &GangKey, call: &Call) -> bool {
+        let down = match &mut self.promises.doomed {
+            None => return true,
+            Some(_) if matches!(call, Call::ReadGroup { .. } | Call::ReadPod { .. }) => return true,
+            Some((0, down)) => *down,
+            Some((left, _)) => {
+                *left -= 1;
+                return true;
+            }
+        };
+        let message = format!("another leads in {}", print_duration(down));
+        self.note("scheduler", &key_of(gang), "Warning", "SchedulerCrashed", message);
+        let next = Promises::new(&self.store, self.promises.epoch() + 1);
+        let dead = std::mem::replace(&mut self.promises, next);
+        (self.promises.faults, self.promises.moved, self.promises.leads) = (dead.faults, dead.moved, false);
+        self.scheduler = Scheduler::configured(self.config.clone());
+        self.store.relist(&WATCHED);
+        self.show_crowd();
+        self.plan_in(down, Task::Lead);
+        false
+    }
+
     fn report(&mut self, gang: &GangKey, report: &Report) {
         self.promises.pauses.judge(gang, report, Duration::from_millis(self.now));
-        let kind = if gang.is_pod_group { Kind::PodGroup } else { Kind::Pod };
-        let key = Key::new(kind, &gang.namespace, &gang.name);
+        let key = key_of(gang);
         let happened = self.happened("scheduler", &key, "Warning", report.reason(), report.to_string());
         match report {
             // Each of its pods says so.
@@ -295,4 +368,9 @@ impl Simulation {
         let object = self.store.get(&Key::new(Kind::Pod, namespace, name));
         object.map(|object| decode::<Pod>(&object.value).map(|pod| pod_facts(&pod))).transpose()
     }
+}
+
+fn key_of(gang: &GangKey) -> Key {
+    let kind = if gang.is_pod_group { Kind::PodGroup } else { Kind::Pod };
+    Key::new(kind, &gang.namespace, &gang.name)
 }

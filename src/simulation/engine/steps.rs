@@ -40,7 +40,7 @@ impl Simulation {
                 let reason = if status == "True" { "ConditionTrue" } else { "ConditionNotTrue" };
                 self.on_pod(&pod, reason, |run, key| run.set_pod_condition(key, &type_, &status));
             }
-            Action::FailCalls(fault) => self.promises.faults.push(fault),
+            Action::FailCalls(_) | Action::CrashScheduler { .. } => self.promises.order(&step.action),
             Action::CrashController { after_writes, down } => {
                 self.controller.doom(after_writes, down);
             }

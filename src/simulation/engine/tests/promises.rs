@@ -192,6 +192,57 @@ fn a_gang_that_cannot_be_completed_is_rolled_back_or_held_but_never_left_half() 
 }
 
 #[test]
+fn a_scheduler_that_dies_leaves_nothing_half_wherever_it_dies() {
+    // A record, two binds, a record.
+    for writes in 0..5 {
+        let run = run_twice(&format!(
+            "{}{}",
+            timeline(&[&format!("at: 0s, crashScheduler: {{afterWrites: {writes}}}")]),
+            pair(OWNED)
+        ));
+        assert_eq!(bound(&run), on(["g-0", "g-1"]), "{writes}");
+        let crashed = doings(&run).iter().any(|doing| doing == "0s SchedulerCrashed pair");
+        assert_eq!(crashed, writes < 4, "{writes}: {:?}", doings(&run));
+        let found = record(&run, "pair").unwrap();
+        assert_eq!((found.state, found.epoch), (RecordState::Done, if crashed { 2 } else { 1 }), "{writes}");
+        // It took over what had been promised, and decided nothing anew.
+        let placed = doings(&run).iter().filter(|doing| doing.ends_with("Placed pair")).count();
+        assert_eq!(placed, if writes == 0 { 2 } else { 1 }, "{writes}");
+    }
+}
+
+#[test]
+fn a_promise_whose_node_is_gone_when_it_is_taken_over_is_moved_once_that_is_safe() {
+    let half = |owner: &str| {
+        let steps = [
+            "at: 0s, failCalls: {call: record, after: 1}",
+            "at: 0s, crashScheduler: {afterWrites: 2}",
+            "at: 1s, remove: {node: g-1}",
+        ];
+        run_twice(&format!("{}{}", timeline(&steps), pair(owner)))
+    };
+    let run = half("");
+    assert_eq!(bound(&run), on(["g-0", "g-2"]), "{:?}", doings(&run));
+    let placed = doings(&run).iter().filter(|doing| doing.ends_with("Placed pair")).count();
+    assert_eq!(placed, 2, "not again and again: {:?}", doings(&run));
+    let run = half(OWNED);
+    assert!(doings(&run).iter().any(|doing| doing.ends_with("Evicted b")), "{:?}", doings(&run));
+}
+
+#[test]
+fn a_scheduler_that_takes_over_knows_the_made_gangs() {
+    let gangs = "  gangs:\n  - {name: m, count: 2, size: 2, requests: {gpu: 8}, topology: {highestTierAllowed: 1}, duration: 5m}";
+    let run = run_twice(&format!(
+        "{}{}",
+        timeline(&["at: 0s, crashScheduler: {afterWrites: 1, down: 1m}"])
+            .replace(RACKS, &format!("{RACKS}{gangs}\n")),
+        pair("")
+    ));
+    assert_eq!(run.crowd.gangs.iter().filter_map(|gang| gang.ended).count(), 2);
+    assert_eq!(bound(&run).len(), 2);
+}
+
+#[test]
 fn what_cannot_be_written_down_is_not_bound() {
     let refused = "at: 0s, failCalls: {call: record, count: 1000, with: refused}";
     let run =
@@ -253,6 +304,7 @@ fn step() -> impl Strategy<Value = String> {
     });
     let action = prop_oneof![
         4 => fail,
+        2 => (0u32..8).prop_map(|writes| format!("crashScheduler: {{afterWrites: {writes}}}")),
         1 => pod.prop_map(|pod| format!("delete: {{kind: Pod, name: {pod}}}")),
     ];
     (prop_oneof![2 => Just("at: 0s".to_owned()), 3 => at], action)
