@@ -131,6 +131,30 @@ fn a_gang_that_is_rolled_back_shows_no_node_and_keeps_who_was_not_bound() {
     });
 }
 
+/// Somebody else fills the node while the bind waits: the pod is not bound to it on top.
+#[test]
+fn a_promise_ends_where_others_take_the_room() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        create(&server, "p", "", Some("data"));
+        check(&server, "p", "/n0").await;
+        let other = key("pods", NAMESPACE, "other");
+        let mut pod = pod("other", "", "default-scheduler", false, "");
+        pod["spec"]["nodeName"] = "n0".into();
+        pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = 4.into();
+        let _ = server.store().create(other, pod);
+        server.tell();
+        // Longer than a bind looks for its claims, and not as long as the deadline.
+        sleep(Duration::from_secs(16)).await;
+        assert_eq!(nodes(&server, "p"), "/");
+        change(&server, "persistentvolumeclaims", NAMESPACE, "data", provision);
+        let _ = server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": {} }));
+        server.tell();
+        check(&server, "p", "n1/").await;
+        assert_eq!(server.store().judge.violations, Vec::<String>::new());
+    });
+}
+
 #[test]
 fn what_others_nominate_is_theirs() {
     in_virtual_time(async {

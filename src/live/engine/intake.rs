@@ -8,6 +8,7 @@ use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
 use crate::cluster::Event;
+use crate::cluster::ids::ResourceId;
 use crate::live::events::Note;
 use crate::live::kind::Kind;
 use crate::live::recovery::Found;
@@ -145,6 +146,25 @@ impl Engine {
         } else if self.lost_nodes.insert(name.clone()) {
             self.tell(self.clock.elapsed(), Told::NodeLost(name.clone()));
         }
+        self.heed_room(name);
+    }
+
+    /// A node that holds more than it has, since somebody else bound a pod to it or it has become smaller, takes no more
+    /// of what was promised there: its kubelet would refuse the pods.
+    fn heed_room(&mut self, name: &str) {
+        if self.reservations.gangs().next().is_none() {
+            return;
+        }
+        let cluster = self.scheduler.cluster();
+        let Some(node) = cluster.nodes().id(name) else { return };
+        let capacity = cluster.view().capacity;
+        let mut resources = (0..capacity.resources() as u32).map(ResourceId);
+        if resources.any(|resource| capacity.free(node, resource) < 0)
+            && self.reservations.promised().any(|(_, promised)| promised == name)
+        {
+            tracing::debug!(node = name, "there is no room any more for what was promised");
+            self.tell(self.clock.elapsed(), Told::NodeLost(name.to_owned()));
+        }
     }
 
     /// What an answer shows of a pod is known to everybody, not to the reservation alone.
@@ -212,6 +232,9 @@ impl Engine {
 
     fn apply_pod(&mut self, pod: &Pod) {
         self.scheduler.apply(Event::Pod(pod));
+        if let Some(node) = &pod.spec.node_name {
+            self.heed_room(node);
+        }
         let ours = pod
             .spec
             .scheduler_name

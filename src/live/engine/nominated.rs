@@ -2,9 +2,14 @@
 //! Pods that are bound at once never do: it would be one more write for each.
 
 use super::Engine;
+use crate::live::call::{Answer, Call as Request};
 use crate::live::claims;
+use crate::live::lease::Gate;
 use crate::reservation::Call;
 use crate::scheduler::PodRef;
+
+/// How long to wait before the next try, in seconds. What is left standing would keep a place from others.
+const TRIES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 
 impl Engine {
     /// A bind that waits for these claims shows the node meanwhile.
@@ -23,7 +28,24 @@ impl Engine {
             member.facts.pod.uid == pod.uid && member.nominated.as_deref() == Some(node)
         });
         if self.nominated.remove(&pod.uid) || shows {
-            self.send(claims::withdraw(pod, node));
+            let (client, gate) = (self.clients.write.clone(), self.gate.clone());
+            tokio::spawn(retry(claims::withdraw(pod, node), client, gate));
         }
     }
+}
+
+async fn retry(call: Request, client: kube::Client, gate: Gate) {
+    for wait in TRIES {
+        if !gate.may_write() {
+            return;
+        }
+        let path = call.path.clone();
+        match call.clone().run(&client, gate.deadline()).await {
+            // gone, another pod by now, or another node
+            Answer::Done(_) | Answer::Refused { code: 404 | 409 | 422, .. } => return,
+            answer => tracing::debug!(path, ?answer, "the node is still shown; trying again"),
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+    }
+    tracing::warn!(path = call.path, "the pod still shows a node that it has not");
 }

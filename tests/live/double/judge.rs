@@ -1,6 +1,7 @@
 //! What must never happen, checked at every change of the double, and what must hold when everything has settled.
 
 use super::store::{Key, Store, key, text};
+use super::world::CLAIMS;
 use phalanx::reservation::record::{RESERVATION, Record, RecordState};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,8 +170,8 @@ impl Judge {
         let (name, uid) = (text(pod, "/metadata/name"), text(pod, "/metadata/uid"));
         let decided = self.promised.get(&(uid.to_owned(), node.to_owned())).copied();
         let decided = decided.unwrap_or(store.now.saturating_sub(NEWS_TAKE));
-        // What whoever decided it could not know is not held against it: other people's binds in the meantime, and
-        // what the API server concealed.
+        // What could not be known is not held against us: other people's binds just before, and what the API server
+        // concealed.
         let could_know = |other: &Value| {
             let Some(&(version, at, foreign)) = self.bound.get(text(other, "/metadata/uid")) else {
                 return true;
@@ -179,7 +180,7 @@ impl Judge {
                 .concealed
                 .iter()
                 .any(|&(until, served)| version > until && at <= served && decided <= served + CATCHING_UP);
-            !concealed && !(foreign && at + NEWS_TAKE > decided)
+            !concealed && !(foreign && at + NEWS_TAKE > store.now)
         };
         let there = store
             .all("pods", "")
@@ -191,6 +192,14 @@ impl Judge {
             .map_or("", |node| text(node, "/status/allocatable/nvidia.com~1gpu"));
         if used > room.parse().unwrap_or(0) {
             self.violations.push(format!("no-overcommit: {node} has {used} of {room} GPUs since {name}"));
+        }
+        for volume in pod["spec"]["volumes"].as_array().into_iter().flatten() {
+            let claim = text(volume, "/persistentVolumeClaim/claimName");
+            let bound = store.find(&key(CLAIMS, text(pod, "/metadata/namespace"), claim));
+            if !bound.is_some_and(|claim| text(claim, "/status/phase") == "Bound") {
+                self.violations
+                    .push(format!("hard-means-hard: {name} is bound, and its claim {claim} is not"));
+            }
         }
         let Some(group) = group else { return };
         let named = record(group).is_some_and(|record| {

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 pub(crate) const NAMESPACE: &str = "ns";
 pub(crate) const SCHEDULER: &str = "volcano";
+pub(crate) const CLAIMS: &str = "persistentvolumeclaims";
+const SELECTED_NODE: &str = "/metadata/annotations/volume.kubernetes.io~1selected-node";
 
 /// A gang that somebody wants.
 #[derive(Clone, Debug)]
@@ -16,6 +18,8 @@ pub(crate) struct Wanted {
     pub(crate) recreated: bool,
     /// Pods of a subgroup; 0: it has none.
     pub(crate) part: usize,
+    /// Has each pod a claim, which waits for its first consumer?
+    pub(crate) claims: bool,
 }
 
 pub(crate) fn node(name: &str, gpus: u64) -> Value {
@@ -69,6 +73,16 @@ pub(crate) fn nth(mut pod: Value, n: usize, part: usize) -> Value {
     pod
 }
 
+/// The pod with a claim of its own name.
+fn with_claim(mut pod: Value) -> Value {
+    let name = pod["metadata"]["name"].clone();
+    pod["spec"]["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": name } }]);
+    pod
+}
+
+/// The class of claims that wait for their first consumer.
+const ON_DEMAND: &str = "on-demand";
+
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) wanted: Vec<Wanted>,
@@ -76,11 +90,18 @@ pub(crate) struct World {
     /// Pods that the cluster has room for.
     room: usize,
     groups: usize,
+    /// How soon volumes are made, in thousandths of a chance each turn.
+    provisioning: u64,
 }
 
 impl World {
     pub(crate) fn new(server: Server, seed: u64) -> Self {
-        World { server, wanted: Vec::new(), dice: Dice::new(seed), room: 0, groups: 0 }
+        let class =
+            json!({ "provisioner": "made.test/on-demand", "volumeBindingMode": "WaitForFirstConsumer" });
+        let _ = server.store().create(key("storageclasses", "", ON_DEMAND), class);
+        let mut dice = Dice::new(seed);
+        let provisioning = [100, 20, 5][dice.below(3)];
+        World { server, wanted: Vec::new(), dice, room: 0, groups: 0, provisioning }
     }
 
     pub(crate) fn add_node(&mut self, name: &str, gpus: u64) {
@@ -102,6 +123,7 @@ impl World {
         let name = format!("g{}", self.groups);
         let minimum = if self.dice.chance(600) { size } else { self.dice.range(1, size as u64) as usize };
         let recreated = self.dice.chance(700);
+        let claims = self.dice.chance(250);
         let mut store = self.server.store();
         let group = match size.checked_div(part) {
             Some(parts) => {
@@ -114,12 +136,18 @@ impl World {
         for member in 0..size {
             let pod_name = format!("{name}-{member:02}");
             let pod = nth(pod(&pod_name, &name, SCHEDULER, recreated, ""), member, part);
+            let pod = if claims { with_claim(pod) } else { pod };
+            if claims {
+                let claim =
+                    json!({ "spec": { "storageClassName": ON_DEMAND }, "status": { "phase": "Pending" } });
+                let _ = store.create(key(CLAIMS, NAMESPACE, &pod_name), claim);
+            }
             let _ = store.create(key("pods", NAMESPACE, &pod_name), pod);
         }
         drop(store);
         // Some owners are there in name only.
         let recreated = recreated && self.dice.chance(800);
-        self.wanted.push(Wanted { name, size, recreated, part });
+        self.wanted.push(Wanted { name, size, recreated, part, claims });
         self.server.tell();
     }
 
@@ -134,9 +162,10 @@ impl World {
 
     /// What kubelets and controllers do, ten times a second.
     pub(crate) fn turn(&mut self) {
-        let World { server, wanted, dice, .. } = self;
+        let World { server, wanted, dice, provisioning, .. } = self;
         let mut store = server.store();
         let before = store.version;
+        provision(&mut store, dice, *provisioning);
         let pods: Vec<Value> = store.all("pods", "").cloned().collect();
         for pod in &pods {
             let at = key("pods", NAMESPACE, text(pod, "/metadata/name"));
@@ -159,8 +188,8 @@ impl World {
                 let name = format!("{}-{member:02}", gang.name);
                 let at = key("pods", NAMESPACE, &name);
                 if store.find(&at).is_none() && dice.chance(200) {
-                    let _ =
-                        store.create(at, nth(pod(&name, &gang.name, SCHEDULER, true, ""), member, gang.part));
+                    let pod = nth(pod(&name, &gang.name, SCHEDULER, true, ""), member, gang.part);
+                    let _ = store.create(at, if gang.claims { with_claim(pod) } else { pod });
                 }
             }
         }
@@ -339,8 +368,9 @@ impl World {
         what
     }
 
-    /// From now on all is well: nodes are back, failed pods are cleared away.
+    /// From now on all is well: nodes are back, failed pods are cleared away, volumes are made soon.
     pub(crate) fn heal(&mut self) {
+        self.provisioning = 100;
         let mut store = self.server.store();
         let nodes: Vec<String> =
             store.all("nodes", "").map(|node| text(node, "/metadata/name").to_owned()).collect();
@@ -360,4 +390,24 @@ impl World {
 
 fn is_lost(store: &Store, node: &str) -> bool {
     store.find(&key("nodes", "", node)).is_none_or(|node| !node["spec"]["taints"].is_null())
+}
+
+/// Makes volumes for claims that have been told their node, or takes the node back.
+fn provision(store: &mut Store, dice: &mut Dice, chance: u64) {
+    let waiting = store
+        .all(CLAIMS, "")
+        .filter(|claim| text(claim, "/status/phase") == "Pending" && !text(claim, SELECTED_NODE).is_empty());
+    let waiting: Vec<String> = waiting.map(|claim| text(claim, "/metadata/name").to_owned()).collect();
+    for name in waiting {
+        let claim = key(CLAIMS, NAMESPACE, &name);
+        if dice.chance(chance) {
+            let _ = store.create(key("persistentvolumes", "", &name), json!({ "spec": {} }));
+            store.change(&claim, |claim| {
+                claim["spec"]["volumeName"] = name.clone().into();
+                claim["status"]["phase"] = "Bound".into();
+            });
+        } else if dice.chance(5) {
+            store.change(&claim, |claim| claim["metadata"]["annotations"] = Value::Null);
+        }
+    }
 }
