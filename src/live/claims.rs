@@ -1,7 +1,7 @@
 //! Claims that wait for their first consumer: the chosen node is written on them, and the pod is bound once they are.
 //!
 //! Who makes the volume reads the annotation, as kube-scheduler would write it, and may take long; a bind that has waited
-//! long enough is answered with "later", and is asked for again while the gang's deadline lasts. Meanwhile the pod shows
+//! a second is answered with "later", and is asked for again, ever less often, while the gang's deadline lasts. Meanwhile the pod shows
 //! its node as `status.nominatedNodeName`, as kube-scheduler has it (KEP-5278): autoscalers count it where it will be. The
 //! API server clears that when the pod is bound; who gives the node up withdraws it.
 
@@ -16,9 +16,10 @@ use kube::Client;
 use serde_json::json;
 use std::time::Duration;
 
-/// How often a claim is looked at, and how long before the bind is put off.
+/// How often a claim is looked at, and how long before the bind is put off: other gangs' binds wait for its place among
+/// the calls that may be out.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LOOKS: u32 = 60;
+const LOOKS: u32 = 4;
 
 /// Gets these claims bound for a node. `None`: they are, and the pod may be.
 pub async fn settle(
@@ -56,7 +57,6 @@ pub async fn settle(
             }
             looks += 1;
             if looks == LOOKS {
-                tracing::info!(namespace, name, node, "the claim is not bound yet");
                 return Some(later());
             }
             tokio::time::sleep(LOOK_EVERY).await;

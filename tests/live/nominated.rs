@@ -37,7 +37,8 @@ fn start(claims: &[&str]) -> (Server, Instance) {
         }
     }
     let upstream = Upstream::Double(server.clone());
-    let way = Way::quick(SCHEDULER);
+    let mut way = Way::quick(SCHEDULER);
+    way.reservation.calls_in_flight = 4;
     let instance = Instance::start(upstream, &way, rates(0, 0, 0), 1, "i".to_owned());
     (server, instance)
 }
@@ -74,9 +75,13 @@ fn change(server: &Server, kind: &str, namespace: &str, name: &str, change: impl
     server.tell();
 }
 
-fn provision(claim: &mut Value) {
-    claim["spec"]["volumeName"] = "v".into();
-    claim["status"]["phase"] = "Bound".into();
+/// The volume of the claim `data` is made; every node reaches it.
+fn provision(server: &Server) {
+    let _ = server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": {} }));
+    change(server, "persistentvolumeclaims", NAMESPACE, "data", |claim| {
+        claim["spec"]["volumeName"] = "v".into();
+        claim["status"]["phase"] = "Bound".into();
+    });
 }
 
 fn lost(is_lost: bool) -> impl FnOnce(&mut Value) {
@@ -92,9 +97,9 @@ fn a_pod_whose_bind_waits_shows_its_node() {
         let (server, _instance) = start(&["data"]);
         create(&server, "p", "", Some("data"));
         check(&server, "p", "/n0").await;
-        sleep(Duration::from_secs(18)).await;
+        sleep(Duration::from_secs(6)).await;
         check(&server, "p", "/n0").await;
-        change(&server, "persistentvolumeclaims", NAMESPACE, "data", provision);
+        provision(&server);
         check(&server, "p", "n0/").await;
     });
 }
@@ -109,7 +114,7 @@ fn a_node_that_is_given_up_is_shown_no_longer() {
         check(&server, "p", "/").await;
         change(&server, "nodes", "", "n0", lost(false));
         check(&server, "p", "/n0").await;
-        change(&server, "persistentvolumeclaims", NAMESPACE, "data", provision);
+        provision(&server);
         check(&server, "p", "n0/").await;
     });
 }
@@ -145,13 +150,31 @@ fn a_promise_ends_where_others_take_the_room() {
         let _ = server.store().create(other, pod);
         server.tell();
         // Longer than a bind looks for its claims, and not as long as the deadline.
-        sleep(Duration::from_secs(16)).await;
+        sleep(Duration::from_secs(3)).await;
         assert_eq!(nodes(&server, "p"), "/");
-        change(&server, "persistentvolumeclaims", NAMESPACE, "data", provision);
-        let _ = server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": {} }));
-        server.tell();
+        provision(&server);
         check(&server, "p", "n1/").await;
         assert_eq!(server.store().judge.violations, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn binds_that_wait_for_claims_do_not_hold_up_others() {
+    in_virtual_time(async {
+        let names = ["w0", "w1", "w2", "w3"];
+        let (server, _instance) = start(&names);
+        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 4));
+        for name in names {
+            create(&server, name, "g", Some(name));
+        }
+        for name in names {
+            check(&server, name, "/n0").await;
+        }
+        // As many as calls may be out.
+        let started = tokio::time::Instant::now();
+        create(&server, "other", "", None);
+        check(&server, "other", "n1/").await;
+        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     });
 }
 
