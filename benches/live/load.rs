@@ -22,6 +22,17 @@ pub(crate) struct Gangs {
     pub(crate) pods: u32,
 }
 
+/// What binding took.
+#[derive(Clone, Copy)]
+pub(crate) struct Took {
+    /// By the clock.
+    pub(crate) time: Duration,
+    /// Of the processor, by the API server.
+    pub(crate) server: Duration,
+    /// Of the processor, by the scheduler.
+    pub(crate) ours: Duration,
+}
+
 /// The load on one cluster.
 pub(crate) struct Load {
     clients: Clients,
@@ -32,6 +43,8 @@ const NAMESPACE: &str = "default";
 /// Calls of the load itself in flight; what Phalanx has in flight is its own setting.
 const IN_FLIGHT: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(60);
+/// Lets the watches and the kubelets have seen the pods.
+const SETTLE: Duration = Duration::from_millis(500);
 
 impl Load {
     pub(crate) async fn new(kubeconfig: &Path, nodes: u32) -> Self {
@@ -40,9 +53,11 @@ impl Load {
     }
 
     /// Creates the pods, binds them one call each, and says how long the binding took.
-    pub(crate) async fn bare(&self, gangs: Gangs) -> Duration {
+    pub(crate) async fn bare(&self, gangs: Gangs) -> Took {
         self.create_pods(gangs, "nobody").await;
         let bound = self.last_bound(gangs.count * gangs.pods).await;
+        tokio::time::sleep(SETTLE).await;
+        let before = self.server_time().await;
         let start = Instant::now();
         let calls = (0..gangs.count * gangs.pods).map(|pod| {
             let name = pod_name(gangs, pod);
@@ -53,38 +68,60 @@ impl Load {
                     "target": { "apiVersion": "v1", "kind": "Node", "name": format!("node-{pod:05}") },
                 }),
             );
-            call.run(&self.clients.bind, DEADLINE)
+            call.run(&self.clients.write, DEADLINE)
         });
         let in_flight = Settings::default().calls_in_flight;
         let answers: Vec<Answer> = iter(calls).buffer_unordered(in_flight).collect().await;
         assert!(answers.iter().all(|answer| matches!(answer, Answer::Done(_))), "{answers:?}");
         let time = bound.await.expect("the watch") - start;
+        let took = Took { time, server: self.server_time().await - before, ours: Duration::ZERO };
         self.clear().await;
-        time
+        took
     }
 
     /// Has the scheduler do it. `groups_first`: from the last pod created to the last pod bound, else from the moment
-    /// that the pods are there and the last PodGroup is.
-    pub(crate) async fn scheduled(&self, gangs: Gangs, groups_first: bool) -> Duration {
+    /// that the pods are there and the first PodGroup is about to be. `ours` says what the scheduler has had of the
+    /// processor so far.
+    pub(crate) async fn scheduled(
+        &self,
+        gangs: Gangs,
+        groups_first: bool,
+        ours: impl Fn() -> Duration,
+    ) -> Took {
         let bound = self.last_bound(gangs.count * gangs.pods).await;
         if groups_first {
             self.create_groups(gangs).await;
         }
         self.create_pods(gangs, "volcano").await;
         let mut start = Instant::now();
+        let mut before = (Duration::ZERO, Duration::ZERO);
         if !groups_first {
-            tokio::time::sleep(Duration::from_millis(300)).await; // let the watches have seen them
+            tokio::time::sleep(SETTLE).await;
+            before = (self.server_time().await, ours());
             start = Instant::now();
             self.create_groups(gangs).await;
         }
         let time = bound.await.expect("the watch").saturating_duration_since(start);
+        let took = Took { time, server: self.server_time().await - before.0, ours: ours() - before.1 };
         self.clear().await;
-        time
+        took
     }
 
     /// One pod, so that every watch is known to be up.
     pub(crate) async fn warm_up(&self) {
-        self.scheduled(Gangs { count: 1, pods: 1 }, true).await;
+        self.scheduled(Gangs { count: 1, pods: 1 }, true, || Duration::ZERO).await;
+    }
+
+    /// What the API server has had of the processor so far.
+    async fn server_time(&self) -> Duration {
+        let text = self.metrics().await;
+        let sample = text.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+        Duration::from_secs_f64(sample.and_then(|seconds| seconds.parse().ok()).expect("a sample"))
+    }
+
+    async fn metrics(&self) -> String {
+        let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
+        self.clients.watch.request_text(request).await.expect("metrics")
     }
 
     /// Pods that are bound from the start, four to a node.
@@ -150,8 +187,7 @@ impl Load {
 
     /// What the API server has been asked to write so far, by resource and verb, as its metrics count it.
     pub(crate) async fn writes(&self) -> BTreeMap<String, u64> {
-        let request = http::Request::get("/metrics").body(Vec::new()).expect("a request");
-        let text = self.clients.watch.request_text(request).await.expect("metrics");
+        let text = self.metrics().await;
         let mut writes = BTreeMap::new();
         for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
             let (labels, count) = line.rsplit_once(' ').expect("a sample");

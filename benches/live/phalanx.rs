@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A running `phalanx run`. Dropping it ends it.
 pub(crate) struct Phalanx(Child);
@@ -30,6 +31,18 @@ impl Phalanx {
             kib.and_then(|text| text.parse::<u64>().ok()).unwrap_or_default() / 1024
         };
         format!("{} MiB, at most {} MiB", value("VmRSS:"), value("VmHWM:"))
+    }
+}
+
+impl Phalanx {
+    /// Time on the processor so far, in hundredths of a second (USER_HZ), as the kernel counts it.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).unwrap_or_default();
+        // the second field, the name, may have spaces
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks =
+            after_name.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok());
+        Duration::from_millis(10 * ticks.sum::<u64>())
     }
 }
 

@@ -88,10 +88,21 @@ impl Call {
 
     /// Makes the call; gives up after `deadline`.
     pub async fn run(self, client: &Client, deadline: Duration) -> Answer {
-        match tokio::time::timeout(deadline, self.send(client)).await {
+        let asked = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| (self.method.clone(), self.path.clone(), tokio::time::Instant::now()));
+        let answer = match tokio::time::timeout(deadline, self.send(client)).await {
             Ok(answer) => answer,
             Err(_) => Answer::Unknown(format!("no answer within {} s", deadline.as_secs())),
+        };
+        if let Some((method, path, sent)) = asked {
+            let code = match &answer {
+                Answer::Done(_) => 200,
+                Answer::Refused { code, .. } => *code,
+                Answer::Unknown(_) => 0,
+            };
+            tracing::debug!(%method, path, code, milliseconds = sent.elapsed().as_millis(), "call");
         }
+        answer
     }
 
     async fn send(self, client: &Client) -> Answer {

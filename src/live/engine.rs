@@ -9,7 +9,9 @@
 
 mod act;
 mod count;
+mod endings;
 mod intake;
+mod marks;
 mod nominated;
 mod statuses;
 
@@ -31,12 +33,15 @@ use crate::api::pod_group::PodGroupStatus;
 use crate::api::time::Timestamp;
 use crate::reservation::{Answer, CallId, Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{PodRef, Scheduler, SchedulerConfig};
+use endings::Endings;
 use intake::Ahead;
+use marks::Marks;
 use statuses::Statuses;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch as latest;
 
@@ -72,6 +77,12 @@ enum Input {
     Found(Vec<Found>),
 }
 
+impl From<Change> for Input {
+    fn from(change: Change) -> Self {
+        Input::Watch(change)
+    }
+}
+
 /// The engine.
 pub struct Engine {
     plan: Plan,
@@ -96,6 +107,13 @@ pub struct Engine {
     last_seen: BTreeMap<String, Duration>,
     /// Statuses that are due or will be.
     statuses: Statuses,
+    /// Ends of records that wait for a status to go with.
+    endings: Endings,
+    /// Pods that are to be told that they wait.
+    marks: Marks,
+    /// Status writes and marks that may be out at the same time.
+    status_calls: Arc<Semaphore>,
+    mark_calls: Arc<Semaphore>,
     /// Pods that the ModelServing controller is creating.
     arrivals: Arrivals,
     /// What has been said of HyperNodes, and of which topology.
@@ -146,19 +164,9 @@ impl Engine {
                 !matches!(kind, Kind::ModelServing | Kind::Service | Kind::ControllerRevision)
             });
         }
-        let (changes, mut watched) = channel::<Change>(4096);
         for &kind in &kinds {
-            tokio::spawn(watch(clients.watch.clone(), kind, changes.clone()));
+            tokio::spawn(watch(clients.watch.clone(), kind, inputs.clone()));
         }
-        drop(changes);
-        let forward = inputs.clone();
-        tokio::spawn(async move {
-            while let Some(change) = watched.recv().await {
-                if forward.send(Input::Watch(change)).await.is_err() {
-                    return;
-                }
-            }
-        });
         let recorder = Recorder::start(clients.write.clone(), clock);
         let engine = Engine {
             scheduler: Scheduler::configured(plan.config.clone()),
@@ -171,6 +179,10 @@ impl Engine {
             again: BTreeSet::new(),
             last_seen: BTreeMap::new(),
             statuses: Statuses::default(),
+            endings: Endings::default(),
+            marks: Marks::default(),
+            status_calls: Arc::new(Semaphore::new(16)),
+            mark_calls: Arc::new(Semaphore::new(4)),
             arrivals: Arrivals::default(),
             findings: Findings::default(),
             reviewed: 0,
@@ -243,7 +255,9 @@ impl Engine {
                 self.tell_findings();
                 self.count_usage();
             }
+            self.write_endings();
             self.write_statuses();
+            self.write_marks();
         }
     }
 
@@ -269,7 +283,8 @@ impl Engine {
         if let Some(at) = self.reservations.wake_at().into_iter().chain(self.arrivals.wake_at()).min() {
             wait = wait.min(at.saturating_sub(now));
         }
-        if let Some(at) = self.next_status() {
+        let writes = [self.next_status(), self.next_ending(), self.marks.wake_at()];
+        if let Some(at) = writes.into_iter().flatten().min() {
             wait = wait.min(at.saturating_sub(now));
         }
         if let Some(at) = self.serving.wake_at() {
@@ -320,10 +335,11 @@ impl Engine {
         });
     }
 
-    /// Makes a call that nobody waits for, if the lease allows it.
-    fn send(&self, call: Call) {
-        let (client, gate) = (self.clients.write.clone(), self.gate.clone());
+    /// Makes a call that nobody waits for, if the lease allows it, and when one of these permits is free.
+    fn send(&self, call: Call, permits: &Arc<Semaphore>) {
+        let (client, gate, permits) = (self.clients.write.clone(), self.gate.clone(), Arc::clone(permits));
         tokio::spawn(async move {
+            let _permit = permits.acquire().await;
             if gate.may_write() {
                 let path = call.path.clone();
                 match call.run(&client, gate.deadline()).await {

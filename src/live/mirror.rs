@@ -2,7 +2,7 @@
 
 use crate::api::core::Pod;
 use crate::api::keys;
-use crate::api::pod_group::PodGroup;
+use crate::api::pod_group::{PodGroup, PodGroupPhase};
 use crate::api::time::Timestamp;
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::{GroupFacts, PodFacts};
@@ -32,6 +32,8 @@ pub struct Group {
     pub uid: String,
     /// When it was created.
     pub created: Option<Timestamp>,
+    /// Its phase.
+    pub phase: Option<PodGroupPhase>,
 }
 
 /// A pod.
@@ -41,8 +43,8 @@ pub struct Member {
     pub facts: PodFacts,
     /// `namespace/name` of its PodGroup.
     pub group: Option<String>,
-    /// Has it been told that it cannot be scheduled?
-    pub told: bool,
+    /// Why it cannot be scheduled, as its condition says.
+    pub told: Option<String>,
     /// `metadata.resourceVersion`; 0 if it is not a number.
     pub version: u64,
     /// `status.nominatedNodeName`.
@@ -57,7 +59,8 @@ impl Mirror {
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         let created = group.metadata.creation_timestamp.as_deref().and_then(Timestamp::parse);
         let uid = group.metadata.uid.clone();
-        self.groups.insert(key, Group { facts: group_facts(group), uid, created });
+        let phase = group.status.phase.clone();
+        self.groups.insert(key, Group { facts: group_facts(group), uid, created, phase });
     }
 
     /// A PodGroup is gone.
@@ -88,7 +91,9 @@ impl Mirror {
         let member = Member {
             facts,
             group: group.map(|name| format!("{}/{name}", pod.metadata.namespace)),
-            told: condition.is_some_and(|condition| condition.reason == "Unschedulable"),
+            told: condition
+                .filter(|condition| condition.reason == "Unschedulable")
+                .map(|condition| condition.message.clone()),
             version: pod.metadata.resource_version.parse().unwrap_or(0),
             created: pod.metadata.creation_timestamp.as_deref().and_then(Timestamp::parse),
             nominated: Some(&*pod.status.nominated_node_name).filter(|node| !node.is_empty()).map(Box::from),
@@ -128,13 +133,6 @@ impl Mirror {
     /// The pod.
     pub fn pod(&self, key: &str) -> Option<&Member> {
         self.pods.get(key)
-    }
-
-    /// A pod has been told that it waits.
-    pub fn told(&mut self, key: &str) {
-        if let Some(member) = self.pods.get_mut(key) {
-            member.told = true;
-        }
     }
 
     /// Pods of a gang that have a node and stay.

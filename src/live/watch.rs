@@ -48,11 +48,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 const EXPIRED: Duration = Duration::from_millis(500);
 
 /// Watches a kind until the receiver is gone.
-pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
+pub async fn watch<T: From<Change>>(client: Client, kind: Kind, changes: Sender<T>) {
     if kind.is_custom() {
         let mut told = false;
         while !served(&client, kind).await {
-            if !std::mem::replace(&mut told, true) && changes.send(Change::Missing(kind)).await.is_err() {
+            if !std::mem::replace(&mut told, true)
+                && changes.send(Change::Missing(kind).into()).await.is_err()
+            {
                 return;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -78,7 +80,7 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
             Ok(watcher::Event::InitDone) => {
                 for (namespace, name) in known.difference(&listed) {
                     let gone = Change::Gone { kind, namespace: namespace.clone(), name: name.clone() };
-                    if changes.send(gone).await.is_err() {
+                    if changes.send(gone.into()).await.is_err() {
                         return;
                     }
                 }
@@ -103,7 +105,7 @@ pub async fn watch(client: Client, kind: Kind, changes: Sender<Change>) {
                 continue;
             }
         };
-        if changes.send(change).await.is_err() {
+        if changes.send(change.into()).await.is_err() {
             return;
         }
     }

@@ -5,7 +5,7 @@ use super::claims::settle;
 use super::kind::Kind;
 use super::lease::Gate;
 use crate::api::core::Pod;
-use crate::api::pod_group::PodGroup;
+use crate::api::pod_group::{PodGroup, PodGroupStatus};
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{Answer, Call as Asked};
@@ -28,14 +28,23 @@ pub enum Shown {
     Gone(PodRef),
 }
 
-/// Makes a call for a reservation. `None`: the lease does not allow it any more, and nothing was sent. `claims` are those
-/// that must be bound before the pod is.
+/// What is done in the same go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Along<'a> {
+    /// Claims that must be bound before the pod is.
+    pub claims: &'a [String],
+    /// The PodGroup's status, written with its record.
+    pub status: Option<&'a PodGroupStatus>,
+}
+
+/// Makes a call for a reservation. `None`: the lease does not allow it any more, and nothing was sent.
 pub async fn carry_out(
     client: &Client,
     gate: &Gate,
     asked: &Asked,
-    claims: &[String],
+    along: Along<'_>,
 ) -> Option<(Answer, Shown)> {
+    let Along { claims, status } = along;
     let writes = !matches!(asked, Asked::ReadGroup { .. } | Asked::ReadPod { .. });
     if let Asked::Bind { pod, node } = asked
         && !claims.is_empty()
@@ -46,7 +55,7 @@ pub async fn carry_out(
     if writes && !gate.may_write() {
         return None;
     }
-    let reply = call(asked).run(client, gate.deadline()).await;
+    let reply = call(asked, status).run(client, gate.deadline()).await;
     let shown = shown(asked, &reply);
     Some((answer(asked, reply), shown))
 }
@@ -73,12 +82,17 @@ fn shown(asked: &Asked, reply: &Reply) -> Shown {
     }
 }
 
-fn call(asked: &Asked) -> Call {
+fn call(asked: &Asked, status: Option<&PodGroupStatus>) -> Call {
     match asked {
-        Asked::WriteRecord { namespace, name, resource_version, record } => Call::merge(
-            Kind::PodGroup.path(namespace, name, ""),
-            json!({ "metadata": { "resourceVersion": resource_version, "annotations": { RESERVATION: record } } }),
-        ),
+        Asked::WriteRecord { namespace, name, resource_version, record } => {
+            let annotations = json!({ RESERVATION: record });
+            let mut patch =
+                json!({ "metadata": { "resourceVersion": resource_version, "annotations": annotations } });
+            if let Some(status) = status {
+                patch["status"] = whole(status);
+            }
+            Call::merge(Kind::PodGroup.path(namespace, name, ""), patch)
+        }
         Asked::ReadGroup { namespace, name } => Call::get(Kind::PodGroup.path(namespace, name, "")),
         Asked::Bind { pod, node } => Call::post(
             Kind::Pod.path(&pod.namespace, &pod.name, "binding"),
@@ -91,6 +105,16 @@ fn call(asked: &Asked) -> Call {
         Asked::ReadPod { pod } => Call::get(Kind::Pod.path(&pod.namespace, &pod.name, "")),
         Asked::Evict { pod } => Call::delete(Kind::Pod.path(&pod.namespace, &pod.name, ""), &pod.uid),
     }
+}
+
+/// A status as a merge patch: what it does not say is removed.
+fn whole(status: &PodGroupStatus) -> Value {
+    let mut patch =
+        json!({ "phase": null, "conditions": null, "running": null, "succeeded": null, "failed": null });
+    if let (Some(patch), Ok(Value::Object(said))) = (patch.as_object_mut(), serde_json::to_value(status)) {
+        patch.extend(said);
+    }
+    patch
 }
 
 fn answer(asked: &Asked, reply: Reply) -> Answer {
@@ -129,5 +153,34 @@ fn done(asked: &Asked, value: Value) -> Answer {
             Err(error) => unreadable(error),
         },
         Asked::Bind { .. } | Asked::Evict { .. } => Answer::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::pod_group::PodGroupPhase;
+
+    #[test]
+    fn a_status_that_goes_with_a_record_replaces_the_one_before() {
+        let asked = Asked::WriteRecord {
+            namespace: "a".into(),
+            name: "b".into(),
+            resource_version: "7".into(),
+            record: Some("v1".into()),
+        };
+        let status = PodGroupStatus {
+            phase: Some(PodGroupPhase::Running),
+            running: Some(3),
+            ..PodGroupStatus::default()
+        };
+        let call = call(&asked, Some(&status));
+        assert_eq!(
+            call.body,
+            Some(json!({
+                "metadata": { "resourceVersion": "7", "annotations": { RESERVATION: "v1" } },
+                "status": { "phase": "Running", "running": 3, "conditions": null, "succeeded": null, "failed": null },
+            }))
+        );
     }
 }

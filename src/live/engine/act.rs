@@ -5,13 +5,10 @@ use super::{Engine, Input};
 use crate::api::keys;
 use crate::live::call::{Answer as Reply, Call};
 use crate::live::events::Note;
-use crate::live::kind::Kind;
 use crate::live::serving::Batch;
-use crate::live::writer;
 use crate::reservation::{Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report};
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 use futures::StreamExt;
-use serde_json::json;
 
 /// Calls of one ModelServing that may be out at the same time.
 const BATCH_CALLS: usize = 16;
@@ -87,7 +84,7 @@ impl Engine {
                     component: "phalanx",
                 });
             }
-            self.send(say.call);
+            self.send(say.call, &self.status_calls);
         }
         self.count_quarantined();
     }
@@ -100,6 +97,7 @@ impl Engine {
             .into_iter()
             .map(|placed| {
                 let key = format!("{}/{}", placed.pod.namespace, placed.pod.name);
+                self.marks.forget(&key);
                 let facts = self.mirror.pod(&key).map(|member| &member.facts);
                 Promise {
                     role: facts.map(|facts| facts.role.clone()).unwrap_or_default(),
@@ -149,19 +147,7 @@ impl Engine {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Call { id, call, .. } => {
-                let (client, gate, inputs) =
-                    (self.clients.bind.clone(), self.gate.clone(), self.inputs.clone());
-                let hold = self.recorder.hold();
-                let claims = self.unbound_claims(&call);
-                self.nominates(&call, &claims);
-                tokio::spawn(async move {
-                    let _hold = hold;
-                    if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, &claims).await {
-                        let _ = inputs.send(Input::Answered(id, answer, shown)).await;
-                    }
-                });
-            }
+            Effect::Call { id, gang, call } => self.call_for(gang, id, call),
             Effect::Bound { pod, node } => {
                 self.mirror.bound_by_us(&pod, &node);
                 self.nominated.remove(&pod.uid);
@@ -183,25 +169,13 @@ impl Engine {
         }
     }
 
-    /// Claims that must be bound before this call can be made.
-    fn unbound_claims(&self, call: &crate::reservation::Call) -> Vec<String> {
-        let crate::reservation::Call::Bind { pod, .. } = call else { return Vec::new() };
-        let cluster = self.scheduler.cluster();
-        let id = cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name));
-        id.map_or(Vec::new(), |id| cluster.unbound_claims(id))
-    }
-
     fn report(&mut self, gang: &GangKey, report: &Report) {
         let key = gang.to_string();
         tracing::info!(gang = key, %report, "reservation");
         self.pauses.judge(gang, report, self.clock.elapsed());
         let warning = match report {
             Report::Ended { outcome: Outcome::Bound, .. } => {
-                if let Some(seen) = self.last_seen.remove(&key) {
-                    let took = self.clock.elapsed().saturating_sub(seen);
-                    self.health.metrics.gang_bind.observe(took.as_secs_f64());
-                    self.count_latency(&key);
-                }
+                self.count_gang(&key, self.clock.elapsed());
                 false
             }
             Report::Ended { outcome: Outcome::RolledBack, .. } => {
@@ -241,28 +215,6 @@ impl Engine {
             message,
             component: "phalanx",
         });
-    }
-
-    /// Tells pods once that they wait, so that autoscalers see them; the details are on the PodGroup.
-    fn mark_unschedulable(&mut self, pods: &[PodRef], message: &str) {
-        let now = self.timestamp().to_string();
-        for pod in pods {
-            let key = format!("{}/{}", pod.namespace, pod.name);
-            if self.mirror.pod(&key).is_none_or(|member| member.told) {
-                continue;
-            }
-            self.mirror.told(&key);
-            self.send(Call::strategic(
-                Kind::Pod.path(&pod.namespace, &pod.name, "status"),
-                json!({
-                    "metadata": { "uid": pod.uid },
-                    "status": { "conditions": [{
-                        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                        "message": message, "lastTransitionTime": now,
-                    }] },
-                }),
-            ));
-        }
     }
 
     /// ModelServings that something changed for.

@@ -87,6 +87,15 @@ impl Engine {
         self.health.metrics.task_latency.get_or_create(&bound).observe(latency);
     }
 
+    /// A gang is bound whole since `at`.
+    #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
+    pub(super) fn count_gang(&mut self, group: &str, at: Duration) {
+        if let Some(seen) = self.last_seen.remove(group) {
+            self.health.metrics.gang_bind.observe(at.saturating_sub(seen).as_secs_f64());
+            self.count_latency(group);
+        }
+    }
+
     /// The clocks of API server and scheduler need not agree, and creation is told in whole seconds.
     pub(super) fn count_latency(&self, group: &str) {
         if let Some(created) = self.mirror.group(group).and_then(|group| group.created) {

@@ -335,6 +335,7 @@ impl Engine {
     fn pod_gone(&mut self, namespace: &str, name: &str) {
         self.scheduler.apply(Event::PodGone { namespace, name });
         self.mirror.drop_other(&format!("{namespace}/{name}"));
+        self.marks.forget(&format!("{namespace}/{name}"));
         if let Some(member) = self.mirror.drop_pod(&format!("{namespace}/{name}")) {
             self.tell(self.clock.elapsed(), Told::PodGone(member.facts.pod));
             if let Some(group) = member.group {

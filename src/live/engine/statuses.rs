@@ -1,22 +1,25 @@
 //! Statuses of PodGroups on their way out: the latest one of each gang, at most a few a second, and behind the binds.
 //!
 //! A gang of 512 pods changes its counts 1,024 times while it starts; whoever reads them needs the last one soon, not
-//! each of them. A status that is written while the record is would also change the resourceVersion under the record.
+//! each of them. A status that is written while the record is would also change the resourceVersion under the record: it
+//! goes along with the record instead, in one call, where there is one to be written.
 
 use super::{Engine, Input};
 use crate::api::pod_group::PodGroupStatus;
 use crate::live::call::{Answer, Call};
 use crate::live::kind::Kind;
-use crate::reservation::{GangKey, Phase};
+use crate::live::mirror::Mirror;
+use crate::reservation::{GangKey, Phase, Reservations};
 use serde_json::{json, to_value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A status waits this long for a later one.
 const GATHER: Duration = Duration::from_millis(20);
 /// Between two writes for one gang.
 const BETWEEN: Duration = Duration::from_millis(250);
-/// Between two writes for a gang whose pods are being bound.
+/// Between two writes for one gang while pods are being bound.
 const BEHIND_BINDS: Duration = Duration::from_secs(1);
 
 /// Statuses that are not written yet, and when the last one was, by `namespace/name`.
@@ -38,25 +41,40 @@ impl Statuses {
         self.waiting.entry(gang).or_insert((now, status));
     }
 
+    /// Is there one for this gang?
+    pub(super) fn is_waiting(&self, gang: &str) -> bool {
+        self.waiting.contains_key(gang)
+    }
+
+    /// Takes out the one of this gang, whenever it is due.
+    pub(super) fn take_along(&mut self, gang: &str, now: Duration) -> Option<PodGroupStatus> {
+        let (_, status) = self.waiting.remove(gang)?;
+        self.written.insert(gang.to_owned(), now);
+        Some(status)
+    }
+
     /// The PodGroup is gone.
     pub(super) fn forget(&mut self, gang: &str) {
         self.waiting.remove(gang);
         self.written.remove(gang);
     }
 
-    /// When the next one is due.
-    pub(super) fn wake_at(&self, is_being_bound: impl Fn(&str) -> bool) -> Option<Duration> {
-        self.waiting.iter().map(|(gang, (since, _))| self.due_at(gang, *since, is_being_bound(gang))).min()
+    /// When the next one is due; `stands_behind`: does it wait for binds?
+    pub(super) fn wake_at(&self, stands_behind: impl Fn(&str, &PodGroupStatus) -> bool) -> Option<Duration> {
+        let due = |(gang, (since, status)): (&String, &(Duration, PodGroupStatus))| {
+            self.due_at(gang, *since, stands_behind(gang, status))
+        };
+        self.waiting.iter().map(due).min()
     }
 
     /// Takes out what is due.
     fn take(
         &mut self,
         now: Duration,
-        is_being_bound: impl Fn(&str) -> bool,
+        stands_behind: impl Fn(&str, &PodGroupStatus) -> bool,
     ) -> Vec<(String, PodGroupStatus)> {
-        let due = |(gang, (since, _)): &(&String, &(Duration, PodGroupStatus))| {
-            self.due_at(gang, *since, is_being_bound(gang)) <= now
+        let due = |(gang, (since, status)): &(&String, &(Duration, PodGroupStatus))| {
+            self.due_at(gang, *since, stands_behind(gang, status)) <= now
         };
         let gangs: Vec<String> = self.waiting.iter().filter(due).map(|(gang, _)| gang.clone()).collect();
         self.written.retain(|_, at| now < *at + BEHIND_BINDS);
@@ -67,9 +85,9 @@ impl Statuses {
         gangs.into_iter().filter_map(take).collect()
     }
 
-    fn due_at(&self, gang: &str, since: Duration, is_being_bound: bool) -> Duration {
-        let between = if is_being_bound { BEHIND_BINDS } else { BETWEEN };
-        let gather = if is_being_bound { BEHIND_BINDS } else { GATHER };
+    fn due_at(&self, gang: &str, since: Duration, stands_behind: bool) -> Duration {
+        let between = if stands_behind { BEHIND_BINDS } else { BETWEEN };
+        let gather = if stands_behind { BEHIND_BINDS } else { GATHER };
         (since + gather).max(self.written.get(gang).map_or(Duration::ZERO, |at| *at + between))
     }
 }
@@ -77,8 +95,11 @@ impl Statuses {
 impl Engine {
     /// Writes the statuses that are due.
     pub(super) fn write_statuses(&mut self) {
-        let reservations = &self.reservations;
-        let due = self.statuses.take(self.clock.elapsed(), |gang| is_being_bound(reservations, gang));
+        if self.statuses.waiting.is_empty() {
+            return;
+        }
+        let stands_behind = stands_behind(&self.reservations, &self.mirror, self.binds_go_on());
+        let due = self.statuses.take(self.clock.elapsed(), stands_behind);
         for (gang, status) in due {
             let Some(group) = self.mirror.group(&gang) else { continue };
             let (namespace, name) = gang.split_once('/').unwrap_or(("", &gang));
@@ -90,7 +111,9 @@ impl Engine {
                 ]),
             );
             let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
+            let permits = Arc::clone(&self.status_calls);
             tokio::spawn(async move {
+                let _permit = permits.acquire().await;
                 if !gate.may_write() {
                     return;
                 }
@@ -116,12 +139,24 @@ impl Engine {
 
     /// When the next status is due.
     pub(super) fn next_status(&self) -> Option<Duration> {
-        self.statuses.wake_at(|gang| is_being_bound(&self.reservations, gang))
+        if self.statuses.waiting.is_empty() {
+            return None;
+        }
+        self.statuses.wake_at(stands_behind(&self.reservations, &self.mirror, self.binds_go_on()))
     }
 }
 
-fn is_being_bound(reservations: &crate::reservation::Reservations, gang: &str) -> bool {
-    matches!(reservations.phase(&GangKey::new(true, gang)), Some(Phase::Decided | Phase::Binding))
+/// Does a status wait for binds? One of a gang with a record to write will go along with it; of the others only a new
+/// phase goes first, since controllers wait for it.
+fn stands_behind(
+    reservations: &Reservations,
+    mirror: &Mirror,
+    binds_go_on: bool,
+) -> impl Fn(&str, &PodGroupStatus) -> bool {
+    move |gang, status| match reservations.phase(&GangKey::new(true, gang)) {
+        Some(Phase::Decided | Phase::Binding | Phase::Closing(_)) => true,
+        _ => binds_go_on && mirror.group(gang).is_some_and(|group| group.phase == status.phase),
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +176,7 @@ mod tests {
             if at < during {
                 statuses.put("a/b".to_owned(), status(at as i32), now);
             }
-            let taken = statuses.take(now, |_| at < bound_until);
+            let taken = statuses.take(now, |_, _| at < bound_until);
             written.extend(taken.into_iter().map(|(_, status)| (at, status.running.unwrap())));
         }
         assert_eq!(written, expect);

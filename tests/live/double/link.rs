@@ -132,7 +132,7 @@ impl Link {
     }
 
     pub(crate) fn clients(self: &Arc<Self>) -> Clients {
-        Clients { watch: self.client(), bind: self.client(), write: self.client() }
+        Clients { watch: self.client(), write: self.client() }
     }
 
     pub(crate) fn client(self: &Arc<Self>) -> kube::Client {

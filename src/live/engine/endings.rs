@@ -1,0 +1,107 @@
+//! The ends of records: a gang is bound, and what is left is to say so on its PodGroup.
+//!
+//! Nothing hurries: whoever leads next would find all pods bound and say the same. So the write waits for the status that
+//! says "Running", which follows within milliseconds and goes in the same call, and for the binds of other gangs.
+
+use super::{Engine, Input};
+use crate::live::writer;
+use crate::reservation::{Answer, Call as Asked, CallId, GangKey, Outcome, Phase};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a status is waited for.
+const FOR_STATUS: Duration = Duration::from_millis(100);
+/// How long the binds of other gangs go first.
+const FOR_BINDS: Duration = Duration::from_secs(1);
+
+/// Ends that are not written yet, and since when.
+pub(super) type Endings = BTreeMap<GangKey, (Duration, CallId, Asked)>;
+
+impl Engine {
+    /// Makes a call for a reservation, or lets it wait if it is the end of a record.
+    pub(super) fn call_for(&mut self, gang: GangKey, id: CallId, call: Asked) {
+        let ends = matches!(call, Asked::WriteRecord { .. }) && self.is_over(&gang);
+        if !ends {
+            return self.make_call(&gang, id, call);
+        }
+        let now = self.clock.elapsed();
+        self.count_gang(&gang.to_string(), now);
+        self.endings.insert(gang, (now, id, call));
+    }
+
+    /// Writes the ends that need not wait any more.
+    pub(super) fn write_endings(&mut self) {
+        let Some(due) = self.next_ending() else { return };
+        let now = self.clock.elapsed();
+        if due > now {
+            return;
+        }
+        for gang in self.endings.keys().cloned().collect::<Vec<_>>() {
+            if self.ending_due(&gang, self.endings[&gang].0, self.binds_go_on()) <= now
+                && let Some((_, id, call)) = self.endings.remove(&gang)
+            {
+                self.make_call(&gang, id, call);
+            }
+        }
+    }
+
+    /// When the next end is due.
+    pub(super) fn next_ending(&self) -> Option<Duration> {
+        let binds_go_on = !self.endings.is_empty() && self.binds_go_on();
+        self.endings.iter().map(|(gang, (since, ..))| self.ending_due(gang, *since, binds_go_on)).min()
+    }
+
+    fn ending_due(&self, gang: &GangKey, since: Duration, binds_go_on: bool) -> Duration {
+        if !self.is_over(gang) {
+            since // more members have joined
+        } else if binds_go_on {
+            since + FOR_BINDS
+        } else if self.statuses.is_waiting(&gang.to_string()) {
+            since
+        } else {
+            since + FOR_STATUS
+        }
+    }
+
+    fn is_over(&self, gang: &GangKey) -> bool {
+        self.reservations.phase(gang) == Some(Phase::Closing(Outcome::Bound))
+    }
+
+    /// Is any gang on its way to being bound?
+    pub(super) fn binds_go_on(&self) -> bool {
+        self.reservations.gangs().any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
+    }
+
+    fn make_call(&mut self, gang: &GangKey, id: CallId, call: Asked) {
+        let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
+        let hold = self.recorder.hold();
+        let claims = self.unbound_claims(&call);
+        self.nominates(&call, &claims);
+        let key = gang.to_string();
+        let status = match &call {
+            Asked::WriteRecord { .. } => self.statuses.take_along(&key, self.clock.elapsed()),
+            _ => None,
+        };
+        tokio::spawn(async move {
+            let _hold = hold;
+            let along = writer::Along { claims: &claims, status: status.as_ref() };
+            if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, along).await {
+                // What the API server finds fault with may be the status: it does not go along again.
+                if let Some(status) = status
+                    && !matches!(answer, Answer::Written { .. } | Answer::Refused { .. } | Answer::NotFound)
+                {
+                    let _ = inputs.send(Input::StatusLost(key, Box::new(status))).await;
+                }
+                let _ = inputs.send(Input::Answered(id, answer, shown)).await;
+            }
+        });
+    }
+
+    /// Claims that must be bound before this call can be made.
+    fn unbound_claims(&self, call: &Asked) -> Vec<String> {
+        let Asked::Bind { pod, .. } = call else { return Vec::new() };
+        let cluster = self.scheduler.cluster();
+        let id = cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name));
+        id.map_or(Vec::new(), |id| cluster.unbound_claims(id))
+    }
+}
