@@ -66,7 +66,9 @@ async fn small(shapes: &[(Gangs, usize)]) {
     let load = Load::new(&cluster.kubeconfig, 1000).await;
     println!("1,000 nodes, 37 HyperNodes in three tiers; every pod asks for a whole node\n");
     println!("(a) all pods there, then bound; (b) PodGroups first, last pod created to last pod bound\n");
-    println!("gangs        bare loop        Phalanx          ratio   (b)     the same as (a), first after the start");
+    println!(
+        "gangs        bare loop        Phalanx          ratio   (b)     the same as (a), first after the start"
+    );
     for &(gangs, rounds) in shapes {
         let (mut bare, mut ours, mut last) = (Vec::new(), Vec::new(), Vec::new());
         let (mut firsts, mut writes) = (Vec::new(), Vec::new());

@@ -88,7 +88,6 @@ impl Engine {
     }
 
     /// A gang is bound whole since `at`.
-    #[expect(clippy::float_arithmetic, reason = "metrics are floats")]
     pub(super) fn count_gang(&mut self, group: &str, at: Duration) {
         if let Some(seen) = self.last_seen.remove(group) {
             self.health.metrics.gang_bind.observe(at.saturating_sub(seen).as_secs_f64());
