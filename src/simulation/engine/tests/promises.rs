@@ -231,15 +231,85 @@ fn a_promise_whose_node_is_gone_when_it_is_taken_over_is_moved_once_that_is_safe
 
 #[test]
 fn a_scheduler_that_takes_over_knows_the_made_gangs() {
-    let gangs = "  gangs:\n  - {name: m, count: 2, size: 2, requests: {gpu: 8}, topology: {highestTierAllowed: 1}, duration: 5m}";
-    let run = run_twice(&format!(
-        "{}{}",
-        timeline(&["at: 0s, crashScheduler: {afterWrites: 1, down: 1m}"])
-            .replace(RACKS, &format!("{RACKS}{gangs}\n")),
-        pair("")
-    ));
-    assert_eq!(run.crowd.gangs.iter().filter_map(|gang| gang.ended).count(), 2);
-    assert_eq!(bound(&run).len(), 2);
+    let gangs = "  gangs:\n  - {name: m, size: 3, requests: {gpu: 8}, topology: {highestTierAllowed: 1}, duration: 5m}\n";
+    let alone = |at: &str, name: &str| {
+        let pod = member_fields(name, "").replace("scheduling.k8s.io/group-name: pair", "");
+        format!("at: {at}, apply: {{apiVersion: v1, kind: Pod, {pod}}}")
+    };
+    let steps = ["at: 0s, crashScheduler: {afterWrites: 1, down: 1m}", &alone("2m", "c"), &alone("3m", "d")];
+    let run =
+        run_twice(&format!("{}{}", timeline(&steps).replace(RACKS, &format!("{RACKS}{gangs}")), pair("")));
+    assert_eq!(run.crowd.gangs[0].ended, Some(360_000), "placed when the next one leads");
+    let doings = doings(&run);
+    let scheduled = |doing: &str| doings.iter().any(|known| known == doing);
+    // The last node of the one rack; for the next pod there is none until the made gang has left the other.
+    assert!(scheduled("120s Scheduled c") && scheduled("360s Scheduled d"), "{doings:?}");
+}
+
+#[test]
+fn what_changes_meanwhile_is_heeded() {
+    let never = "at: 0s, failCalls: {name: b, count: 100, with: refused}";
+    let begin = ["0s Placed pair", "0s CallFailed b", "0s Scheduled a", "0s CallRefused pair"];
+    let heeded = |owner: &str, steps: &[&str], expect: &[&str], left: &[&str]| {
+        let run = check(owner, &[&[never], steps].concat(), &[&begin, expect].concat());
+        assert_eq!(bound(&run).into_keys().collect::<Vec<_>>(), left, "{steps:?}");
+        run
+    };
+    // One is enough by now; the other is given up, and tried again as one that joins.
+    let fewer = "at: 1m, patch: {kind: PodGroup, name: pair, merge: {spec: {minMember: 1}}}";
+    let run = run_twice(&format!("{}{}", timeline(&[never, fewer]), pair(OWNED)));
+    assert_eq!(bound(&run)["a"], "g-0");
+    assert!(doings(&run).contains(&"120s Released pair".to_owned()), "{:?}", doings(&run));
+    // No gang, nothing to undo.
+    heeded(
+        OWNED,
+        &["at: 1m, delete: {kind: PodGroup, name: pair}"],
+        &["60s Released pair", "60s FailedScheduling b"],
+        &["a"],
+    );
+    // There is no room for another node in the rack: nobody waits for the deadline to find that out.
+    let cramped =
+        |at: &str| [format!("at: {at}, cordon: {{node: g-2}}"), format!("at: {at}, remove: {{node: g-1}}")];
+    let [cordon, remove] = cramped("1s");
+    let again = format!("at: 20s, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("b", OWNED));
+    let expect = [
+        "1s Repairing pair",
+        "20s Unschedulable pair",
+        "20s RollingBack pair",
+        "20s Evicted a",
+        "20s RolledBack pair",
+    ];
+    let steps = [HANGS, &cordon, &remove, &again];
+    let run = run_twice(&format!("{}{}", timeline(&steps), pair(OWNED)));
+    let told: Vec<String> =
+        doings(&run).into_iter().filter(|doing| expect.contains(&doing.as_str())).collect();
+    assert_eq!(told, expect, "{:?}", doings(&run));
+    // Where nothing would recreate the one that is bound it stays, and what it waits for does not keep the run going.
+    let run = run_twice(&format!("{}{}", timeline(&[HANGS, &cordon, &remove]), pair("")));
+    assert_eq!(bound(&run).into_keys().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(
+        doings(&run).iter().filter(|doing| doing.ends_with("Held pair")).count(),
+        1,
+        "{:?}",
+        doings(&run)
+    );
+    // Somebody else writes to the PodGroup before the record is there: it is read again.
+    let steps = [
+        "at: 0s, failCalls: {call: record}",
+        "at: 0s, failCalls: {call: read, name: pair}",
+        "at: 10ms, patch: {kind: PodGroup, name: pair, merge: {metadata: {labels: {team: serving}}}}",
+    ];
+    let run = run_twice(&format!("{}{}", timeline(&steps), pair("")));
+    assert!(story(&run).iter().any(|line| line.contains("CallFailed pair: read: ")), "{:?}", story(&run));
+    assert_eq!(bound(&run), on(["g-0", "g-1"]));
+}
+
+#[test]
+fn one_that_joins_a_whole_gang_needs_no_record() {
+    let third = format!("at: 1m, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("c", ""));
+    let expect = ["0s Placed pair", "0s Scheduled a", "0s Scheduled b", "60s Placed pair", "60s Scheduled c"];
+    let run = check("", &[&third, "at: 1m, failCalls: {call: record}"], &expect);
+    assert_eq!(bound(&run)["c"], "g-2");
 }
 
 #[test]
