@@ -236,14 +236,20 @@ fn a_scheduler_that_takes_over_knows_the_made_gangs() {
         let pod = member_fields(name, "").replace("scheduling.k8s.io/group-name: pair", "");
         format!("at: {at}, apply: {{apiVersion: v1, kind: Pod, {pod}}}")
     };
-    let steps = ["at: 0s, crashScheduler: {afterWrites: 1, down: 1m}", &alone("2m", "c"), &alone("3m", "d")];
+    let steps = [
+        "at: 30s, crashScheduler: {down: 1m}",
+        "at: 30s, failCalls: {name: c}",
+        &alone("30s", "c"),
+        &alone("3m", "d"),
+    ];
     let run =
         run_twice(&format!("{}{}", timeline(&steps).replace(RACKS, &format!("{RACKS}{gangs}")), pair("")));
-    assert_eq!(run.crowd.gangs[0].ended, Some(360_000), "placed when the next one leads");
+    assert_eq!(run.crowd.gangs[0].ended, Some(300_000));
     let doings = doings(&run);
     let scheduled = |doing: &str| doings.iter().any(|known| known == doing);
+    assert!(scheduled("30s SchedulerCrashed c") && scheduled("90s CallFailed c"), "{doings:?}");
     // The last node of the one rack; for the next pod there is none until the made gang has left the other.
-    assert!(scheduled("120s Scheduled c") && scheduled("360s Scheduled d"), "{doings:?}");
+    assert!(scheduled("90s Scheduled c") && scheduled("300s Scheduled d"), "{doings:?}");
 }
 
 #[test]
