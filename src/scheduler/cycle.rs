@@ -130,7 +130,14 @@ impl Scheduler {
                     return;
                 }
                 Prepared::Held(hold) => return self.hold(id, hold, round, cycle),
-                Prepared::Ready(request) => Box::new(Asked::new(self.cluster.view(), request, turn)),
+                Prepared::Ready(request) => {
+                    // Another question: what could help is another thing now, whatever is said about it.
+                    let below_minimum = self.is_below_minimum(id);
+                    if let Some(wait) = self.waiting.get_mut(&id) {
+                        (wait.classes, wait.below_minimum) = (classes(&request), below_minimum);
+                    }
+                    Box::new(Asked::new(self.cluster.view(), request, turn))
+                }
             },
         };
         cycle.tried += 1;

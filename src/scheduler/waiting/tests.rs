@@ -71,6 +71,39 @@ fn messages(scheduler: &Scheduler) -> Vec<String> {
     scheduler.reports().into_iter().map(|report| report.message).filter(|text| !text.is_empty()).collect()
 }
 
+/// A claim was to be made for one node, and is not any more: the gang fits no better at once, and what is said of it
+/// stays, but from now on another node can help it.
+#[test]
+fn a_question_that_changed_is_helped_by_other_nodes() {
+    let mut scheduler = scheduler(&[1, 1]);
+    let class =
+        json!({"metadata": {"name": "c"}, "provisioner": "p", "volumeBindingMode": "WaitForFirstConsumer"});
+    scheduler.apply(Event::StorageClass(&serde_json::from_value(class).unwrap()));
+    let claim = |node: Option<&str>| {
+        let annotations = node.map(|node| json!({crate::api::keys::SELECTED_NODE: node}));
+        let metadata =
+            json!({"name": "data", "namespace": "ns", "annotations": annotations.unwrap_or(json!({}))});
+        let spec = json!({"storageClassName": "c"});
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": {"phase": "Pending"}}))
+            .unwrap()
+    };
+    for (filler, node) in [("f0", "n0"), ("f1", "n1")] {
+        scheduler.apply(Event::Pod(&pod(filler, None, Some(node))));
+    }
+    scheduler.apply(Event::Claim(&claim(Some("n0"))));
+    let mut waits = pod("p", None, None);
+    waits.spec.volumes =
+        serde_json::from_value(json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]))
+            .unwrap();
+    scheduler.apply(Event::Pod(&waits));
+    settle(&mut scheduler);
+    scheduler.apply(Event::Claim(&claim(None)));
+    settle(&mut scheduler);
+    scheduler.apply(Event::PodGone { namespace: "ns", name: "f1" });
+    let placed = scheduler.cycle("").placed;
+    assert_eq!(placed, 1, "{:?}", messages(&scheduler));
+}
+
 #[test]
 fn every_gang_gets_its_full_explanation_in_the_end() {
     let mut scheduler = scheduler(&[1, 1]);

@@ -6,10 +6,9 @@ use phalanx::reservation::record::{RESERVATION, Record, RecordState};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a leader may be ignorant of a loss, of another minimum or of another's bind: it stood still, or its watch was
-/// behind.
+/// How long a leader may be ignorant of a loss or of another minimum: it stood still, or its watch was behind.
 const NEWS_TAKE: u64 = 45_000;
-/// How long after a list that was behind decisions may rest on it: its watch may have been cut or silent.
+/// How long decisions may rest on what was listed: the watch may have been cut, and the list after it late and then hung.
 const CATCHING_UP: u64 = 120_000;
 /// The farthest that a list is behind, in milliseconds.
 pub(crate) const MOST_BEHIND: u64 = 20_000;
@@ -180,7 +179,7 @@ impl Judge {
                 .concealed
                 .iter()
                 .any(|&(until, served)| version > until && at <= served && decided <= served + CATCHING_UP);
-            !concealed && !(foreign && at + NEWS_TAKE > store.now)
+            !concealed && !(foreign && at + CATCHING_UP > store.now)
         };
         let there = store
             .all("pods", "")
