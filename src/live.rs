@@ -20,5 +20,5 @@ pub mod recovery;
 pub mod serving;
 pub mod usage;
 pub mod watch;
-mod whole;
+pub mod whole;
 pub mod writer;

@@ -3,6 +3,7 @@
 
 use super::call::Call;
 use super::kind::Kind;
+use super::whole::Whole;
 use crate::api::core::Pod;
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
@@ -27,7 +28,7 @@ pub struct Serving {
     /// Which ModelServings an object counts for, by kind, namespace and name.
     claims: BTreeMap<(Owned, String, String), BTreeSet<Key>>,
     /// Objects whose ModelServing has not been seen (yet), to be looked at again when it is.
-    strays: BTreeMap<(Owned, String, String), Value>,
+    strays: BTreeMap<(Owned, String, String), Whole>,
     dirty: BTreeSet<Key>,
     /// Does the PodGroup CRD exist, and has it `subGroupPolicy`?
     pod_groups: bool,
@@ -89,23 +90,26 @@ impl Serving {
         let entry = Entry { object, family: Family::default(), busy: false, failures: 0, not_before: None };
         self.objects.insert(key, entry);
         // what was there before it
-        for ((kind, ..), value) in std::mem::take(&mut self.strays) {
-            self.apply_owned(kind, &value);
+        for ((kind, ..), object) in std::mem::take(&mut self.strays) {
+            self.apply_owned(kind, &object);
         }
     }
 
     /// A pod, PodGroup, Service or ControllerRevision is new or changed.
-    pub fn apply_owned(&mut self, kind: Owned, value: &Value) {
-        let Some(metadata) =
-            value.get("metadata").and_then(|m| serde_json::from_value::<ObjectMeta>(m.clone()).ok())
-        else {
+    pub fn apply_owned(&mut self, kind: Owned, object: &Whole) {
+        let (namespace, name) = object.key();
+        if !self.is_named_after_one(&namespace, &name)
+            && !object.mentions("ModelServing")
+            && !object.mentions(keys::MODEL_SERVING_NAME)
+        {
             return;
-        };
+        }
+        let Ok(Described { metadata }) = object.read() else { return };
         let owners = self.candidates(&metadata);
         let id = (kind, metadata.namespace.clone(), metadata.name.clone());
         if owners.is_empty() {
             if is_claimed(&metadata) {
-                self.strays.insert(id, value.clone());
+                self.strays.insert(id, object.clone());
             }
             return;
         }
@@ -113,13 +117,14 @@ impl Serving {
             let Some(entry) = self.objects.get_mut(owner) else { continue };
             let family = &mut entry.family;
             let changed = match kind {
-                Owned::Pod => {
-                    decode::<Pod>(value).is_some_and(|pod| family.pods.put(ObservedPod::from(&pod)))
-                }
-                Owned::PodGroup => decode::<PodGroup>(value)
-                    .is_some_and(|group| family.pod_groups.put(ObservedPodGroup::from(&group))),
+                Owned::Pod => object.read::<Pod>().is_ok_and(|pod| family.pods.put(ObservedPod::from(&pod))),
+                Owned::PodGroup => object
+                    .read::<PodGroup>()
+                    .is_ok_and(|group| family.pod_groups.put(ObservedPodGroup::from(&group))),
                 Owned::Service => family.services.put(ObservedService::from(&metadata)),
-                Owned::ControllerRevision => family.revisions.put(ObservedRevision::from_json(value)),
+                Owned::ControllerRevision => object
+                    .read::<Value>()
+                    .is_ok_and(|value| family.revisions.put(ObservedRevision::from_json(&value))),
             };
             if changed {
                 self.dirty.insert(owner.clone());
@@ -211,6 +216,14 @@ impl Serving {
         entries.filter_map(|entry| entry.family.wakes_at).chain(dirty).min()
     }
 
+    /// Does its name begin with that of a ModelServing?
+    fn is_named_after_one(&self, namespace: &str, name: &str) -> bool {
+        !self.objects.is_empty()
+            && name
+                .match_indices('-')
+                .any(|(at, _)| self.objects.contains_key(&(namespace.to_owned(), name[..at].to_owned())))
+    }
+
     /// By label, by owner, or because the name begins with theirs.
     fn candidates(&self, metadata: &ObjectMeta) -> BTreeSet<Key> {
         if self.objects.is_empty() {
@@ -227,6 +240,13 @@ impl Serving {
             .filter(|key| self.objects.contains_key(key))
             .collect()
     }
+}
+
+/// The part of an object that says whose it is.
+#[derive(serde::Deserialize)]
+struct Described {
+    #[serde(default)]
+    metadata: ObjectMeta,
 }
 
 /// Does it say that a ModelServing owns it?
@@ -253,10 +273,6 @@ fn served(kind: Owned) -> Kind {
         Owned::Service => Kind::Service,
         Owned::ControllerRevision => Kind::ControllerRevision,
     }
-}
-
-fn decode<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
-    serde_json::from_value(value.clone()).ok()
 }
 
 /// Pods that are to be created, with the PodGroups that they name.

@@ -24,7 +24,7 @@ pub enum Change {
         /// Its kind.
         kind: Kind,
         /// The whole object.
-        object: Value,
+        object: Whole,
     },
     /// An object is gone.
     Gone {
@@ -62,7 +62,7 @@ pub async fn watch<T: From<Change>>(client: Client, kind: Kind, changes: Sender<
     }
     let resource = kind.resource();
     let api: Api<Whole> = Api::all_with(client, &resource);
-    let applied = |object: Whole| Change::Applied { kind, object: object.into_value(&resource) };
+    let applied = |object: Whole| Change::Applied { kind, object };
     let start = || watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
     let mut stream = start();
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
@@ -123,7 +123,7 @@ pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(objects),
             Err(error) => return Err(error),
         };
-        objects.extend(list.items.into_iter().map(|object| object.into_value(&resource)));
+        objects.extend(list.items.into_iter().map(|object| object.value(&resource)));
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
             None => return Ok(objects),

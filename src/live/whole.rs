@@ -1,101 +1,96 @@
-//! An object as the API server sends it: one JSON value, without the notes on who owns which field.
+//! An object as the API server sends it: its text, and of it only the name.
 //!
 //! What is read of an object is for its reader to say, so that one that does not decode is reported and ends no watch.
-//! `managedFields` is often half of an object's text and nobody here reads it: it is skipped while parsing.
+//! The text is read once into the type that is wanted of it; a tree of JSON values, three times its size, is made only
+//! of those that are reported or belong to a ModelServing. Events come as the API server writes them, with their type
+//! before the object.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::DynamicResourceScope;
 use kube::discovery::ApiResource;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// The object.
 #[derive(Clone, Debug)]
-pub(super) struct Whole {
+pub struct Whole {
     /// Name, namespace, uid and resourceVersion; the client reads them.
     head: ObjectMeta,
-    /// Everything but `managedFields`.
-    value: Map<String, Value>,
+    text: Box<RawValue>,
 }
 
 impl Whole {
     /// Namespace (empty for cluster-scoped kinds) and name.
-    pub(super) fn key(&self) -> (String, String) {
+    pub fn key(&self) -> (String, String) {
         (self.head.namespace.clone().unwrap_or_default(), self.head.name.clone().unwrap_or_default())
     }
 
-    /// The value, with the kind that items of a list leave out.
-    pub(super) fn into_value(mut self, resource: &ApiResource) -> Value {
-        self.value.entry("apiVersion").or_insert_with(|| resource.api_version.clone().into());
-        self.value.entry("kind").or_insert_with(|| resource.kind.clone().into());
-        Value::Object(self.value)
+    /// Its uid.
+    pub fn uid(&self) -> &str {
+        self.head.uid.as_deref().unwrap_or_default()
     }
+
+    /// Reads it as a type. Why it cannot be read is better said by [`crate::api::decode::decode`].
+    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.text.get())
+    }
+
+    /// Is this anywhere in its text?
+    pub fn mentions(&self, word: &str) -> bool {
+        self.text.get().contains(word)
+    }
+
+    /// As a value, with the kind, which items of a list leave out, and without `managedFields`.
+    pub fn value(&self, resource: &ApiResource) -> Value {
+        let mut value: Value = self.read().unwrap_or_default();
+        if let Some(fields) = value.as_object_mut() {
+            fields.entry("apiVersion").or_insert_with(|| resource.api_version.clone().into());
+            fields.entry("kind").or_insert_with(|| resource.kind.clone().into());
+        }
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        value
+    }
+}
+
+/// What is read at once.
+#[derive(serde::Deserialize)]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    metadata: Option<Name<'a>>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Name<'a> {
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    namespace: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    uid: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    resource_version: Option<Cow<'a, str>>,
 }
 
 impl<'de> serde::Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = deserializer.deserialize_map(Fields { of: Level::Object })?;
-        let text = |name: &str| {
-            value.get("metadata").and_then(|metadata| metadata.get(name)?.as_str().map(str::to_owned))
-        };
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let head: Head<'_> = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let name = head.metadata.unwrap_or_default();
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         let head = ObjectMeta {
-            name: text("name"),
-            namespace: text("namespace"),
-            uid: text("uid"),
-            resource_version: text("resourceVersion"),
+            name: owned(name.name),
+            namespace: owned(name.namespace),
+            uid: owned(name.uid),
+            resource_version: owned(name.resource_version),
             ..ObjectMeta::default()
         };
-        Ok(Whole { head, value })
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Level {
-    Object,
-    Metadata,
-}
-
-/// Reads the fields of an object or of its metadata.
-#[derive(Clone, Copy)]
-struct Fields {
-    of: Level,
-}
-
-impl<'de> DeserializeSeed<'de> for Fields {
-    type Value = Map<String, Value>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Fields {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            match (self.of, key.as_str()) {
-                (Level::Object, "metadata") => {
-                    let metadata = map.next_value_seed(Fields { of: Level::Metadata })?;
-                    fields.insert(key, Value::Object(metadata));
-                }
-                (Level::Metadata, "managedFields") => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-                _ => {
-                    let value = map.next_value()?;
-                    fields.insert(key, value);
-                }
-            }
-        }
-        Ok(fields)
+        Ok(Whole { head, text })
     }
 }
 
@@ -136,14 +131,16 @@ impl Resource for Whole {
 mod tests {
     use super::*;
     use crate::live::kind::Kind;
+    use kube::core::WatchEvent;
     use serde_json::json;
+
+    const POD: &str = r#"{"metadata":{"name":"a","namespace":"b","uid":"u","resourceVersion":"7",
+        "labels":{"managedFields":"kept"},"managedFields":[{"fieldsV1":{"f:spec":{}}}]},
+        "spec":{"metadata":{"managedFields":1}},"status":null}"#;
 
     #[test]
     fn an_object_comes_through_but_for_its_managed_fields() {
-        let text = r#"{"metadata":{"name":"a","namespace":"b","uid":"u","resourceVersion":"7",
-            "labels":{"managedFields":"kept"},"managedFields":[{"fieldsV1":{"f:spec":{}}}]},
-            "spec":{"metadata":{"managedFields":1}},"status":null}"#;
-        let whole: Whole = serde_json::from_str(text).unwrap();
+        let whole: Whole = serde_json::from_str(POD).unwrap();
         assert_eq!(whole.key(), ("b".to_owned(), "a".to_owned()));
         assert_eq!(whole.meta().resource_version.as_deref(), Some("7"));
         let expect = json!({
@@ -152,6 +149,25 @@ mod tests {
                           "labels": { "managedFields": "kept" } },
             "spec": { "metadata": { "managedFields": 1 } }, "status": null,
         });
-        assert_eq!(whole.into_value(&Kind::Pod.resource()), expect);
+        assert_eq!(whole.value(&Kind::Pod.resource()), expect);
+    }
+
+    #[test]
+    fn it_comes_out_of_events_and_lists() {
+        let event: WatchEvent<Whole> =
+            serde_json::from_str(&format!(r#"{{"type":"ADDED","object":{POD}}}"#)).unwrap();
+        let WatchEvent::Added(whole) = event else { panic!("{event:?}") };
+        assert!(whole.uid() == "u" && whole.mentions("fieldsV1"));
+        let list = format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{POD},{POD}]}}"#);
+        let list: kube::core::ObjectList<Whole> = serde_json::from_str(&list).unwrap();
+        assert_eq!(list.items.len(), 2);
+    }
+
+    #[test]
+    fn an_object_of_a_wrong_shape_still_has_its_name() {
+        let text = r#"{"metadata":{"name":"a\u0041","labels":7},"spec":[]}"#;
+        let whole: Whole = serde_json::from_str(text).unwrap();
+        assert_eq!(whole.key(), (String::new(), "aA".to_owned()));
+        assert!(whole.read::<crate::api::core::Pod>().is_err());
     }
 }

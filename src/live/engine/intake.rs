@@ -14,13 +14,13 @@ use crate::live::kind::Kind;
 use crate::live::recovery::Found;
 use crate::live::serving::owned;
 use crate::live::watch::Change;
+use crate::live::whole::Whole;
 use crate::live::writer::Shown;
 use crate::reservation::facts::{is_lost, pod_facts};
 use crate::reservation::record::{RESERVATION, Record, RecordState};
 use crate::reservation::{BoundPod, GangKey, Input as Told, PodFacts, Recovered};
 use crate::scheduler::PodRef;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::sync::atomic::Ordering;
 
 impl Engine {
@@ -68,7 +68,7 @@ impl Engine {
         }
     }
 
-    fn apply(&mut self, kind: Kind, object: Value) {
+    fn apply(&mut self, kind: Kind, object: Whole) {
         if let Some(owned) = owned(kind)
             && self.plan.model_serving
         {
@@ -109,24 +109,31 @@ impl Engine {
         }
     }
 
-    /// Decodes an object, or reports on it that it cannot be used; nothing else is held up by it.
-    fn with<T: DeserializeOwned>(&mut self, kind: Kind, object: Value, then: impl FnOnce(&mut Self, T)) {
-        let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let known = || (kind, text("/metadata/namespace"), text("/metadata/name"));
-        if let Ok(typed) = T::deserialize(&object) {
-            if !self.malformed.is_empty() && self.malformed.remove(&known()) {
-                self.count_quarantined();
+    /// Reads an object, or reports on it that it cannot be used; nothing else is held up by it.
+    fn with<T: DeserializeOwned>(&mut self, kind: Kind, object: Whole, then: impl FnOnce(&mut Self, T)) {
+        let known = || {
+            let (namespace, name) = object.key();
+            (kind, namespace, name)
+        };
+        let error = match object.read::<T>() {
+            Ok(typed) => {
+                if !self.malformed.is_empty() && self.malformed.remove(&known()) {
+                    self.count_quarantined();
+                }
+                return then(self, typed);
             }
-            return then(self, typed);
-        }
+            Err(plain) => match decode::<T>(&object.value(&kind.resource())) {
+                Err(error) => error.to_string(),
+                Ok(_) => plain.to_string(),
+            },
+        };
         let known = known();
-        let Err(error) = decode::<T>(&object) else { return };
         let (namespace, name) = (known.1.clone(), known.2.clone());
-        tracing::warn!(?kind, namespace, name, %error, "object cannot be used");
+        tracing::warn!(?kind, namespace, name, error, "object cannot be used");
         self.recorder.note(Note {
             api_version: kind.resource().api_version,
             kind: kind.name(),
-            uid: text("/metadata/uid"),
+            uid: object.uid().to_owned(),
             namespace,
             name,
             warning: true,

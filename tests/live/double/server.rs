@@ -188,9 +188,7 @@ impl Server {
                         let mut frames = String::new();
                         for change in &store.log[from..] {
                             if change.key.0 == plural {
-                                let frame = json!({ "type": change.what, "object": change.object });
-                                frames.push_str(&frame.to_string());
-                                frames.push('\n');
+                                frames.push_str(&frame(change.what, &change.object));
                             }
                         }
                         (frames, store.version, version < store.compacted)
@@ -198,7 +196,7 @@ impl Server {
                     if expired {
                         let status = json!({ "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
                         "message": "too old resource version" });
-                        let frame = json!({ "type": "ERROR", "object": status }).to_string() + "\n";
+                        let frame = frame("ERROR", &status);
                         return Some((
                             Ok::<_, std::io::Error>(Bytes::from(frame)),
                             (server, plural, news, u64::MAX, 0),
@@ -212,7 +210,7 @@ impl Server {
                     if quiet > 40 {
                         // other kinds have moved on
                         let object = json!({ "metadata": { "resourceVersion": version.to_string() }, "kind": "x", "apiVersion": "v1" });
-                        let frame = json!({ "type": "BOOKMARK", "object": object }).to_string() + "\n";
+                        let frame = frame("BOOKMARK", &object);
                         return Some((Ok(Bytes::from(frame)), (server, plural, news, version, 0)));
                     }
                     if news.changed().await.is_err() {
@@ -243,4 +241,9 @@ pub(crate) fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> 
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": reason, "message": message, "code": code,
         }),
     )
+}
+
+/// A line of a watch; the type comes first, as the API server writes it.
+fn frame(what: &str, object: &Value) -> String {
+    format!("{{\"type\":\"{what}\",\"object\":{object}}}\n")
 }
