@@ -125,6 +125,13 @@ impl Reservations {
         self.by_key.iter().filter_map(|(key, id)| Some((key, self.gangs.get(id)?.phase)))
     }
 
+    /// Has a reservation this very pod among its members, the lost ones included?
+    pub fn is_member(&self, pod: &PodRef) -> bool {
+        let at = self.by_pod.get(&pod_key(pod));
+        let member = at.and_then(|(id, at)| self.gangs.get(id)?.members.get(*at as usize));
+        member.is_some_and(|member| member.pod.uid == pod.uid)
+    }
+
     /// What is promised at present: pods that are not bound as far as known, and their nodes.
     pub fn promised(&self) -> impl Iterator<Item = (&PodRef, &str)> {
         let members = self.gangs.values().flat_map(|gang| &gang.members);

@@ -264,8 +264,10 @@ impl Engine {
         {
             self.scheduler.resume(group);
         }
+        let is_member = self.reservations.is_member(&facts.pod);
         self.tell(now, Told::PodSeen(facts));
-        if let Some(group) = group {
+        // What is bound beside the members stays the same when a member changes; counting it takes a look at every pod.
+        if let Some(group) = group.filter(|_| !is_member) {
             self.gang_changed(&group);
         }
     }
