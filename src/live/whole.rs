@@ -18,7 +18,7 @@ use std::borrow::Cow;
 #[derive(Clone, Debug)]
 pub struct Whole {
     /// Name, namespace, uid and resourceVersion; the client reads them.
-    head: ObjectMeta,
+    head: Box<ObjectMeta>,
     text: Box<RawValue>,
 }
 
@@ -90,7 +90,7 @@ impl<'de> serde::Deserialize<'de> for Whole {
             resource_version: owned(name.resource_version),
             ..ObjectMeta::default()
         };
-        Ok(Whole { head, text })
+        Ok(Whole { head: Box::new(head), text })
     }
 }
 

@@ -29,6 +29,8 @@ mod phalanx;
 mod series;
 mod simulated;
 #[cfg(feature = "cluster")]
+mod sparing;
+#[cfg(feature = "cluster")]
 mod volumes;
 #[cfg(feature = "cluster")]
 mod walkthrough;

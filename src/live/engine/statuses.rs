@@ -15,12 +15,31 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A status waits this long for a later one.
-const GATHER: Duration = Duration::from_millis(20);
-/// Between two writes for one gang.
-const BETWEEN: Duration = Duration::from_millis(250);
-/// Between two writes for one gang while pods are being bound.
-const BEHIND_BINDS: Duration = Duration::from_secs(1);
+/// How soon a status is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It has a new phase, and controllers wait for it.
+    Soon,
+    /// It has other counts or another message: people wait for it, and pods are still arriving.
+    Later,
+    /// Pods are being bound.
+    BehindBinds,
+}
+
+impl Turn {
+    /// How long a status waits for a later one, and how long after the last write for its gang.
+    fn waits(self) -> (Duration, Duration) {
+        let (gather, between) = match self {
+            Turn::Soon => (20, 250),
+            Turn::Later => (500, 500),
+            Turn::BehindBinds => (1000, 1000),
+        };
+        (Duration::from_millis(gather), Duration::from_millis(between))
+    }
+}
+
+/// After this long the last write for a gang holds up none.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Statuses that are not written yet, and when the last one was, by `namespace/name`.
 #[derive(Debug, Default)]
@@ -59,10 +78,10 @@ impl Statuses {
         self.written.remove(gang);
     }
 
-    /// When the next one is due; `stands_behind`: does it wait for binds?
-    pub(super) fn wake_at(&self, stands_behind: impl Fn(&str, &PodGroupStatus) -> bool) -> Option<Duration> {
+    /// When the next one is due.
+    fn wake_at(&self, turn: impl Fn(&str, &PodGroupStatus) -> Turn) -> Option<Duration> {
         let due = |(gang, (since, status)): (&String, &(Duration, PodGroupStatus))| {
-            self.due_at(gang, *since, stands_behind(gang, status))
+            self.due_at(gang, *since, turn(gang, status))
         };
         self.waiting.iter().map(due).min()
     }
@@ -71,13 +90,13 @@ impl Statuses {
     fn take(
         &mut self,
         now: Duration,
-        stands_behind: impl Fn(&str, &PodGroupStatus) -> bool,
+        turn: impl Fn(&str, &PodGroupStatus) -> Turn,
     ) -> Vec<(String, PodGroupStatus)> {
         let due = |(gang, (since, status)): &(&String, &(Duration, PodGroupStatus))| {
-            self.due_at(gang, *since, stands_behind(gang, status)) <= now
+            self.due_at(gang, *since, turn(gang, status)) <= now
         };
         let gangs: Vec<String> = self.waiting.iter().filter(due).map(|(gang, _)| gang.clone()).collect();
-        self.written.retain(|_, at| now < *at + BEHIND_BINDS);
+        self.written.retain(|_, at| now < *at + LONGEST);
         let take = |gang: String| {
             self.written.insert(gang.clone(), now);
             self.waiting.remove(&gang).map(|(_, status)| (gang, status))
@@ -85,9 +104,8 @@ impl Statuses {
         gangs.into_iter().filter_map(take).collect()
     }
 
-    fn due_at(&self, gang: &str, since: Duration, stands_behind: bool) -> Duration {
-        let between = if stands_behind { BEHIND_BINDS } else { BETWEEN };
-        let gather = if stands_behind { BEHIND_BINDS } else { GATHER };
+    fn due_at(&self, gang: &str, since: Duration, turn: Turn) -> Duration {
+        let (gather, between) = turn.waits();
         (since + gather).max(self.written.get(gang).map_or(Duration::ZERO, |at| *at + between))
     }
 }
@@ -98,8 +116,8 @@ impl Engine {
         if self.statuses.waiting.is_empty() {
             return;
         }
-        let stands_behind = stands_behind(&self.reservations, &self.mirror, self.binds_go_on());
-        let due = self.statuses.take(self.clock.elapsed(), stands_behind);
+        let turn = turn(&self.reservations, &self.mirror, self.binds_go_on());
+        let due = self.statuses.take(self.clock.elapsed(), turn);
         for (gang, status) in due {
             let Some(group) = self.mirror.group(&gang) else { continue };
             let (namespace, name) = gang.split_once('/').unwrap_or(("", &gang));
@@ -123,7 +141,7 @@ impl Engine {
                     matches!(answer, Answer::Done(_) | Answer::Refused { code: 404 | 409 | 422, .. });
                 if !is_over {
                     tracing::warn!(gang, ?answer, "a status could not be written; it is written again");
-                    tokio::time::sleep(BEHIND_BINDS).await;
+                    tokio::time::sleep(LONGEST).await;
                     let _ = inputs.send(Input::StatusLost(gang, Box::new(status))).await;
                 }
             });
@@ -142,20 +160,21 @@ impl Engine {
         if self.statuses.waiting.is_empty() {
             return None;
         }
-        self.statuses.wake_at(stands_behind(&self.reservations, &self.mirror, self.binds_go_on()))
+        self.statuses.wake_at(turn(&self.reservations, &self.mirror, self.binds_go_on()))
     }
 }
 
-/// Does a status wait for binds? One of a gang with a record to write will go along with it; of the others only a new
-/// phase goes first, since controllers wait for it.
-fn stands_behind(
+/// Whose turn comes when: a status of a gang with a record to write will go along with it.
+fn turn(
     reservations: &Reservations,
     mirror: &Mirror,
     binds_go_on: bool,
-) -> impl Fn(&str, &PodGroupStatus) -> bool {
+) -> impl Fn(&str, &PodGroupStatus) -> Turn {
     move |gang, status| match reservations.phase(&GangKey::new(true, gang)) {
-        Some(Phase::Decided | Phase::Binding | Phase::Closing(_)) => true,
-        _ => binds_go_on && mirror.group(gang).is_some_and(|group| group.phase == status.phase),
+        Some(Phase::Decided | Phase::Binding | Phase::Closing(_)) => Turn::BehindBinds,
+        _ if mirror.group(gang).is_none_or(|group| group.phase != status.phase) => Turn::Soon,
+        _ if binds_go_on => Turn::BehindBinds,
+        _ => Turn::Later,
     }
 }
 
@@ -168,7 +187,7 @@ mod tests {
     }
 
     /// Puts a status every 10 ms for `during`, and lists when which one is written.
-    fn check(during: u64, bound_until: u64, expect: &[(u64, i32)]) {
+    fn check(turn: Turn, during: u64, bound_until: u64, expect: &[(u64, i32)]) {
         let mut statuses = Statuses::default();
         let mut written = Vec::new();
         for at in (0..3000).step_by(10) {
@@ -176,7 +195,7 @@ mod tests {
             if at < during {
                 statuses.put("a/b".to_owned(), status(at as i32), now);
             }
-            let taken = statuses.take(now, |_, _| at < bound_until);
+            let taken = statuses.take(now, |_, _| if at < bound_until { Turn::BehindBinds } else { turn });
             written.extend(taken.into_iter().map(|(_, status)| (at, status.running.unwrap())));
         }
         assert_eq!(written, expect);
@@ -184,14 +203,15 @@ mod tests {
 
     #[test]
     fn the_latest_status_is_written_and_few_of_those_before_it() {
-        check(10, 0, &[(20, 0)]);
-        check(30, 0, &[(20, 20)]);
-        check(600, 0, &[(20, 20), (270, 270), (520, 520), (770, 590)]);
+        check(Turn::Soon, 10, 0, &[(20, 0)]);
+        check(Turn::Soon, 30, 0, &[(20, 20)]);
+        check(Turn::Soon, 600, 0, &[(20, 20), (270, 270), (520, 520), (770, 590)]);
+        check(Turn::Later, 600, 0, &[(500, 500), (1010, 590)]);
     }
 
     #[test]
     fn statuses_stand_behind_binds_but_not_for_long() {
-        check(100, 150, &[(150, 90)]);
-        check(2500, 2500, &[(1000, 1000), (2010, 2010), (2500, 2490)]);
+        check(Turn::Soon, 100, 150, &[(150, 90)]);
+        check(Turn::Soon, 2500, 2500, &[(1000, 1000), (2010, 2010), (2500, 2490)]);
     }
 }
