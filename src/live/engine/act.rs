@@ -184,6 +184,9 @@ impl Engine {
             }
             _ => true,
         };
+        if gang.is_pod_group && matches!(report, Report::Ended { .. }) {
+            self.heed_record(key.clone());
+        }
         if gang.is_pod_group {
             let message = match report {
                 Report::Ended { outcome: Outcome::Bound, .. } => "pod group is ready".to_owned(),

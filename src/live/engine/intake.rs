@@ -17,7 +17,7 @@ use crate::live::watch::Change;
 use crate::live::whole::Whole;
 use crate::live::writer::Shown;
 use crate::reservation::facts::{is_lost, pod_facts};
-use crate::reservation::record::{RESERVATION, Record, RecordState};
+use crate::reservation::record::{Record, RecordState};
 use crate::reservation::{BoundPod, GangKey, Input as Told, PodFacts, Recovered};
 use crate::scheduler::PodRef;
 use serde::de::DeserializeOwned;
@@ -219,12 +219,15 @@ impl Engine {
         self.mirror.put_group(group);
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         self.gang_changed(&key);
-        self.heed_record(key, group);
+        self.heed_record(key);
     }
 
     /// A predecessor's record that arrived after we had read what there was: it is taken over like the others.
-    fn heed_record(&mut self, key: String, group: &PodGroup) {
-        let Some(text) = group.metadata.annotations.get(RESERVATION) else { return };
+    /// One that arrived while a reservation was on its way is looked at when that has ended.
+    pub(super) fn heed_record(&mut self, key: String) {
+        let Some(text) = self.mirror.group(&key).and_then(|group| group.facts.record.as_ref()) else {
+            return;
+        };
         let late =
             |record: Record| record.state != RecordState::Done && record.epoch < self.reservations.epoch();
         if self.recovered == Recovery::Complete
