@@ -137,7 +137,7 @@ impl Mirror {
 
     /// Pods of a gang that have a node and stay.
     pub fn bound(&self, group: &str) -> impl Iterator<Item = &PodFacts> {
-        self.of_group(group).filter(|facts| facts.node.is_some() && !facts.failed && !facts.deleting)
+        self.of_group(group).filter(|facts| facts.is_bound())
     }
 
     /// Pods of a gang.

@@ -219,9 +219,8 @@ impl Serving {
     /// Does its name begin with that of a ModelServing?
     fn is_named_after_one(&self, namespace: &str, name: &str) -> bool {
         !self.objects.is_empty()
-            && name
-                .match_indices('-')
-                .any(|(at, _)| self.objects.contains_key(&(namespace.to_owned(), name[..at].to_owned())))
+            && beginnings(name)
+                .any(|start| self.objects.contains_key(&(namespace.to_owned(), start.to_owned())))
     }
 
     /// By label, by owner, or because the name begins with theirs.
@@ -231,15 +230,19 @@ impl Serving {
         }
         let label = metadata.labels.get(keys::MODEL_SERVING_NAME).map(String::as_str);
         let owners = metadata.owner_references.iter().filter(|owner| owner.kind == "ModelServing");
-        let starts = metadata.name.match_indices('-').map(|(at, _)| &metadata.name[..at]);
         label
             .into_iter()
             .chain(owners.map(|owner| owner.name.as_str()))
-            .chain(starts)
+            .chain(beginnings(&metadata.name))
             .map(|name| (metadata.namespace.clone(), name.to_owned()))
             .filter(|key| self.objects.contains_key(key))
             .collect()
     }
+}
+
+/// What a name begins with, up to each of its dashes.
+fn beginnings(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('-').map(|(at, _)| &name[..at])
 }
 
 /// The part of an object that says whose it is.

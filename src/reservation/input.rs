@@ -1,5 +1,6 @@
 //! What a reservation is told: decisions, answers to its calls, what the watch and the API show.
 
+use super::record::{Record, RecordState};
 use crate::scheduler::{PodRef, SubgroupRef};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -108,6 +109,14 @@ pub struct GroupFacts {
     pub minimum: Count,
 }
 
+impl GroupFacts {
+    /// Has a leader before this epoch left it with a record that is not done?
+    pub fn is_left_unfinished(&self, epoch: u64) -> bool {
+        let unfinished = |record: Record| record.state != RecordState::Done && record.epoch < epoch;
+        self.record.as_deref().is_some_and(|text| Record::decode(text).is_ok_and(unfinished))
+    }
+}
+
 /// What a pod's object says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodFacts {
@@ -124,6 +133,13 @@ pub struct PodFacts {
     pub recreated: bool,
     /// Its role in the gang, or the empty text.
     pub role: String,
+}
+
+impl PodFacts {
+    /// Has it a node, and stays?
+    pub fn is_bound(&self) -> bool {
+        self.node.is_some() && !self.failed && !self.deleting
+    }
 }
 
 /// A pod of the gang that has a node and stays: not failed, not being deleted.

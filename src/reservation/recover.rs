@@ -43,7 +43,7 @@ impl Recovered {
         let pods: Vec<RecoveredPod> = taken.collect();
         let bound = pods
             .iter()
-            .filter(|RecoveredPod { facts, .. }| facts.node.is_some() && !facts.failed && !facts.deleting)
+            .filter(|pod| pod.facts.is_bound())
             .map(|pod| BoundPod {
                 uid: pod.facts.pod.uid.clone(),
                 role: pod.facts.role.clone(),

@@ -6,7 +6,10 @@ use crate::api::keys;
 use crate::live::call::{Answer as Reply, Call};
 use crate::live::events::Note;
 use crate::live::serving::Batch;
-use crate::reservation::{Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report};
+use crate::live::writer;
+use crate::reservation::{
+    Answer, Call as Asked, CallId, Decided, Effect, GangKey, Input as Told, Outcome, Promise, Report,
+};
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 use futures::StreamExt;
 
@@ -169,6 +172,40 @@ impl Engine {
         }
     }
 
+    /// Makes a call for a reservation.
+    pub(super) fn make_call(&mut self, gang: &GangKey, id: CallId, call: Asked) {
+        let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
+        let hold = self.recorder.hold();
+        let claims = self.unbound_claims(&call);
+        self.nominates(&call, &claims);
+        let key = gang.to_string();
+        let status = match &call {
+            Asked::WriteRecord { .. } => self.statuses.take_along(&key, self.clock.elapsed()),
+            _ => None,
+        };
+        tokio::spawn(async move {
+            let _hold = hold;
+            let along = writer::Along { claims: &claims, status: status.as_ref() };
+            if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, along).await {
+                // What the API server finds fault with may be the status: it does not go along again.
+                if let Some(status) = status
+                    && !matches!(answer, Answer::Written { .. } | Answer::Refused { .. } | Answer::NotFound)
+                {
+                    let _ = inputs.send(Input::StatusLost(key, Box::new(status))).await;
+                }
+                let _ = inputs.send(Input::Answered(id, answer, shown)).await;
+            }
+        });
+    }
+
+    /// Claims that must be bound before this call can be made.
+    fn unbound_claims(&self, call: &Asked) -> Vec<String> {
+        let Asked::Bind { pod, .. } = call else { return Vec::new() };
+        let cluster = self.scheduler.cluster();
+        let id = cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name));
+        id.map_or(Vec::new(), |id| cluster.unbound_claims(id))
+    }
+
     fn report(&mut self, gang: &GangKey, report: &Report) {
         let key = gang.to_string();
         tracing::info!(gang = key, %report, "reservation");
@@ -184,10 +221,10 @@ impl Engine {
             }
             _ => true,
         };
-        if gang.is_pod_group && matches!(report, Report::Ended { .. }) {
-            self.heed_record(key.clone());
-        }
         if gang.is_pod_group {
+            if matches!(report, Report::Ended { .. }) {
+                self.heed_record(key.clone());
+            }
             let message = match report {
                 Report::Ended { outcome: Outcome::Bound, .. } => "pod group is ready".to_owned(),
                 other => other.to_string(),

@@ -3,9 +3,8 @@
 //! Nothing hurries: whoever leads next would find all pods bound and say the same. So the write waits for the status that
 //! says "Running", which follows within milliseconds and goes in the same call, and for the binds of other gangs.
 
-use super::{Engine, Input};
-use crate::live::writer;
-use crate::reservation::{Answer, Call as Asked, CallId, GangKey, Outcome, Phase};
+use super::Engine;
+use crate::reservation::{Call as Asked, CallId, GangKey, Outcome, Phase};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,15 +30,16 @@ impl Engine {
 
     /// Writes the ends that need not wait any more.
     pub(super) fn write_endings(&mut self) {
-        let Some(due) = self.next_ending() else { return };
-        let now = self.clock.elapsed();
-        if due > now {
+        if self.endings.is_empty() {
             return;
         }
-        for gang in self.endings.keys().cloned().collect::<Vec<_>>() {
-            if self.ending_due(&gang, self.endings[&gang].0, self.binds_go_on()) <= now
-                && let Some((_, id, call)) = self.endings.remove(&gang)
-            {
+        let (now, binds_go_on) = (self.clock.elapsed(), self.binds_go_on());
+        let is_due = |(gang, (since, ..)): &(&GangKey, &(Duration, CallId, Asked))| {
+            self.ending_due(gang, *since, binds_go_on) <= now
+        };
+        let due: Vec<GangKey> = self.endings.iter().filter(is_due).map(|(gang, _)| gang.clone()).collect();
+        for gang in due {
+            if let Some((_, id, call)) = self.endings.remove(&gang) {
                 self.make_call(&gang, id, call);
             }
         }
@@ -70,38 +70,5 @@ impl Engine {
     /// Is any gang on its way to being bound?
     pub(super) fn binds_go_on(&self) -> bool {
         self.reservations.gangs().any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
-    }
-
-    fn make_call(&mut self, gang: &GangKey, id: CallId, call: Asked) {
-        let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
-        let hold = self.recorder.hold();
-        let claims = self.unbound_claims(&call);
-        self.nominates(&call, &claims);
-        let key = gang.to_string();
-        let status = match &call {
-            Asked::WriteRecord { .. } => self.statuses.take_along(&key, self.clock.elapsed()),
-            _ => None,
-        };
-        tokio::spawn(async move {
-            let _hold = hold;
-            let along = writer::Along { claims: &claims, status: status.as_ref() };
-            if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, along).await {
-                // What the API server finds fault with may be the status: it does not go along again.
-                if let Some(status) = status
-                    && !matches!(answer, Answer::Written { .. } | Answer::Refused { .. } | Answer::NotFound)
-                {
-                    let _ = inputs.send(Input::StatusLost(key, Box::new(status))).await;
-                }
-                let _ = inputs.send(Input::Answered(id, answer, shown)).await;
-            }
-        });
-    }
-
-    /// Claims that must be bound before this call can be made.
-    fn unbound_claims(&self, call: &Asked) -> Vec<String> {
-        let Asked::Bind { pod, .. } = call else { return Vec::new() };
-        let cluster = self.scheduler.cluster();
-        let id = cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name));
-        id.map_or(Vec::new(), |id| cluster.unbound_claims(id))
     }
 }

@@ -17,7 +17,6 @@ use crate::live::watch::Change;
 use crate::live::whole::Whole;
 use crate::live::writer::Shown;
 use crate::reservation::facts::{is_lost, pod_facts};
-use crate::reservation::record::{Record, RecordState};
 use crate::reservation::{BoundPod, GangKey, Input as Told, PodFacts, Recovered};
 use crate::scheduler::PodRef;
 use serde::de::DeserializeOwned;
@@ -225,16 +224,12 @@ impl Engine {
     /// A predecessor's record that arrived after we had read what there was: it is taken over like the others.
     /// One that arrived while a reservation was on its way is looked at when that has ended.
     pub(super) fn heed_record(&mut self, key: String) {
-        let Some(text) = self.mirror.group(&key).and_then(|group| group.facts.record.as_ref()) else {
-            return;
-        };
-        let late =
-            |record: Record| record.state != RecordState::Done && record.epoch < self.reservations.epoch();
+        let epoch = self.reservations.epoch();
         if self.recovered == Recovery::Complete
+            && self.mirror.group(&key).is_some_and(|group| group.facts.is_left_unfinished(epoch))
             && self.mirror.is_ours(&key)
             && !self.finding.contains(&key)
             && self.reservations.phase(&GangKey::new(true, &key)).is_none()
-            && Record::decode(text).is_ok_and(late)
         {
             self.find(vec![key]);
         }

@@ -84,11 +84,9 @@ impl Engine {
     /// Tells the pods that have waited long enough.
     pub(super) fn write_marks(&mut self) {
         for (pod, message) in self.marks.take(self.clock.elapsed()) {
-            let member = self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name));
-            let waits = |facts: &crate::reservation::PodFacts| {
-                facts.pod.uid == pod.uid && facts.node.is_none() && !facts.deleting
-            };
-            if !member.is_some_and(|member| waits(&member.facts)) {
+            let facts =
+                self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name)).map(|member| &member.facts);
+            if !facts.is_some_and(|facts| facts.pod == pod && facts.node.is_none() && !facts.deleting) {
                 continue;
             }
             let call = Call::strategic(

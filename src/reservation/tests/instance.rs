@@ -242,10 +242,7 @@ impl Core {
     }
 
     fn bound(&self, gang: &str) -> Vec<BoundPod> {
-        let shown = self
-            .pods
-            .values()
-            .filter(|(facts, of)| of == gang && facts.node.is_some() && !facts.failed && !facts.deleting);
+        let shown = self.pods.values().filter(|(facts, of)| of == gang && facts.is_bound());
         let shown = shown.map(|(facts, _)| self.bound_pod(facts, gang));
         let ending = |uid: &str| {
             self.pods.values().any(|(facts, _)| facts.pod.uid == uid && (facts.deleting || facts.failed))

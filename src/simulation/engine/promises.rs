@@ -244,13 +244,11 @@ impl Simulation {
     pub(super) fn promised_group(&mut self, group: &PodGroup) {
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         let facts = group_facts(group);
-        let record = facts.record.clone();
+        // A predecessor's record that came after we had read what there was.
+        let is_late = self.promises.recovered && facts.is_left_unfinished(self.promises.epoch());
         self.promises.groups.insert(key.clone(), facts);
         self.gang_changed(&key);
-        // A predecessor's record that came after we had read what there was.
-        let epoch = self.promises.reservations.epoch();
-        let late = |record: Record| record.state != RecordState::Done && record.epoch < epoch;
-        if self.promises.recovered && record.is_some_and(|text| Record::decode(&text).is_ok_and(late)) {
+        if is_late {
             self.recover(&key);
         }
     }
