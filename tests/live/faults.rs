@@ -2,6 +2,7 @@
 //! lease in mid-gang, a start on lists that are behind, pods that others bind, members that go for good; and, in
 //! `random`, everything at once. The bodies of the first two run against the real API server as well, in real time.
 
+mod late;
 mod random;
 
 use crate::cluster::TestCluster;

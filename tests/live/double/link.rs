@@ -98,6 +98,8 @@ pub(crate) struct Link {
     expired: Mutex<BTreeSet<String>>,
     /// Kinds whose lists are served as of an earlier version, until they are watched.
     behind: Mutex<BTreeMap<String, u64>>,
+    /// Kinds whose watches say nothing for now.
+    silent: watch::Sender<BTreeSet<String>>,
     /// Binds, evictions and writes of PodGroups so far, and what is to become of some.
     writes: AtomicU32,
     script: Mutex<BTreeMap<u32, Fault>>,
@@ -124,6 +126,7 @@ impl Link {
             rates,
             expired: Mutex::default(),
             behind: Mutex::default(),
+            silent: watch::channel(BTreeSet::new()).0,
             writes: AtomicU32::new(0),
             script: Mutex::default(),
             pause_at: Mutex::default(),
@@ -156,6 +159,11 @@ impl Link {
     /// the API server are behind and it does not know.
     pub(crate) fn lists_as_of(&self, kinds: &[&str], version: u64) {
         self.behind.lock().unwrap().extend(kinds.iter().map(|kind| ((*kind).to_owned(), version)));
+    }
+
+    /// Watches of these kinds, and of no others, say nothing for now; what they have to say is said later.
+    pub(crate) fn silence_watches(&self, kinds: &[&str]) {
+        self.silent.send_replace(kinds.iter().map(|kind| (*kind).to_owned()).collect());
     }
 
     /// What is to become of the n-th write of a pod or PodGroup from now, counted from 0.
@@ -362,6 +370,8 @@ impl Link {
                 sleep(Duration::from_millis(lag)).await;
             }
             link.go_on().await;
+            let mut silent = link.silent.subscribe();
+            let _ = silent.wait_for(|kinds| !kinds.contains(&plural)).await;
             let half = frame.slice(..frame.len() / 2);
             let (frame, ended) = match cut {
                 None => (Ok(frame), false),
