@@ -313,6 +313,8 @@ pub(super) fn explain(context: &Context<'_>, tools: &mut Tools, request: &GangRe
     }
     let all = wants_all(context, result.is_ok());
     let mut shortfall = measure(context, tools, result.as_ref().map_err(|&proof| proof));
+    // A gang that lacks pods is refused before anything is looked at.
+    tools.fill.refresh(context.view, context.tree, context.rules, &context.demand.kinds);
     complete(context, tools, request, all, &mut shortfall);
     shortfall
 }

@@ -111,6 +111,11 @@ fn too_few_pods_exist() {
     let request = GangRequest { minimum: 5, ..loose(pods(class, 0, 3), None) };
     let shortfall = explain(&world, &request);
     assert_eq!(shortfall.remedies, [Remedy::CreatePods { missing: 2 }, Remedy::LowerMinimum { to: 3 }]);
+    // Pods that differ are counted by placing them, of classes that nothing has been placed of so far.
+    let members = [pods(class, 0, 2), pods(world.class([2, 1, 0]), 2, 1)].concat();
+    let request = GangRequest { minimum: 5, ..loose(members, None) };
+    let shortfall = explain(&world, &request);
+    assert_eq!(shortfall.remedies, [Remedy::CreatePods { missing: 2 }, Remedy::LowerMinimum { to: 3 }]);
 }
 
 #[test]

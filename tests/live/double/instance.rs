@@ -1,6 +1,7 @@
 //! An instance of Phalanx in this process: what `phalanx run` does, on a link of its own.
 
 use super::link::{Condition, Link, Rates, Upstream};
+use futures::FutureExt;
 use phalanx::live::clock::Clock;
 use phalanx::live::engine::{Engine, Plan};
 use phalanx::live::http::Health;
@@ -8,8 +9,9 @@ use phalanx::live::lease::{Election, Gate, Standing};
 use phalanx::reservation::lease::LeaseSettings;
 use phalanx::reservation::{Backoff, Settings};
 use phalanx::scheduler::SchedulerConfig;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,6 +21,7 @@ pub(crate) struct Instance {
     /// What it tells the outside.
     pub(crate) health: Arc<Health>,
     task: JoinHandle<()>,
+    panicked: Arc<AtomicBool>,
     /// How far its wall clock is off, in milliseconds.
     wall: &'static AtomicI64,
 }
@@ -66,8 +69,16 @@ impl Instance {
             Upstream::Real(_) => Clock::start(),
         };
         let health = Arc::new(Health::default());
-        let task = tokio::spawn(lead(Arc::clone(&link), way.clone(), clock, identity, Arc::clone(&health)));
-        Instance { link, health, task, wall }
+        let panicked = Arc::new(AtomicBool::new(false));
+        let (life, told) = (
+            lead(Arc::clone(&link), way.clone(), clock, identity, Arc::clone(&health)),
+            Arc::clone(&panicked),
+        );
+        let task = tokio::spawn(async move {
+            let ended = AssertUnwindSafe(life).catch_unwind().await;
+            told.store(ended.is_err(), Ordering::Relaxed);
+        });
+        Instance { link, health, task, panicked, wall }
     }
 
     /// `kill -9`: what has left it arrives, and nothing more does.
@@ -79,6 +90,11 @@ impl Instance {
     /// Has it ended, by itself or by force?
     pub(crate) fn has_ended(&self) -> bool {
         self.task.is_finished() || self.link.is(Condition::Dead)
+    }
+
+    /// Has it found a mistake of ours in itself?
+    pub(crate) fn has_panicked(&self) -> bool {
+        self.panicked.load(Ordering::Relaxed)
     }
 
     /// Somebody sets its wall clock.

@@ -62,7 +62,9 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
         }
         world.turn();
         for (instance, paused_until, restart_at) in &mut instances {
-            if instance.has_ended() {
+            if instance.has_panicked() {
+                return Err(format!("at {now} ms: an instance panicked"));
+            } else if instance.has_ended() {
                 if *restart_at == 0 {
                     rates.add("instances: ended");
                     *restart_at = now + dice.range(100, 2_000);
