@@ -24,6 +24,7 @@ pub mod volumes;
 
 pub use event::{Event, Marks};
 pub use state::{Cluster, Settings};
+pub use volumes::open::OpenClaim;
 
 use capacity::Capacity;
 use class::Classes;

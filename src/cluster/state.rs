@@ -4,6 +4,7 @@
 //! gets its id when it is first mentioned; what pods hold there counts from that moment, even before the node exists.
 
 mod admin;
+mod claims;
 mod intake;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use super::volumes::Volumes;
 use super::{View, requests};
 use crate::api::core::Node;
 use crate::api::hyper_node::HyperNodeSpec;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What the cluster must be told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub struct Cluster {
     pods: Pods,
     gangs: Gangs,
     volumes: Volumes,
+    /// Promised pods whose claims have changed.
+    unsettled: BTreeSet<PodId>,
     capacity: Capacity,
     classes: Classes,
     eligibility: Eligibility,
@@ -94,6 +97,7 @@ impl Cluster {
             pods: Pods::default(),
             gangs: Gangs::default(),
             volumes: Volumes::default(),
+            unsettled: BTreeSet::new(),
             capacity: Capacity::default(),
             classes: Classes::default(),
             eligibility: Eligibility::default(),
@@ -315,11 +319,6 @@ impl Cluster {
         self.leave(&holder);
         self.mark_gang(gang);
         self.judge(&[pod]);
-    }
-
-    /// Claims (by name) of a pod that wait for its node to be written on them, and to be bound before the pod is.
-    pub fn unbound_claims(&self, pod: PodId) -> Vec<String> {
-        self.volumes.unbound(pod)
     }
 
     /// Checks what must always hold and names what does not: free + held = allocatable on every node, and every pod

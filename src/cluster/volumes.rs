@@ -2,9 +2,15 @@
 //!
 //! A claim that is bound adds the node affinity of its volume to what the pod demands of a node. One that waits for its
 //! first consumer adds the topologies that its class allows; once the pod has a node, the shell names it in the claim's
-//! annotation and binds the pod when the claim is bound. Anything else that keeps a claim from being usable holds the pod
-//! back, with the reason. Semantics: kube-scheduler's `VolumeBinding`, `VolumeZone` and, for `ReadWriteOncePod`,
-//! `VolumeRestrictions`. Owned by [`super::Cluster`].
+//! annotation and binds the pod when the claim is bound ([`open`]). Anything else that keeps a claim from being usable
+//! holds the pod back, with the reason. Semantics: kube-scheduler's `VolumeBinding`, `VolumeZone` and, for
+//! `ReadWriteOncePod`, `VolumeRestrictions`. Owned by [`super::Cluster`].
+//!
+//! Where several pods share a claim that waits, kube-scheduler lets the first decide and the others follow. A gang cannot
+//! wait for one of its own: its pods are promised nodes together, the first of them names its node in the claim, and none
+//! is bound before the volume is there. Whom it keeps from the promised node is placed again.
+
+pub(super) mod open;
 
 use super::ids::PodId;
 use crate::api::core::{
@@ -69,7 +75,6 @@ pub(super) struct Demands {
 
 /// The class that a claim or volume had in an annotation before it had a field.
 const CLASS: &str = "volume.beta.kubernetes.io/storage-class";
-const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 /// Labels of volumes that only nodes with the same value reach; several values are separated by `__`.
 const ZONES: [&str; 4] = [
     "topology.kubernetes.io/zone",
@@ -165,7 +170,7 @@ impl Volumes {
         let terms: Vec<NodeSelectorTerm> = terms.filter(|term| !term.match_expressions.is_empty()).collect();
         let record = Class {
             waits: class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
-            provisions: class.provisioner != NO_PROVISIONER,
+            provisions: class.provisions(),
             topologies: (!terms.is_empty()).then_some(NodeSelector { node_selector_terms: terms }),
         };
         let name = &class.metadata.name;
@@ -282,30 +287,15 @@ impl Volumes {
                 claim.class
             ));
         }
-        if users > 1 {
-            return Err(format!(
-                "waits for its first consumer, and {users} pods use it; where the first goes would decide for all: let \
-                 its storage class bind at once, or give each pod a claim"
-            ));
-        }
-        // A choice that was made binds until whoever makes the volume takes it back.
-        let chosen = claim.node.as_ref().map(|node| NodeSelector {
+        // A choice that was made binds until whoever makes the volume takes it back. Of several pods it binds one, which
+        // need not be this one: for the others the volume decides.
+        let chosen = claim.node.as_ref().filter(|_| users <= 1).map(|node| NodeSelector {
             node_selector_terms: vec![NodeSelectorTerm {
                 match_expressions: Vec::new(),
                 match_fields: vec![one_of("metadata.name", vec![node.clone()])],
             }],
         });
         Ok(class.topologies.iter().cloned().chain(chosen).collect())
-    }
-
-    /// Claims of a pod (by name) that are not bound yet: its node is to be written on them before it is bound.
-    pub(super) fn unbound(&self, pod: PodId) -> Vec<String> {
-        let consumer = self.consumers.get(&pod);
-        let claims = consumer.into_iter().flat_map(|consumer| &consumer.claims);
-        claims
-            .filter(|&key| self.claims.get(&**key).is_some_and(|claim| !claim.is_bound))
-            .filter_map(|key| key.split_once('/').map(|(_, name)| name.to_owned()))
-            .collect()
     }
 
     fn users_of(&self, claim: &str) -> Vec<PodId> {

@@ -1,68 +1,72 @@
 //! Claims that wait for their first consumer: the chosen node is written on them, and the pod is bound once they are.
 //!
-//! Who makes the volume reads the annotation, as kube-scheduler would write it, and may take long; a bind that has waited
-//! a second is answered with "later", and is asked for again, ever less often, while the gang's deadline lasts. Meanwhile the pod shows
-//! its node as `status.nominatedNodeName`, as kube-scheduler has it (KEP-5278): autoscalers count it where it will be. The
-//! API server clears that when the pod is bound; who gives the node up withdraws it.
+//! Who makes the volume reads the annotation, as kube-scheduler would write it, and may take long; the bind is answered
+//! with "later", and is asked for again when the watch shows the claim bound ([`Scheduler::take_settled`]), or, ever less
+//! often, while the gang's deadline lasts. A node that is on the claim already is never written over, whoever wrote it.
+//! Meanwhile the pod shows its node as `status.nominatedNodeName`, as kube-scheduler has it (KEP-5278): autoscalers count
+//! it where it will be. The API server clears that when the pod is bound; who gives the node up withdraws it.
+//!
+//! [`Scheduler::take_settled`]: crate::scheduler::Scheduler::take_settled
 
 use super::call::{Answer as Reply, Call};
 use super::kind::Kind;
 use super::lease::Gate;
 use crate::api::core::PersistentVolumeClaim;
 use crate::api::keys::SELECTED_NODE;
+use crate::cluster::OpenClaim;
 use crate::reservation::Answer;
 use crate::scheduler::PodRef;
 use kube::Client;
 use serde_json::json;
-use std::time::Duration;
 
-/// How often a claim is looked at, and how long before the bind is put off: other gangs' binds wait for its place among
-/// the calls that may be out.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LOOKS: u32 = 4;
+/// What a bind waits for.
+#[derive(Clone, Debug)]
+pub struct Waits {
+    /// Claims that are to be bound first.
+    pub claims: Vec<OpenClaim>,
+    /// Is the node to be shown on the pod?
+    pub shows_node: bool,
+}
 
-/// Gets these claims bound for a node. `None`: they are, and the pod may be.
-pub async fn settle(
-    client: &Client,
-    gate: &Gate,
-    pod: &PodRef,
-    claims: &[String],
-    node: &str,
-) -> Option<Answer> {
-    let namespace = &pod.namespace;
-    let mut nominated = false;
-    for name in claims {
-        let path = Kind::PersistentVolumeClaim.path(namespace, name, "");
-        let body = json!({ "metadata": { "annotations": { SELECTED_NODE: node } } });
-        if !gate.may_write() {
-            return Some(later());
-        }
-        match Call::merge(path, body).run(client, super::writer::DEADLINE).await {
-            Reply::Done(_) => {}
-            Reply::Refused { code: code @ (403 | 404 | 422), message, .. } => {
-                return Some(Answer::Refused {
-                    message: format!("PersistentVolumeClaim {name}: {code} {message}"),
-                });
-            }
-            _ => return Some(later()),
+/// Does what is to be done for a bind that waits, and puts it off. What the claims come to the watch will show.
+pub async fn settle(client: &Client, gate: &Gate, pod: &PodRef, waits: &Waits, node: &str) -> Answer {
+    for claim in waits.claims.iter().filter(|claim| claim.names_node) {
+        if let Some(answer) = name_node(client, gate, &pod.namespace, &claim.name, node).await {
+            return answer;
         }
     }
-    for name in claims {
-        let path = Kind::PersistentVolumeClaim.path(namespace, name, "");
-        let mut looks = 0;
-        while !is_bound(client, path.clone()).await {
-            if !std::mem::replace(&mut nominated, true) && gate.may_write() {
-                let answer = nominate(pod, node).run(client, super::writer::DEADLINE).await;
-                tracing::debug!(namespace, pod = pod.name, node, ?answer, "its bind waits for claims");
-            }
-            looks += 1;
-            if looks == LOOKS {
-                return Some(later());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    if waits.shows_node && gate.may_write() {
+        let answer = nominate(pod, node).run(client, super::writer::DEADLINE).await;
+        tracing::debug!(pod.namespace, pod.name, node, ?answer, "its bind waits for claims");
     }
-    None
+    later()
+}
+
+/// Writes the node on the claim, unless one is written on it already: whoever makes the volume may have begun.
+async fn name_node(client: &Client, gate: &Gate, namespace: &str, name: &str, node: &str) -> Option<Answer> {
+    let path = Kind::PersistentVolumeClaim.path(namespace, name, "");
+    let refused = |code: u16, message: &str| Answer::Refused {
+        message: format!("PersistentVolumeClaim {name}: {code} {message}"),
+    };
+    let claim = match Call::get(path.clone()).run(client, super::writer::DEADLINE).await {
+        Reply::Done(value) => serde_json::from_value::<PersistentVolumeClaim>(value).ok()?,
+        Reply::Refused { code: code @ (403 | 404), message, .. } => return Some(refused(code, &message)),
+        _ => return Some(later()),
+    };
+    if claim.is_bound() || claim.metadata.annotations.contains_key(SELECTED_NODE) {
+        return None;
+    }
+    if !gate.may_write() {
+        return Some(later());
+    }
+    let body = json!({ "metadata": {
+        "resourceVersion": claim.metadata.resource_version, "annotations": { SELECTED_NODE: node },
+    } });
+    match Call::merge(path, body).run(client, super::writer::DEADLINE).await {
+        Reply::Refused { code: code @ (403 | 404 | 422), message, .. } => Some(refused(code, &message)),
+        Reply::Done(_) => None,
+        _ => Some(later()),
+    }
 }
 
 /// Nothing has been bound, and nothing will be before it is asked for again.
@@ -91,13 +95,4 @@ pub fn withdraw(pod: &PodRef, node: &str) -> Call {
             { "op": "remove", "path": "/status/nominatedNodeName" },
         ]),
     )
-}
-
-async fn is_bound(client: &Client, path: String) -> bool {
-    match Call::get(path).run(client, super::writer::DEADLINE).await {
-        Reply::Done(value) => {
-            serde_json::from_value::<PersistentVolumeClaim>(value).is_ok_and(|c| c.is_bound())
-        }
-        _ => false,
-    }
 }

@@ -1,7 +1,7 @@
 //! Carries out what reservations ask for, one task per call, and turns the API server's answers into theirs.
 
 use super::call::{Answer as Reply, Call};
-use super::claims::settle;
+use super::claims::{Waits, settle};
 use super::kind::Kind;
 use super::lease::Gate;
 use crate::api::core::Pod;
@@ -32,7 +32,7 @@ pub enum Shown {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Along<'a> {
     /// Claims that must be bound before the pod is.
-    pub claims: &'a [String],
+    pub claims: Option<&'a Waits>,
     /// The PodGroup's status, written with its record.
     pub status: Option<&'a PodGroupStatus>,
 }
@@ -47,10 +47,9 @@ pub async fn carry_out(
     let Along { claims, status } = along;
     let writes = !matches!(asked, Asked::ReadGroup { .. } | Asked::ReadPod { .. });
     if let Asked::Bind { pod, node } = asked
-        && !claims.is_empty()
-        && let Some(answer) = settle(client, gate, pod, claims, node).await
+        && let Some(claims) = claims
     {
-        return Some((answer, Shown::Nothing));
+        return Some((settle(client, gate, pod, claims, node).await, Shown::Nothing));
     }
     if writes && !gate.may_write() {
         return None;

@@ -296,6 +296,14 @@ pub enum Input {
     GroupGone(GangKey),
     /// No pod should be bound to this node any more: it is gone, or does not answer.
     NodeLost(String),
+    /// The claims of a pod wait for nothing any more: it may be bound at once, or, if its volumes cannot be reached from
+    /// the node that it was promised, not there.
+    Settled {
+        /// The pod.
+        pod: PodRef,
+        /// Are its volumes reached?
+        reached: bool,
+    },
     /// Time passed; see [`super::Reservations::wake_at`].
     Tick,
     /// This instance leads no longer. Nothing will be said from now on.

@@ -90,6 +90,7 @@ impl Reservations {
             }
             Input::GroupGone(gang) => self.with_key(&gang, now, effects, |gang, _| gang.group_gone()),
             Input::NodeLost(node) => self.node_lost(&node, now, effects),
+            Input::Settled { pod, reached } => self.settled(&pod, reached, now, effects),
         }
         while let Some(&(time, id)) = self.timers.first()
             && time <= now
@@ -202,6 +203,19 @@ impl Reservations {
             gang.touch(at as usize, |member| {
                 if member.pod.uid == pod.uid && !member.is_lost() {
                     member.doubt_it(cx.now);
+                }
+            });
+            Then::On
+        });
+    }
+
+    fn settled(&mut self, pod: &PodRef, reached: bool, now: Duration, effects: &mut Vec<Effect>) {
+        let Some(&(id, at)) = self.by_pod.get(&pod_key(pod)) else { return };
+        self.with(id, now, effects, |gang, _| {
+            gang.touch(at as usize, |member| {
+                if member.pod.uid == pod.uid && member.is_unbound() {
+                    member.unfit |= !reached;
+                    (member.failures, member.not_before) = (0, now);
                 }
             });
             Then::On

@@ -2,6 +2,7 @@
 //! that are not to be placed for now.
 
 use super::{PodRef, Scheduler, SubgroupRef};
+use crate::cluster::OpenClaim;
 use crate::cluster::ids::PodId;
 use crate::cluster::pods::PodState;
 use crate::scheduler::gang::subgroup_values;
@@ -50,6 +51,29 @@ impl Scheduler {
             let constraint = view.classes.get(record.class).constraint;
             view.capacity.is_present(node) && view.eligibility.cause(constraint, node).is_none()
         })
+    }
+
+    /// May the pod be bound to the node as far as its volumes are concerned, those that exist?
+    pub fn reaches_volumes(&self, pod: &PodRef, node: &str) -> bool {
+        let (Some(id), Some(node)) = (self.exactly(pod), self.cluster.nodes().id(node)) else { return true };
+        self.cluster.reaches_volumes(id, node)
+    }
+
+    /// Claims that are to be bound before exactly this pod is.
+    pub fn unbound_claims(&self, pod: &PodRef) -> Vec<OpenClaim> {
+        self.exactly(pod).map_or(Vec::new(), |id| self.cluster.unbound_claims(id))
+    }
+
+    /// Takes out the promised pods whose claims wait for nothing any more: can they be bound where they were promised?
+    /// Those first that cannot.
+    pub fn take_settled(&mut self) -> Vec<(PodRef, bool)> {
+        let settled = self.cluster.take_settled();
+        let named = settled.into_iter().filter_map(|(pod, reached)| {
+            let record = self.cluster.pods().get(pod)?;
+            let (namespace, name) = (record.namespace().to_owned(), record.name().to_owned());
+            Some((PodRef { namespace, name, uid: record.uid.to_string() }, reached))
+        });
+        named.collect()
     }
 
     /// Leaves these gangs alone from now on, and no others: those that were left alone before are tried again.

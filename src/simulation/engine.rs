@@ -20,6 +20,7 @@ mod route;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 pub(crate) use crowd::Crowd;
 

@@ -18,11 +18,12 @@ fn claim(name: &str, class: &str) -> String {
     )
 }
 
-/// A volume for a claim, reached from one node only.
-fn volume(claim: &str, class: &str, node: &str) -> String {
+/// A volume for a claim, reached from these nodes only.
+fn volume(claim: &str, class: &str, nodes: &[&str]) -> String {
+    let nodes = nodes.join(", ");
     format!(
         "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {{name: of-{claim}}}\nspec:\n  storageClassName: {class}\n  capacity: {{storage: 1Gi}}\n  accessModes: [ReadWriteOnce]\n  \
-         claimRef: {{namespace: volumes, name: {claim}}}\n  local: {{path: /data}}\n  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{node}]}}]}}]}}}}\n"
+         claimRef: {{namespace: volumes, name: {claim}}}\n  local: {{path: /data}}\n  nodeAffinity: {{required: {{nodeSelectorTerms: [{{matchExpressions: [{{key: kubernetes.io/hostname, operator: In, values: [{nodes}]}}]}}]}}}}\n"
     )
 }
 
@@ -35,7 +36,7 @@ fn the_simulator_follows_volumes_too() {
         ));
     }
     yaml.push_str(&pod("missing", "missing"));
-    yaml.push_str(&(volume("bound", "none", "node-00003") + &pod("bound", "bound")));
+    yaml.push_str(&(volume("bound", "none", &["node-00003"]) + &pod("bound", "bound")));
     yaml.push_str(
         "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: bound, namespace: volumes}\n\
          spec: {storageClassName: none, volumeName: of-bound, accessModes: [ReadWriteOnce]}\n",
@@ -82,7 +83,7 @@ fn pods_go_where_their_volumes_are() {
         text.contains("PersistentVolumeClaim early: does not exist")
     });
     cluster.create(&claim("early", "at-once"));
-    cluster.create(&volume("early", "at-once", "node-00003"));
+    cluster.create(&volume("early", "at-once", &["node-00003"]));
     cluster.wait_for(&node("early"), "node-00003 Running");
 
     // Nobody makes a volume for it: the pod waits, and says so.
@@ -99,11 +100,64 @@ fn pods_go_where_their_volumes_are() {
     assert_eq!(cluster.get(node("later")), " Pending", "not before its claim is bound");
     let nominated = ["get", "pod", "later", "-n", "volumes", "-o", "jsonpath={.status.nominatedNodeName}"];
     cluster.wait_for(&nominated, "node-00002");
-    cluster.create(&volume("later", "on-demand", "node-00002"));
+    cluster.create(&volume("later", "on-demand", &["node-00002"]));
     cluster.wait_for(&node("later"), "node-00002 Running");
     assert_eq!(cluster.get(nominated), "");
 
     assert_eq!(cluster.get(node("never")), " Pending");
+    let log = phalanx.log();
+    assert!(!log.to_lowercase().contains("forbidden"), "{log}");
+}
+
+/// A gang that shares one claim: placed together, the first of it names its node, and when the volume is there and one of the
+/// promised nodes does not reach it, all are bound where it is reached.
+#[test]
+fn a_gang_shares_a_claim_that_waits() {
+    let Some(cluster) = TestCluster::start() else { return };
+    cluster.fleet(&["--nodes", "4", "--no-hypernodes"]);
+    let phalanx = Phalanx::deployed(&cluster, &[]);
+    cluster.namespace("volumes");
+    let members = ["llm-0", "llm-1", "llm-2"];
+    let member = |name: &str| {
+        let whole = "containers: [{name: main, image: none, resources: {limits: {nvidia.com/gpu: 8}}}]";
+        let joins =
+            format!("{{name: {name}, namespace: volumes, annotations: {{scheduling.k8s.io/group-name: llm}}");
+        pod(name, "weights")
+            .replace("containers: [{name: main, image: none}]", whole)
+            .replace(&format!("{{name: {name}, namespace: volumes"), &joins)
+    };
+    let gang = "---\napiVersion: scheduling.volcano.sh/v1beta1\nkind: PodGroup\nmetadata: {name: llm, namespace: volumes}\nspec: {minMember: 3}\n";
+    let class = "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: on-demand}\nprovisioner: volumes.test/none\nvolumeBindingMode: WaitForFirstConsumer\n";
+    cluster.create(&(class.to_owned() + &claim("weights", "on-demand") + gang));
+    cluster.create(&members.map(member).concat());
+    let get = |of: &str, path: &str| {
+        let (kind, name) = of.split_once('/').expect("kind/name");
+        let path = format!("jsonpath={path}");
+        ["get", kind, name, "-n", "volumes", "-o", &path].map(str::to_owned)
+    };
+    let nominated = |pod: &str| get(&format!("pod/{pod}"), "{.status.nominatedNodeName}");
+    for member in members {
+        cluster.wait_until(&nominated(member), "it shows its node", |text| text.starts_with("node-"));
+    }
+    let promised = members.map(|member| cluster.get(nominated(member)));
+    let chosen =
+        cluster.get(get("pvc/weights", "{.metadata.annotations.volume\\.kubernetes\\.io/selected-node}"));
+    assert_eq!(chosen, promised[0], "the first names its node");
+
+    // All but the node of the second.
+    let all = ["node-00000", "node-00001", "node-00002", "node-00003"];
+    let reached: Vec<&str> = all.into_iter().filter(|node| *node != promised[1]).collect();
+    cluster.create(&volume("weights", "on-demand", &reached));
+    let at = |pod: &str| get(&format!("pod/{pod}"), "{.spec.nodeName} {.status.phase}");
+    let mut nodes: Vec<String> = members
+        .iter()
+        .map(|member| {
+            cluster.wait_until(&at(member), "it runs", |text| text.ends_with(" Running"));
+            cluster.get(at(member)).replace(" Running", "")
+        })
+        .collect();
+    nodes.sort();
+    assert_eq!(nodes, reached, "each on a node of its own from which the volume is reached");
     let log = phalanx.log();
     assert!(!log.to_lowercase().contains("forbidden"), "{log}");
 }

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Annotation of a claim: volume and claim know of each other.
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
+/// The provisioner of classes whose volumes are made by hand.
+const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 /// A claim to storage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +94,13 @@ pub struct StorageClass {
     pub volume_binding_mode: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub allowed_topologies: Vec<TopologySelectorTerm>,
+}
+
+impl StorageClass {
+    /// Does somebody make volumes of this class?
+    pub fn provisions(&self) -> bool {
+        self.provisioner != NO_PROVISIONER
+    }
 }
 
 /// Nodes for which a class makes storage: all expressions must match, one of several terms.

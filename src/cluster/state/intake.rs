@@ -28,38 +28,6 @@ impl Cluster {
         self.use_claims(pod);
     }
 
-    /// What the pod uses decides about it, and perhaps about others.
-    fn use_claims(&mut self, pod: &Pod) {
-        if !self.volumes.concern(pod) {
-            return;
-        }
-        let Some(id) = self.pod_id(&pod.metadata.namespace, &pod.metadata.name) else { return };
-        let Some(record) = self.pods.get(id) else { return };
-        let others = match record.state {
-            PodState::Succeeded | PodState::Failed => self.volumes.leave(id),
-            state => {
-                let wants_node =
-                    record.gang.is_some() && matches!(state, PodState::Pending | PodState::Assumed);
-                self.volumes.enter(id, pod, wants_node)
-            }
-        };
-        if !others.is_empty() {
-            self.judge(&[others.as_slice(), &[id]].concat());
-        }
-    }
-
-    /// Pods whose claims have changed, or who else uses them.
-    pub(super) fn judge(&mut self, pods: &[PodId]) {
-        for &id in pods {
-            let is_pending = self.pods.get(id).is_some_and(|record| record.state == PodState::Pending);
-            if is_pending && let Some(pod) = self.volumes.pod(id).cloned() {
-                self.update_pod(id, &pod);
-                let gang = self.pods.get(id).and_then(|record| record.gang);
-                self.mark_gang(gang);
-            }
-        }
-    }
-
     /// Is it the pod that we know, in the gang that we know it in? Controllers may add the group annotation late.
     fn is_same(&self, id: PodId, pod: &Pod) -> bool {
         let Some(known) = self.pods.get(id) else { return false };
@@ -121,7 +89,7 @@ impl Cluster {
         self.mark_gang(gang);
     }
 
-    fn update_pod(&mut self, id: PodId, pod: &Pod) {
+    pub(super) fn update_pod(&mut self, id: PodId, pod: &Pod) {
         let known = self.pods.get(id).map_or(LabelSetId(0), |record| record.labels);
         let relabelled = !self.labels.is(known, &pod.metadata.labels);
         let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };
@@ -227,7 +195,7 @@ impl Cluster {
         })
     }
 
-    fn pod_id(&mut self, namespace: &str, name: &str) -> Option<PodId> {
+    pub(super) fn pod_id(&mut self, namespace: &str, name: &str) -> Option<PodId> {
         self.set_key(namespace, name);
         self.pods.id(&self.key)
     }

@@ -1,4 +1,4 @@
-use crate::cluster::{Event, Settings};
+use crate::cluster::{Event, OpenClaim, Settings};
 use crate::placement::PlacementRules;
 use crate::scheduler::{Decision, PodRef, Scheduler};
 use serde::de::DeserializeOwned;
@@ -158,12 +158,14 @@ fn pods_that_share_a_claim() {
     };
     let volume = json!({"kind": "Volume", "metadata": {"name": "x"}});
     shared(&[bound("x"), volume.clone()], &["p: a", "q: b"]);
-    let waiting = claim(json!({"storageClassName": "s"}));
-    let held = "PersistentVolumeClaim w: waits for its first consumer, and 2 pods use it";
-    let mut scheduler = shared(&[waiting, class("WaitForFirstConsumer", &[])], &[held, held]);
-    // one of them goes: the other is free to be the first
-    scheduler.apply(Event::PodGone { namespace: "d", name: "p" });
-    assert_eq!(outcome(&mut scheduler), ["q: a"]);
+    let waiting = || claim(json!({"storageClassName": "s"}));
+    shared(&[waiting(), class("WaitForFirstConsumer", &[])], &["p: a", "q: b"]);
+    let short = "fits 0 of 1 pod in the cluster; 3 nodes: 2 out of reach of a volume, 1 short of cpu";
+    shared(&[waiting(), class("WaitForFirstConsumer", &["b"])], &["p: b", short]);
+    // A node that was chosen binds the only consumer; of several it binds one, and the volume will tell.
+    let mut chosen = waiting();
+    chosen["metadata"]["annotations"] = json!({"volume.kubernetes.io/selected-node": "c"});
+    shared(&[chosen, class("WaitForFirstConsumer", &[])], &["p: a", "q: b"]);
     let mut exclusive = bound("x");
     exclusive["spec"]["accessModes"] = json!(["ReadWriteOncePod"]);
     let held = "PersistentVolumeClaim w: is ReadWriteOncePod, and another pod uses it";
@@ -180,13 +182,126 @@ fn a_pod_that_waits_for_its_claim_is_tried_when_the_claim_changes() {
     apply(&mut scheduler, &class("WaitForFirstConsumer", &["b"]));
     assert_eq!(outcome(&mut scheduler), ["p: b"]);
     let id = scheduler.cluster().pods().id("d/p").unwrap();
-    assert_eq!(scheduler.cluster().unbound_claims(id), ["w"]);
+    assert_eq!(scheduler.cluster().unbound_claims(id), [OpenClaim { name: "w".into(), names_node: true }]);
     // the volume turned out to be elsewhere: given up, the pod follows it
     apply(&mut scheduler, &bound("x"));
+    assert_eq!(scheduler.take_settled(), [], "the volume is not known yet");
+    assert_eq!(scheduler.cluster().unbound_claims(id), [OpenClaim { name: "w".into(), names_node: false }]);
     apply(&mut scheduler, &volume("x", "topology.kubernetes.io/zone", "a"));
     assert!(scheduler.cluster().unbound_claims(id).is_empty());
-    let of = |text: &str| text.to_owned();
-    scheduler.forget(&PodRef { namespace: of("d"), name: of("p"), uid: of("p") });
+    let settled = scheduler.take_settled();
+    assert_eq!(settled, [(pod_ref("p"), false)]);
+    assert_eq!(scheduler.take_settled(), [], "told once");
+    scheduler.forget(&settled[0].0);
     assert_eq!(outcome(&mut scheduler), ["p: a"]);
     assert_eq!(scheduler.cluster().audit(), [""; 0]);
+}
+
+fn pod_ref(name: &str) -> PodRef {
+    PodRef { namespace: "d".into(), name: name.into(), uid: name.into() }
+}
+
+/// A gang of these pods, which share the claim `w`.
+fn gang(scheduler: &mut Scheduler, pods: &[&str]) {
+    let group = json!({"metadata": {"name": "g", "namespace": "d"}, "spec": {"minMember": pods.len()}});
+    scheduler.apply(Event::PodGroup(&read(&group)));
+    for name in pods {
+        let mut pod = pod(name, "w");
+        pod["metadata"]["annotations"] = json!({"scheduling.k8s.io/group-name": "g"});
+        apply(scheduler, &pod);
+    }
+}
+
+#[test]
+fn of_a_gang_that_shares_a_claim_the_first_names_its_node_and_all_wait() {
+    let mut scheduler = world();
+    apply(&mut scheduler, &claim(json!({"storageClassName": "s"})));
+    apply(&mut scheduler, &class("WaitForFirstConsumer", &["a", "b"]));
+    let others = ["w-10", "w-2"];
+    gang(&mut scheduler, &others);
+    let placed = outcome(&mut scheduler);
+    assert_eq!(placed, ["w-2: a", "w-10: b"], "together, where the class may");
+    let open = |scheduler: &Scheduler, pod: &str| {
+        let claims = scheduler.unbound_claims(&pod_ref(pod));
+        claims.iter().map(|claim| (claim.name.clone(), claim.names_node)).collect::<Vec<_>>()
+    };
+    let waits = |names| vec![("w".to_owned(), names)];
+    assert_eq!(others.map(|pod| open(&scheduler, pod)), [waits(false), waits(true)]);
+    // Somebody else's pod is no member of the gang, and waits for nobody.
+    apply(&mut scheduler, &pod("a-first", "w"));
+    assert_eq!(open(&scheduler, "w-2"), waits(true));
+    // The first is gone: the next is the first.
+    scheduler.forget(&pod_ref("w-2"));
+    assert_eq!(open(&scheduler, "w-10"), waits(true));
+    let mut chosen = claim(json!({"storageClassName": "s"}));
+    chosen["metadata"]["annotations"] = json!({"volume.kubernetes.io/selected-node": "a"});
+    apply(&mut scheduler, &chosen);
+    assert_eq!(open(&scheduler, "w-10"), waits(false), "a choice that was made stands");
+    assert_eq!(scheduler.take_settled(), [], "and says nothing of where the volume will be");
+    // The volume cannot be reached from where the other is.
+    apply(&mut scheduler, &volume("x", "topology.kubernetes.io/zone", "a"));
+    apply(&mut scheduler, &bound("x"));
+    assert_eq!(scheduler.take_settled(), [(pod_ref("w-10"), false)]);
+    assert!(
+        !scheduler.reaches_volumes(&pod_ref("w-10"), "b") && scheduler.reaches_volumes(&pod_ref("w-10"), "a")
+    );
+}
+
+#[test]
+fn those_out_of_reach_of_their_volume_are_named_before_those_that_can_go() {
+    let mut scheduler = world();
+    apply(&mut scheduler, &claim(json!({"storageClassName": "s"})));
+    apply(&mut scheduler, &class("WaitForFirstConsumer", &[]));
+    gang(&mut scheduler, &["p", "q", "r"]);
+    assert_eq!(outcome(&mut scheduler), ["p: a", "q: b", "r: c"]);
+    apply(&mut scheduler, &volume("x", "topology.kubernetes.io/zone", "b"));
+    apply(&mut scheduler, &bound("x"));
+    let expect = [("p", false), ("r", false), ("q", true)];
+    assert_eq!(scheduler.take_settled(), expect.map(|(pod, reached)| (pod_ref(pod), reached)));
+}
+
+/// A promised node is judged as a node is that is looked for: the same nodes are reached.
+#[test]
+fn volumes_are_reached_from_where_they_may_be_placed() {
+    let expressions = [
+        json!({"key": "z", "operator": "In", "values": ["1", "2"]}),
+        json!({"key": "z", "operator": "NotIn", "values": ["1"]}),
+        json!({"key": "z", "operator": "Exists"}),
+        json!({"key": "z", "operator": "DoesNotExist"}),
+        json!({"key": "z", "operator": "Gt", "values": ["1"]}),
+        json!({"key": "z", "operator": "Lt", "values": ["2"]}),
+        json!({"key": "z", "operator": "Lt", "values": ["two"]}),
+        json!({"key": "z", "operator": "Exists", "values": ["1"]}),
+        json!({"key": "z", "operator": "Like", "values": ["1"]}),
+        json!({"key": "kubernetes.io/hostname", "operator": "In", "values": ["n1", "n3"]}),
+    ];
+    let fields = json!({"key": "metadata.name", "operator": "In", "values": ["n2"]});
+    let wrong = json!({"key": "metadata.uid", "operator": "In", "values": ["n2"]});
+    let mut terms: Vec<Value> = expressions.iter().map(|one| json!({"matchExpressions": [one]})).collect();
+    terms.push(json!({"matchFields": [fields]}));
+    terms.push(json!({"matchFields": [wrong]}));
+    terms.push(json!({"matchFields": [fields], "matchExpressions": [expressions[0]]}));
+    terms.push(json!({}));
+    let mut lists: Vec<Vec<Value>> = terms.iter().map(|term| vec![term.clone()]).collect();
+    lists.push(vec![]);
+    lists.push(vec![terms[3].clone(), terms[10].clone()]);
+    for terms in lists {
+        let mut scheduler = Scheduler::new(Settings::default(), PlacementRules::default());
+        for (name, zone) in [("n0", None), ("n1", Some("1")), ("n2", Some("2")), ("n3", Some("x"))] {
+            let mut labels = json!({"kubernetes.io/hostname": name});
+            if let Some(zone) = zone {
+                labels["z"] = zone.into();
+            }
+            let node =
+                json!({"metadata": {"name": name, "labels": labels}, "status": {"allocatable": {"pods": 9}}});
+            scheduler.apply(Event::Node(&read(&node)));
+        }
+        let affinity = json!({"required": {"nodeSelectorTerms": terms}});
+        let volume = json!({"kind": "Volume", "metadata": {"name": "x"}, "spec": {"nodeAffinity": affinity}});
+        [volume, bound("x"), pod("p", "w")].iter().for_each(|object| apply(&mut scheduler, object));
+        for node in ["n0", "n1", "n2", "n3"] {
+            let may = scheduler.is_usable(&pod_ref("p"), node);
+            assert_eq!(scheduler.reaches_volumes(&pod_ref("p"), node), may, "{node} {terms:?}");
+        }
+    }
 }

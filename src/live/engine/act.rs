@@ -4,6 +4,7 @@ use super::count::CycleCounts;
 use super::{Engine, Input};
 use crate::api::keys;
 use crate::live::call::{Answer as Reply, Call};
+use crate::live::claims::Waits;
 use crate::live::events::Note;
 use crate::live::serving::Batch;
 use crate::live::writer;
@@ -176,8 +177,8 @@ impl Engine {
     pub(super) fn make_call(&mut self, gang: &GangKey, id: CallId, call: Asked) {
         let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
         let hold = self.recorder.hold();
-        let claims = self.unbound_claims(&call);
-        self.nominates(&call, &claims);
+        let claims = self.waits_for(&call);
+        self.nominates(&call, claims.as_ref());
         let key = gang.to_string();
         let status = match &call {
             Asked::WriteRecord { .. } => self.statuses.take_along(&key, self.clock.elapsed()),
@@ -185,7 +186,7 @@ impl Engine {
         };
         tokio::spawn(async move {
             let _hold = hold;
-            let along = writer::Along { claims: &claims, status: status.as_ref() };
+            let along = writer::Along { claims: claims.as_ref(), status: status.as_ref() };
             if let Some((answer, shown)) = writer::carry_out(&client, &gate, &call, along).await {
                 // What the API server finds fault with may be the status: it does not go along again.
                 if let Some(status) = status
@@ -198,12 +199,19 @@ impl Engine {
         });
     }
 
-    /// Claims that must be bound before this call can be made.
-    fn unbound_claims(&self, call: &Asked) -> Vec<String> {
-        let Asked::Bind { pod, .. } = call else { return Vec::new() };
-        let cluster = self.scheduler.cluster();
-        let id = cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name));
-        id.map_or(Vec::new(), |id| cluster.unbound_claims(id))
+    /// What this call waits for. A bind that was asked for before its volumes were known waits as well, where they are out
+    /// of reach: the reservation has been told, or will be.
+    fn waits_for(&self, call: &Asked) -> Option<Waits> {
+        let Asked::Bind { pod, node } = call else { return None };
+        let claims = self.scheduler.unbound_claims(pod);
+        if claims.is_empty() && self.scheduler.reaches_volumes(pod, node) {
+            return None;
+        }
+        let seen = self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name));
+        let shows = seen.is_some_and(|member| member.nominated.is_some());
+        // Where the volume is made at once, that would be one more write for nothing.
+        let shows_node = self.nominated.contains(&pod.uid) && !shows;
+        Some(Waits { claims, shows_node })
     }
 
     fn report(&mut self, gang: &GangKey, report: &Report) {

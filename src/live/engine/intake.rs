@@ -83,9 +83,11 @@ impl Engine {
             }),
             Kind::PersistentVolume => self.with(kind, object, |engine, volume: PersistentVolume| {
                 engine.scheduler.apply(Event::Volume(&volume));
+                engine.tell_settled();
             }),
             Kind::PersistentVolumeClaim => self.with(kind, object, |engine, claim: PersistentVolumeClaim| {
                 engine.scheduler.apply(Event::Claim(&claim));
+                engine.tell_settled();
             }),
             Kind::Queue => self.with(kind, object, |engine, queue: Queue| {
                 engine.scheduler.apply(Event::Queue(&queue));
@@ -142,6 +144,14 @@ impl Engine {
         });
         self.malformed.insert(known);
         self.count_quarantined();
+    }
+
+    /// Binds that waited for claims need not wait any longer, or are not to be where they were promised.
+    fn tell_settled(&mut self) {
+        let now = self.clock.elapsed();
+        for (pod, reached) in self.scheduler.take_settled() {
+            self.tell(now, Told::Settled { pod, reached });
+        }
     }
 
     fn apply_node(&mut self, node: &Node) {

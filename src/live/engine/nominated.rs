@@ -3,7 +3,7 @@
 
 use super::Engine;
 use crate::live::call::{Answer, Call as Request};
-use crate::live::claims;
+use crate::live::claims::{self, Waits};
 use crate::live::lease::Gate;
 use crate::reservation::Call;
 use crate::scheduler::PodRef;
@@ -13,9 +13,9 @@ const TRIES: [u64; 6] = [1, 2, 4, 8, 16, 32];
 
 impl Engine {
     /// A bind that waits for these claims shows the node meanwhile.
-    pub(super) fn nominates(&mut self, call: &Call, claims: &[String]) {
+    pub(super) fn nominates(&mut self, call: &Call, claims: Option<&Waits>) {
         if let Call::Bind { pod, .. } = call
-            && !claims.is_empty()
+            && claims.is_some()
         {
             self.nominated.insert(pod.uid.clone());
         }

@@ -74,6 +74,24 @@ fn two() -> Two {
     Two { reservations, bind_a }
 }
 
+/// `a` waited long for its claims. They are there: its bind is asked for at once, or its node is given back.
+#[test]
+fn claims_that_wait_for_nothing_any_more() {
+    for reached in [true, false] {
+        let Two { mut reservations, bind_a } = two();
+        let answer = Answer::TooMany { retry_after: Some(Duration::from_secs(60)) };
+        assert_eq!(calls(&step(&mut reservations, Input::Answered { call: bind_a, answer })), []);
+        let another = Input::Settled { pod: pod("a", "another"), reached };
+        assert_eq!(step(&mut reservations, another), [], "another pod of the name");
+        let effects = step(&mut reservations, Input::Settled { pod: pod("a", "a"), reached });
+        let binds =
+            calls(&effects).iter().any(|(_, call)| matches!(call, Call::Bind { pod, .. } if pod.name == "a"));
+        let given_back =
+            effects.iter().any(|effect| matches!(effect, Effect::Release { pod, .. } if pod.name == "a"));
+        assert_eq!((binds, given_back), (reached, !reached), "{effects:?}");
+    }
+}
+
 /// After an answer to the bind of `a`, and what a read of `a` shows then: is its node given back, and is it bound?
 fn check(bind: Answer, read: Option<PodFacts>, expect: (bool, bool)) {
     let Two { mut reservations, bind_a } = two();

@@ -46,6 +46,9 @@ impl Simulation {
             Call::ReadPod { pod } => {
                 return self.pod_facts(&pod.namespace, &pod.name).map_or_else(unreadable, Answer::Pod);
             }
+            Call::Bind { pod, node } if self.waits_for_claims(pod, node) => {
+                return Answer::TooMany { retry_after: None };
+            }
             Call::Bind { pod, node } => self.store.bind(key, &pod.uid, node).map(|()| Answer::Done),
             Call::Evict { pod } => {
                 let is_bound =

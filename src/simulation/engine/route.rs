@@ -75,11 +75,14 @@ impl Simulation {
             Kind::PersistentVolume => {
                 if let Some(volume) = self.typed::<PersistentVolume>(key) {
                     self.scheduler.apply(Event::Volume(&volume));
+                    self.inform_settled();
                 }
             }
             Kind::PersistentVolumeClaim => {
                 if let Some(claim) = self.typed::<PersistentVolumeClaim>(key) {
                     self.scheduler.apply(Event::Claim(&claim));
+                    self.inform_settled();
+                    self.provision(key, &claim);
                 }
             }
             Kind::Queue => {

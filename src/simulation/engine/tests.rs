@@ -1,4 +1,5 @@
 mod promises;
+mod volumes;
 
 use super::*;
 use crate::simulation::reader::Reader;

@@ -1,0 +1,76 @@
+//! Claims that wait for their first consumer: the scheduler names a node in them, and whoever makes volumes makes one.
+//!
+//! A volume is made at once, and is reached from the nodes that have the same labels as the chosen one, as far as the
+//! storage class has topologies (`allowedTopologies`); without any, from everywhere.
+
+use super::Simulation;
+use crate::api::core::{PersistentVolumeClaim, StorageClass};
+use crate::api::keys::SELECTED_NODE;
+use crate::reservation::Input;
+use crate::scheduler::PodRef;
+use crate::simulation::store::{Actor, At as _, Key, Kind};
+use serde_json::{Value, json};
+
+impl Simulation {
+    /// Does the bind of a pod wait for its claims? Then its node is named in those that want to know it.
+    pub(super) fn waits_for_claims(&mut self, pod: &PodRef, node: &str) -> bool {
+        let claims = self.scheduler.unbound_claims(pod);
+        for claim in claims.iter().filter(|claim| claim.names_node) {
+            let key = Key::new(Kind::PersistentVolumeClaim, &pod.namespace, &claim.name);
+            let chosen = json!({ "metadata": { "annotations": { SELECTED_NODE: node } } });
+            let is_open = self.typed::<PersistentVolumeClaim>(&key).is_some_and(|claim| {
+                !claim.is_bound() && !claim.metadata.annotations.contains_key(SELECTED_NODE)
+            });
+            if is_open && self.store.patch(&key, &chosen, Actor::Scheduler).is_ok() {
+                let message = format!("for {}, on {node}", pod.name);
+                self.note("scheduler", &key, "Normal", "NodeChosen", message);
+            }
+        }
+        !claims.is_empty() || !self.scheduler.reaches_volumes(pod, node)
+    }
+
+    /// Binds that waited for claims need not wait any longer, or are not to be where they were promised.
+    pub(super) fn inform_settled(&mut self) {
+        for (pod, reached) in self.scheduler.take_settled() {
+            self.inform(Input::Settled { pod, reached });
+        }
+    }
+
+    /// Makes the volume of a claim that has been told its node.
+    pub(super) fn provision(&mut self, key: &Key, claim: &PersistentVolumeClaim) {
+        let Some(node) = claim.metadata.annotations.get(SELECTED_NODE) else { return };
+        let name = claim.spec.storage_class_name.as_deref().unwrap_or_default();
+        let class = Key::new(Kind::StorageClass, "", name);
+        if !claim.spec.volume_name.is_empty() || self.store.get(&class).is_none() {
+            return;
+        }
+        let Some(class) = self.typed::<StorageClass>(&class).filter(StorageClass::provisions) else { return };
+        let Some(node) = self.store.get(&Key::new(Kind::Node, "", node)) else { return };
+        let label = |key: &str| node.value.at("/metadata/labels")?.get(key)?.as_str();
+        let expressions = class.allowed_topologies.iter().flat_map(|term| &term.match_label_expressions);
+        let mut keys: Vec<&str> = expressions.map(|expression| expression.key.as_str()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let asked: Vec<Value> = keys
+            .into_iter()
+            .filter_map(|key| Some(json!({ "key": key, "operator": "In", "values": [label(key)?] })))
+            .collect();
+        let volume = format!("pvc-{}", claim.metadata.uid);
+        let mut object = json!({
+            "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": volume },
+            "spec": {
+                "storageClassName": name,
+                "claimRef": { "namespace": &*key.namespace, "name": &*key.name, "uid": claim.metadata.uid },
+            },
+        });
+        if !asked.is_empty() {
+            object["spec"]["nodeAffinity"] =
+                json!({ "required": { "nodeSelectorTerms": [{ "matchExpressions": asked }] } });
+        }
+        if self.store.create(object, Actor::System).is_ok() {
+            let bound = json!({ "spec": { "volumeName": volume }, "status": { "phase": "Bound" } });
+            let _ = self.store.patch(key, &bound, Actor::System);
+            self.note("provisioner", key, "Normal", "ProvisioningSucceeded", format!("volume {volume}"));
+        }
+    }
+}
