@@ -22,8 +22,19 @@ pub(crate) struct Gangs {
     pub(crate) pods: u32,
 }
 
-/// What binding took.
+/// When the clock of a start begins.
 #[derive(Clone, Copy)]
+pub(crate) enum Trigger {
+    /// Pods and PodGroups are there; the one write that was missing is about to be made.
+    Queue,
+    /// The pods are there; the first PodGroup is about to be.
+    PodGroups,
+    /// The PodGroups are there; the last pod has just been created.
+    LastPod,
+}
+
+/// What binding took.
+#[derive(Clone)]
 pub(crate) struct Took {
     /// By the clock.
     pub(crate) time: Duration,
@@ -31,6 +42,8 @@ pub(crate) struct Took {
     pub(crate) server: Duration,
     /// Of the processor, by the scheduler.
     pub(crate) ours: Duration,
+    /// What the API server was asked to write, from the same moment on until everything was deleted again.
+    pub(crate) writes: Vec<(String, u64)>,
 }
 
 /// The load on one cluster.
@@ -74,42 +87,46 @@ impl Load {
         let answers: Vec<Answer> = iter(calls).buffer_unordered(in_flight).collect().await;
         assert!(answers.iter().all(|answer| matches!(answer, Answer::Done(_))), "{answers:?}");
         let time = bound.await.expect("the watch") - start;
-        let took = Took { time, server: self.server_time().await - before, ours: Duration::ZERO };
+        let server = self.server_time().await - before;
         self.clear().await;
-        took
+        Took { time, server, ours: Duration::ZERO, writes: Vec::new() }
     }
 
-    /// Has the scheduler do it. `groups_first`: from the last pod created to the last pod bound, else from the moment
-    /// that the pods are there and the first PodGroup is about to be. `ours` says what the scheduler has had of the
-    /// processor so far.
+    /// Has the scheduler do it, from `trigger` on. `ours` says what the scheduler has had of the processor so far.
     pub(crate) async fn scheduled(
         &self,
         gangs: Gangs,
-        groups_first: bool,
+        trigger: Trigger,
         ours: impl Fn() -> Duration,
     ) -> Took {
         let bound = self.last_bound(gangs.count * gangs.pods).await;
-        if groups_first {
-            self.create_groups(gangs).await;
+        let queue = if let Trigger::Queue = trigger { "gate" } else { "default" };
+        if let Trigger::Queue | Trigger::LastPod = trigger {
+            self.create_groups(gangs, queue).await;
         }
         self.create_pods(gangs, "volcano").await;
         let mut start = Instant::now();
-        let mut before = (Duration::ZERO, Duration::ZERO);
-        if !groups_first {
-            tokio::time::sleep(SETTLE).await;
-            before = (self.server_time().await, ours());
+        let mut before = (Duration::ZERO, Duration::ZERO, BTreeMap::new());
+        if !matches!(trigger, Trigger::LastPod) {
+            // Until every gang and every pod has been told why it waits.
+            let quiet = if let Trigger::Queue = trigger { 8 * SETTLE } else { SETTLE };
+            tokio::time::sleep(quiet).await;
+            before = (self.server_time().await, ours(), self.writes().await);
             start = Instant::now();
-            self.create_groups(gangs).await;
+            match trigger {
+                Trigger::Queue => self.create_queue(queue).await,
+                _ => self.create_groups(gangs, queue).await,
+            }
         }
         let time = bound.await.expect("the watch").saturating_duration_since(start);
-        let took = Took { time, server: self.server_time().await - before.0, ours: ours() - before.1 };
+        let (server, ours) = (self.server_time().await - before.0, ours() - before.1);
         self.clear().await;
-        took
+        Took { time, server, ours, writes: difference(&before.2, &self.writes().await) }
     }
 
     /// One pod, so that every watch is known to be up.
     pub(crate) async fn warm_up(&self) {
-        self.scheduled(Gangs { count: 1, pods: 1 }, true, || Duration::ZERO).await;
+        self.scheduled(Gangs { count: 1, pods: 1 }, Trigger::LastPod, || Duration::ZERO).await;
     }
 
     /// What the API server has had of the processor so far.
@@ -175,7 +192,7 @@ impl Load {
     /// A gang of 8 waits while nothing runs; from the start of the scheduler to its first bind.
     pub(crate) async fn first_bind<T>(&self, start: impl FnOnce() -> T) -> (Duration, T) {
         let gangs = Gangs { count: 1, pods: 8 };
-        self.create_groups(gangs).await;
+        self.create_groups(gangs, "default").await;
         self.create_pods_of(gangs, "volcano", 1).await;
         let bound = self.last_bound(1).await;
         let began = Instant::now();
@@ -186,7 +203,7 @@ impl Load {
     }
 
     /// What the API server has been asked to write so far, by resource and verb, as its metrics count it.
-    pub(crate) async fn writes(&self) -> BTreeMap<String, u64> {
+    async fn writes(&self) -> BTreeMap<String, u64> {
         let text = self.metrics().await;
         let mut writes = BTreeMap::new();
         for line in text.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
@@ -210,14 +227,11 @@ impl Load {
     }
 
     fn groups(&self) -> Api<DynamicObject> {
-        let resource = ApiResource {
-            group: "scheduling.volcano.sh".into(),
-            version: "v1beta1".into(),
-            api_version: "scheduling.volcano.sh/v1beta1".into(),
-            kind: "PodGroup".into(),
-            plural: "podgroups".into(),
-        };
-        Api::namespaced_with(self.clients.watch.clone(), NAMESPACE, &resource)
+        Api::namespaced_with(self.clients.watch.clone(), NAMESPACE, &of_volcano("PodGroup", "podgroups"))
+    }
+
+    fn queues(&self) -> Api<DynamicObject> {
+        Api::all_with(self.clients.watch.clone(), &of_volcano("Queue", "queues"))
     }
 
     async fn create(&self, path: String, object: Value) {
@@ -225,13 +239,21 @@ impl Load {
         assert!(matches!(answer, Answer::Done(_)), "{answer:?}");
     }
 
-    async fn create_groups(&self, gangs: Gangs) {
+    async fn create_queue(&self, name: &str) {
+        let queue = json!({
+            "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "Queue",
+            "metadata": { "name": name, "labels": { "load": "gang" } }, "spec": {},
+        });
+        self.create("/apis/scheduling.volcano.sh/v1beta1/queues".to_owned(), queue).await;
+    }
+
+    async fn create_groups(&self, gangs: Gangs, queue: &str) {
         let calls = (0..gangs.count).map(|gang| {
             let tier = if gangs.pods <= 32 { 1 } else { 3 };
             let object = json!({
                 "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup",
                 "metadata": { "name": format!("gang-{gang}"), "namespace": NAMESPACE, "labels": { "load": "gang" } },
-                "spec": { "minMember": gangs.pods, "networkTopology": { "mode": "hard", "highestTierAllowed": tier } },
+                "spec": { "queue": queue, "minMember": gangs.pods, "networkTopology": { "mode": "hard", "highestTierAllowed": tier } },
             });
             async move {
                 let object = serde_json::from_value(object).expect("a PodGroup");
@@ -284,6 +306,7 @@ impl Load {
     async fn clear(&self) {
         let ours = ListParams::default().labels("load=gang");
         self.groups().delete_collection(&DeleteParams::default(), &ours).await.expect("a delete");
+        self.queues().delete_collection(&DeleteParams::default(), &ours).await.expect("a delete");
         let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
         self.pods().delete_collection(&now, &ours).await.expect("a delete");
         for _ in 0..600 {
@@ -300,12 +323,19 @@ impl Load {
 }
 
 /// What came between two counts.
-pub(crate) fn difference(
-    before: &BTreeMap<String, u64>,
-    after: &BTreeMap<String, u64>,
-) -> Vec<(String, u64)> {
+fn difference(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> Vec<(String, u64)> {
     let change = |(what, count): (&String, &u64)| (what.clone(), count - before.get(what).unwrap_or(&0));
     after.iter().map(change).filter(|(_, count)| *count > 0).collect()
+}
+
+fn of_volcano(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "scheduling.volcano.sh".into(),
+        version: "v1beta1".into(),
+        api_version: "scheduling.volcano.sh/v1beta1".into(),
+        kind: kind.into(),
+        plural: plural.into(),
+    }
 }
 
 fn pod_name(gangs: Gangs, pod: u32) -> String {
