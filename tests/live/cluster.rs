@@ -107,12 +107,18 @@ impl TestCluster {
     /// Installs the CustomResourceDefinitions of `deploy/crds`, once, and waits until they are served.
     pub(crate) fn install_crds(&self) {
         static INSTALLED: std::sync::Mutex<Vec<PathBuf>> = std::sync::Mutex::new(Vec::new());
-        let mut installed = INSTALLED.lock().unwrap();
+        // One test's failure is not another's.
+        let mut installed = INSTALLED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if !installed.contains(&self.kubeconfig) {
             self.get(["create", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/crds")]);
-            self.get(["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s"]);
+            self.kinds_are_served();
             installed.push(self.kubeconfig.clone());
         }
+    }
+
+    /// Waits until all CustomResourceDefinitions are served.
+    pub(crate) fn kinds_are_served(&self) {
+        self.script("served", &[]);
     }
 
     /// Creates a namespace, and waits for the service account without which its pods are refused.
@@ -124,13 +130,14 @@ impl TestCluster {
 
     /// Creates nodes, and HyperNodes unless told otherwise, and waits until they are Ready; see `tests/cluster/fleet`.
     pub(crate) fn fleet(&self, arguments: &[&str]) {
-        let output = Command::new(scripts().join("fleet"))
-            .args(arguments)
-            .arg("--create")
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("PATH", self.path())
-            .output();
-        succeed(output.unwrap());
+        self.script("fleet", &[arguments, &["--create"]].concat());
+    }
+
+    /// Runs one of the scripts that go with clusters, on this one.
+    fn script(&self, name: &str, arguments: &[&str]) {
+        let mut script = Command::new(scripts().join(name));
+        script.args(arguments).env("KUBECONFIG", &self.kubeconfig).env("PATH", self.path());
+        succeed(script.output().unwrap());
     }
 
     /// A kubeconfig with the rights of a service account and no other, beside the administrator's.

@@ -158,8 +158,8 @@ fn hostile_objects_are_held_and_nothing_else_is() {
         "-o",
         "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}",
     ];
-    let told = cluster.get(told);
-    assert!(told.contains("one of its own namespace, hostile"), "{told}");
+    cluster
+        .wait_until(&told, "the pod says so too", |said| said.contains("one of its own namespace, hostile"));
 
     let metrics = phalanx.http("/metrics");
     for line in [

@@ -40,9 +40,7 @@ fn the_walkthrough_works_as_written() {
     assert!(installed.contains("STATUS: deployed"), "{installed}");
     let crds = cluster.shell("kubectl get crd | grep modelserving");
     assert!(crds.starts_with("modelservings.workload.serving.volcano.sh "), "{crds}");
-    cluster.get(["wait", "--for", "condition=Established", "crd", "--all", "--timeout", "60s"]);
-    // The storage of new kinds is not there at once; kubectl waits for it.
-    cluster.get(["get", "podgroups.scheduling.volcano.sh,queues.scheduling.volcano.sh,modelservings"]);
+    cluster.kinds_are_served();
     cluster.feed(["create", "-f", "-"], &hyper_nodes());
 
     // 3.1 and 3.2
