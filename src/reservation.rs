@@ -27,6 +27,7 @@ mod answer;
 mod backoff;
 mod effect;
 mod gang;
+mod heed;
 mod input;
 mod join;
 mod machine;

@@ -5,6 +5,7 @@ use super::claims::{Waits, settle};
 use super::kind::Kind;
 use super::lease::Gate;
 use crate::api::core::Pod;
+use crate::api::meta::annotation_patch;
 use crate::api::pod_group::{PodGroup, PodGroupStatus};
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::record::RESERVATION;
@@ -84,9 +85,7 @@ fn shown(asked: &Asked, reply: &Reply) -> Shown {
 fn call(asked: &Asked, status: Option<&PodGroupStatus>) -> Call {
     match asked {
         Asked::WriteRecord { namespace, name, resource_version, record } => {
-            let annotations = json!({ RESERVATION: record });
-            let mut patch =
-                json!({ "metadata": { "resourceVersion": resource_version, "annotations": annotations } });
+            let mut patch = annotation_patch(resource_version, RESERVATION, record.as_deref());
             if let Some(status) = status {
                 patch["status"] = whole(status);
             }

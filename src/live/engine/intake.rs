@@ -8,7 +8,6 @@ use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
 use crate::cluster::Event;
-use crate::cluster::ids::ResourceId;
 use crate::live::events::Note;
 use crate::live::kind::Kind;
 use crate::live::recovery::Found;
@@ -168,16 +167,7 @@ impl Engine {
     /// A node that holds more than it has, since somebody else bound a pod to it or it has become smaller, takes no more
     /// of what was promised there: its kubelet would refuse the pods.
     fn heed_room(&mut self, name: &str) {
-        if self.reservations.gangs().next().is_none() {
-            return;
-        }
-        let cluster = self.scheduler.cluster();
-        let Some(node) = cluster.nodes().id(name) else { return };
-        let capacity = cluster.view().capacity;
-        let mut resources = (0..capacity.resources() as u32).map(ResourceId);
-        if resources.any(|resource| capacity.free(node, resource) < 0)
-            && self.reservations.promised().any(|(_, promised)| promised == name)
-        {
+        if self.reservations.heeds_room(name, &self.scheduler) {
             tracing::debug!(node = name, "there is no room any more for what was promised");
             self.tell(self.clock.elapsed(), Told::NodeLost(name.to_owned()));
         }
@@ -234,12 +224,14 @@ impl Engine {
     /// A predecessor's record that arrived after we had read what there was: it is taken over like the others.
     /// One that arrived while a reservation was on its way is looked at when that has ended.
     pub(super) fn heed_record(&mut self, key: String) {
-        let epoch = self.reservations.epoch();
+        let gang = GangKey::new(true, &key);
         if self.recovered == Recovery::Complete
-            && self.mirror.group(&key).is_some_and(|group| group.facts.is_left_unfinished(epoch))
+            && self
+                .mirror
+                .group(&key)
+                .is_some_and(|group| self.reservations.heeds_record(&gang, &group.facts))
             && self.mirror.is_ours(&key)
             && !self.finding.contains(&key)
-            && self.reservations.phase(&GangKey::new(true, &key)).is_none()
         {
             self.find(vec![key]);
         }

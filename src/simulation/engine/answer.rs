@@ -2,11 +2,11 @@
 
 use super::Simulation;
 use crate::api::decode::DecodeError;
+use crate::api::meta::annotation_patch;
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{Answer, Call};
 use crate::simulation::scenario::{CallKind, FailCalls, Failure};
 use crate::simulation::store::{Actor, Key, Kind, Refusal};
-use serde_json::json;
 
 impl Simulation {
     /// Makes a call.
@@ -33,9 +33,7 @@ impl Simulation {
     fn make_call(&mut self, call: &Call, key: &Key) -> Answer {
         let answer = match call {
             Call::WriteRecord { resource_version, record, .. } => {
-                let annotations = json!({ RESERVATION: record });
-                let patch =
-                    json!({"metadata": {"resourceVersion": resource_version, "annotations": annotations}});
+                let patch = annotation_patch(resource_version, RESERVATION, record.as_deref());
                 self.store.patch(key, &patch, Actor::Scheduler).map(|()| Answer::Written {
                     resource_version: self.store.get(key).map_or("", |group| group.version()).to_owned(),
                 })

@@ -231,6 +231,9 @@ impl Simulation {
             | Report::Superseded { .. } => self.history.say(happened),
             _ => self.history.note(happened),
         }
+        if gang.is_pod_group && matches!(report, Report::Ended { .. }) {
+            self.heed_record(&gang.to_string());
+        }
     }
 
     /// Tells the scheduler which gangs to leave alone at present.
@@ -243,13 +246,19 @@ impl Simulation {
 
     pub(super) fn promised_group(&mut self, group: &PodGroup) {
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
-        let facts = group_facts(group);
-        // A predecessor's record that came after we had read what there was.
-        let is_late = self.promises.recovered && facts.is_left_unfinished(self.promises.epoch());
-        self.promises.groups.insert(key.clone(), facts);
+        self.promises.groups.insert(key.clone(), group_facts(group));
         self.gang_changed(&key);
-        if is_late {
-            self.recover(&key);
+        self.heed_record(&key);
+    }
+
+    /// A predecessor's record that came after we had read what there was: it is taken over like the others.
+    fn heed_record(&mut self, key: &str) {
+        let gang = GangKey::new(true, key);
+        if self.promises.recovered
+            && let Some(facts) = self.promises.groups.get(key)
+            && self.promises.reservations.heeds_record(&gang, facts)
+        {
+            self.recover(key);
         }
     }
 
@@ -263,8 +272,14 @@ impl Simulation {
         if self.promises.is_idle() {
             return;
         }
-        self.inform(Input::PodSeen(pod_facts(pod)));
-        if let Some(group) = pod.metadata.annotations.get(keys::GROUP_NAME) {
+        if let Some(node) = &pod.spec.node_name {
+            self.heed_room(node);
+        }
+        let facts = pod_facts(pod);
+        let is_member = self.promises.reservations.is_member(&facts.pod);
+        self.inform(Input::PodSeen(facts));
+        // What is bound beside the members stays the same when a member changes; counting it takes a look at every pod.
+        if let Some(group) = pod.metadata.annotations.get(keys::GROUP_NAME).filter(|_| !is_member) {
             self.gang_changed(&format!("{}/{group}", pod.metadata.namespace));
         }
     }
@@ -294,6 +309,14 @@ impl Simulation {
             self.promises.lost_nodes.remove(name);
         } else if self.promises.lost_nodes.insert(name.clone()) {
             self.inform(Input::NodeLost(name.clone()));
+        }
+        self.heed_room(name);
+    }
+
+    /// A node that holds more than it has takes no more of what was promised there.
+    fn heed_room(&mut self, node: &str) {
+        if self.promises.reservations.heeds_room(node, &self.scheduler) {
+            self.inform(Input::NodeLost(node.to_owned()));
         }
     }
 

@@ -310,6 +310,36 @@ fn what_changes_meanwhile_is_heeded() {
     assert_eq!(bound(&run), on(["g-0", "g-1"]));
 }
 
+/// Somebody else fills the node while the bind fails: the pod is not bound to it on top.
+#[test]
+fn a_promise_ends_where_others_take_the_room() {
+    let other = "at: 100ms, apply: {apiVersion: v1, kind: Pod, metadata: {name: other}, spec: {schedulerName: another, nodeName: g-1, containers: [{name: c, image: i, resources: {limits: {gpu: 8}}}]}}";
+    let smaller = "at: 100ms, patch: {kind: Node, name: g-1, merge: {status: {allocatable: {gpu: 4}, capacity: {gpu: 4}}}}";
+    for step in [other, smaller] {
+        let refused = "at: 0s, failCalls: {name: b, count: 2, with: refused}";
+        let run = run_twice(&format!("{}{}", timeline(&[refused, step]), pair("")));
+        assert_eq!([&bound(&run)["a"], &bound(&run)["b"]], ["g-0", "g-2"], "{step}: {:?}", doings(&run));
+        assert!(doings(&run).contains(&"0s Repairing pair".to_owned()), "{step}: {:?}", doings(&run));
+    }
+}
+
+/// A record of a predecessor turns up while a pod is bound that needs none: only the end of that brings it up again.
+#[test]
+fn a_record_that_comes_while_its_gang_is_being_bound_is_heeded_afterwards() {
+    let third = format!(
+        "at: 1m, apply: {{apiVersion: v1, kind: Pod, {}}}",
+        member_fields("c", "").replacen("name: c,", "name: c, uid: uc,", 1)
+    );
+    let late = "at: 60100ms, patch: {kind: PodGroup, name: pair, merge: {metadata: {annotations: {phalanx.dev/reservation: 'v1;b;0;1;rack-0;;1;00c,=uc,00g-2'}}}}";
+    let refused = "at: 1m, failCalls: {name: c, count: 3, with: refused}";
+    let text = format!("{}{}", timeline(&[&third, refused, late]), pair(""));
+    // Nothing changes the PodGroup afterwards: no pod runs.
+    let run = run(&text.replacen("spec:\n", "spec:\n  until: 1h\n  kubelet: {startup: 2h}\n", 1));
+    assert_eq!(bound(&run)["c"], "g-2", "{:?}", doings(&run));
+    let found = record(&run, "pair").unwrap();
+    assert_eq!((found.state, found.epoch), (RecordState::Done, 1), "{:?}", doings(&run));
+}
+
 #[test]
 fn one_that_joins_a_whole_gang_needs_no_record() {
     let third = format!("at: 1m, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("c", ""));
