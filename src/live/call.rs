@@ -8,6 +8,9 @@ use kube::Client;
 use serde_json::Value;
 use std::time::Duration;
 
+/// How long one call for a reservation may take.
+pub const DEADLINE: Duration = Duration::from_secs(4);
+
 /// What a call came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

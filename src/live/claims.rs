@@ -8,7 +8,7 @@
 //!
 //! [`Scheduler::take_settled`]: crate::scheduler::Scheduler::take_settled
 
-use super::call::{Answer as Reply, Call};
+use super::call::{Answer as Reply, Call, DEADLINE};
 use super::kind::Kind;
 use super::lease::Gate;
 use crate::api::core::PersistentVolumeClaim;
@@ -36,7 +36,7 @@ pub async fn settle(client: &Client, gate: &Gate, pod: &PodRef, waits: &Waits, n
         }
     }
     if waits.shows_node && gate.may_write() {
-        let answer = nominate(pod, node).run(client, super::writer::DEADLINE).await;
+        let answer = nominate(pod, node).run(client, gate.deadline()).await;
         tracing::debug!(pod.namespace, pod.name, node, ?answer, "its bind waits for claims");
     }
     later()
@@ -48,7 +48,7 @@ async fn name_node(client: &Client, gate: &Gate, namespace: &str, name: &str, no
     let refused = |code: u16, message: &str| Answer::Refused {
         message: format!("PersistentVolumeClaim {name}: {code} {message}"),
     };
-    let claim = match Call::get(path.clone()).run(client, super::writer::DEADLINE).await {
+    let claim = match Call::get(path.clone()).run(client, DEADLINE).await {
         Reply::Done(value) => serde_json::from_value::<PersistentVolumeClaim>(value).ok()?,
         Reply::Refused { code: code @ (403 | 404), message, .. } => return Some(refused(code, &message)),
         _ => return Some(later()),
@@ -62,7 +62,7 @@ async fn name_node(client: &Client, gate: &Gate, namespace: &str, name: &str, no
     let body = json!({ "metadata": {
         "resourceVersion": claim.metadata.resource_version, "annotations": { SELECTED_NODE: node },
     } });
-    match Call::merge(path, body).run(client, super::writer::DEADLINE).await {
+    match Call::merge(path, body).run(client, gate.deadline()).await {
         Reply::Refused { code: code @ (403 | 404 | 422), message, .. } => Some(refused(code, &message)),
         Reply::Done(_) => None,
         _ => Some(later()),

@@ -1,6 +1,6 @@
 //! The Lease: reads and writes it as [`decide`] says, and lets everybody who writes ask whether they still may.
 
-use super::call::{Answer, Call};
+use super::call::{Answer, Call, DEADLINE};
 use super::clock::Clock;
 use crate::reservation::lease::{Held, Lease, LeaseDecision, LeaseSettings, Seen, decide};
 use kube::Client;
@@ -44,7 +44,7 @@ impl Gate {
 
     /// How long a write may take: no longer than a successor waits after our last word.
     pub fn deadline(&self) -> Duration {
-        super::writer::DEADLINE.min(if self.always { Duration::MAX } else { self.settings.margin })
+        DEADLINE.min(if self.always { Duration::MAX } else { self.settings.margin })
     }
 
     /// To be asked immediately before each write.

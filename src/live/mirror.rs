@@ -53,6 +53,17 @@ pub struct Member {
     pub created: Option<Timestamp>,
 }
 
+/// What an answer shows of a pod, ahead of the watch.
+#[derive(Debug)]
+pub enum Shown {
+    /// Nothing.
+    Nothing,
+    /// The pod that bears the name asked for.
+    Pod(Box<Pod>),
+    /// This pod is gone.
+    Gone(PodRef),
+}
+
 impl Mirror {
     /// A PodGroup is new or changed.
     pub fn put_group(&mut self, group: &PodGroup) {

@@ -2,7 +2,7 @@
 
 use super::call::{Answer, Call};
 use super::kind::Kind;
-use super::writer::Shown;
+use super::mirror::Shown;
 use crate::api::core::Pod;
 use crate::api::pod_group::PodGroup;
 use crate::reservation::GroupFacts;

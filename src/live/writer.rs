@@ -4,30 +4,15 @@ use super::call::{Answer as Reply, Call};
 use super::claims::{Waits, settle};
 use super::kind::Kind;
 use super::lease::Gate;
+use super::mirror::Shown;
 use crate::api::core::Pod;
 use crate::api::meta::annotation_patch;
 use crate::api::pod_group::{PodGroup, PodGroupStatus};
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{Answer, Call as Asked};
-use crate::scheduler::PodRef;
 use kube::Client;
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// How long one call may take.
-pub const DEADLINE: Duration = Duration::from_secs(4);
-
-/// What an answer shows of a pod, ahead of the watch.
-#[derive(Debug)]
-pub enum Shown {
-    /// Nothing.
-    Nothing,
-    /// The pod that bears the name asked for.
-    Pod(Box<Pod>),
-    /// This pod is gone.
-    Gone(PodRef),
-}
 
 /// What is done in the same go.
 #[derive(Clone, Copy, Debug, Default)]
