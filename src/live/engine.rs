@@ -134,6 +134,8 @@ pub struct Engine {
     finding: BTreeSet<String>,
     /// Pods, by uid, that show their node while their bind waits.
     nominated: BTreeSet<String>,
+    /// Have nodes been withdrawn that predecessors left standing?
+    tidied: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,6 +195,7 @@ impl Engine {
             lost_nodes: BTreeSet::new(),
             finding: BTreeSet::new(),
             nominated: BTreeSet::new(),
+            tidied: false,
             plan,
             clients,
             clock,
@@ -251,6 +254,7 @@ impl Engine {
                 self.cycle();
             }
             if self.recovered == Recovery::Complete {
+                self.tidy_nominations();
                 self.tell_findings();
                 self.count_usage();
             }

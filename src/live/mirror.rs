@@ -146,6 +146,11 @@ impl Mirror {
         self.pods.get(key)
     }
 
+    /// Pods of ours.
+    pub fn pods(&self) -> impl Iterator<Item = &Member> {
+        self.pods.values()
+    }
+
     /// Pods of a gang that have a node and stay.
     pub fn bound(&self, group: &str) -> impl Iterator<Item = &PodFacts> {
         self.of_group(group).filter(|facts| facts.is_bound())

@@ -4,7 +4,7 @@
 use crate::double::instance::{Instance, Way};
 use crate::double::link::{Upstream, rates};
 use crate::double::server::Server;
-use crate::double::store::{key, text};
+use crate::double::store::{Change, key, text};
 use crate::double::world::{NAMESPACE, SCHEDULER, group, node, pod};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -17,6 +17,12 @@ fn in_virtual_time<F: Future>(body: F) -> F::Output {
 
 /// Two nodes, and an instance that leads; `claims` that wait for their first consumer, who can only be on n0.
 fn start(claims: &[&str]) -> (Server, Instance) {
+    let server = prepare(claims);
+    let instance = lead(&server);
+    (server, instance)
+}
+
+fn prepare(claims: &[&str]) -> Server {
     let server = Server::new();
     {
         let mut store = server.store();
@@ -36,11 +42,14 @@ fn start(claims: &[&str]) -> (Server, Instance) {
             let _ = store.create(key("persistentvolumeclaims", NAMESPACE, claim), body);
         }
     }
+    server
+}
+
+fn lead(server: &Server) -> Instance {
     let upstream = Upstream::Double(server.clone());
     let mut way = Way::quick(SCHEDULER);
     way.reservation.calls_in_flight = 4;
-    let instance = Instance::start(upstream, &way, rates(0, 0, 0), 1, "i".to_owned());
-    (server, instance)
+    Instance::start(upstream, &way, rates(0, 0, 0), 1, "i".to_owned())
 }
 
 /// A pod without a gang, or a member of one.
@@ -188,6 +197,39 @@ fn what_others_nominate_is_theirs() {
         change(&server, "nodes", "", "n0", lost(true));
         sleep(Duration::from_secs(60)).await;
         assert_eq!(nodes(&server, "p"), "/n1");
+    });
+}
+
+/// Pods without a record show nodes when an instance begins: what has a place by then goes on showing it, the rest does not.
+#[test]
+fn what_a_predecessor_nominated_is_withdrawn_from_pods_that_have_no_place() {
+    in_virtual_time(async {
+        let server = prepare(&["data"]);
+        let shows = |name: &str, gang: &str, claim: Option<&str>, scheduler: &str, node: &str| {
+            create(&server, name, gang, claim);
+            change(&server, "pods", NAMESPACE, name, |pod| {
+                pod["spec"]["schedulerName"] = scheduler.into();
+                pod["status"]["nominatedNodeName"] = node.into();
+            });
+        };
+        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 3));
+        shows("lonely", "g", None, SCHEDULER, "n1");
+        shows("placed", "", Some("data"), SCHEDULER, "n0");
+        shows("another", "", None, "default-scheduler", "n1");
+        let _instance = lead(&server);
+        check(&server, "lonely", "/").await;
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!((nodes(&server, "placed"), nodes(&server, "another")), ("/n0".into(), "/n1".into()));
+        let shown = |change: &&Change| text(&change.object, "/status/nominatedNodeName") == "n0";
+        let times = server.store().log.iter().filter(|c| c.key.2 == "placed").skip(1).filter(shown).count();
+        let all = server.store().log.iter().filter(|c| c.key.2 == "placed").skip(1).count();
+        assert_eq!(times, all, "it goes on showing it");
+        provision(&server);
+        check(&server, "placed", "n0/").await;
+        // What is written later is not looked after: a write of ours would follow each of an autoscaler's.
+        change(&server, "pods", NAMESPACE, "lonely", |pod| pod["status"]["nominatedNodeName"] = "n1".into());
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(nodes(&server, "lonely"), "/n1");
     });
 }
 

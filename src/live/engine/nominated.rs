@@ -21,6 +21,26 @@ impl Engine {
         }
     }
 
+    /// Once, when the first decisions have been taken: pods that got no place show no node any more, whoever wrote it. A
+    /// predecessor may have, without a record to tell; and what an autoscaler may have written is a hint that the pod's
+    /// scheduler takes away when it finds no place for it, as kube-scheduler does since 1.35 (KEP-5278).
+    pub(super) fn tidy_nominations(&mut self) {
+        if self.tidied || !self.plan.scheduler || self.scheduler.has_work() {
+            return;
+        }
+        self.tidied = true;
+        let left = self.mirror.pods().filter_map(|member| {
+            let node = member.nominated.as_deref()?;
+            let facts = &member.facts;
+            let waits = facts.node.is_none() && !facts.deleting && !self.reservations.is_member(&facts.pod);
+            waits.then(|| (facts.pod.clone(), node.to_owned()))
+        });
+        for (pod, node) in left.collect::<Vec<_>>() {
+            tracing::info!(pod = pod.name, node, "it has no place, and shows one no longer");
+            self.withdraw(&pod, &node);
+        }
+    }
+
     /// The pod's node is given up: it shows it no longer, whether we or a predecessor have said it.
     pub(super) fn withdraw(&mut self, pod: &PodRef, node: &str) {
         let seen = self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name));
