@@ -18,6 +18,6 @@ pub use pod_affinity::{
 };
 pub use priority_class::PriorityClass;
 pub use volume::{
-    PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus,
+    CsiNode, PersistentVolume, PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus,
     PersistentVolumeSpec, StorageClass, TopologySelectorExpression, TopologySelectorTerm, VolumeNodeAffinity,
 };

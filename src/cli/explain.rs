@@ -132,6 +132,7 @@ impl Found {
             Kind::Queue => self.apply(object, |scheduler, queue| scheduler.apply(Event::Queue(queue))),
             Kind::HyperNode => self.apply(object, |scheduler, node| scheduler.apply(Event::HyperNode(node))),
             Kind::Pod => self.apply(object, |scheduler, pod| scheduler.apply(Event::Pod(pod))),
+            Kind::CsiNode => self.apply(object, |scheduler, node| scheduler.apply(Event::CsiNode(node))),
             Kind::StorageClass => {
                 self.apply(object, |scheduler, class| scheduler.apply(Event::StorageClass(class)))
             }

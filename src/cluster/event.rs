@@ -5,7 +5,9 @@
 //! of these concerns it.
 
 use super::ids::{GangId, NodeId};
-use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
+use crate::api::core::{
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+};
 use crate::api::hyper_node::HyperNode;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
@@ -65,6 +67,10 @@ pub enum Event<'a> {
     StorageClass(&'a StorageClass),
     /// A StorageClass is gone.
     StorageClassGone(&'a str),
+    /// A CSINode is new or changed.
+    CsiNode(&'a CsiNode),
+    /// A CSINode is gone.
+    CsiNodeGone(&'a str),
 }
 
 /// What changed since the scheduler last asked.

@@ -13,6 +13,9 @@ use rustc_hash::FxBuildHasher;
 /// The `pods` of a node that does not say how many it takes: the kubelet's default.
 pub const DEFAULT_PODS_PER_NODE: i64 = 110;
 
+/// Begins the name of a resource that stands for volumes of a CSI driver, whose name follows. No real resource has spaces.
+pub(super) const VOLUMES_OF: &str = "volumes of ";
+
 /// Names of resources and their ids; the fixed ones of [`super::capacity`] come first.
 #[derive(Clone, Debug)]
 pub struct Resources {
@@ -61,6 +64,11 @@ impl Resources {
     /// The name behind an id.
     pub fn name(&self, id: ResourceId) -> &str {
         self.names.get_index(id.index()).expect("ids come from intern")
+    }
+
+    /// The CSI driver of whose volumes this is the number, if it is one.
+    pub fn driver(&self, id: ResourceId) -> Option<&str> {
+        self.name(id).strip_prefix(VOLUMES_OF)
     }
 
     /// Resources known, the fixed ones included.

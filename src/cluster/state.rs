@@ -164,6 +164,14 @@ impl Cluster {
                 let pods = self.volumes.drop_class(name);
                 self.judge(&pods);
             }
+            Event::CsiNode(node) => {
+                let drivers = self.volumes.limits.put(node);
+                self.limit_volumes(&node.metadata.name, &drivers);
+            }
+            Event::CsiNodeGone(name) => {
+                let drivers = self.volumes.limits.remove(name);
+                self.limit_volumes(name, &drivers);
+            }
         }
     }
 
@@ -385,7 +393,9 @@ impl Cluster {
         let mut gained = is_new;
         for index in 0..self.resources.len().max(self.capacity.resources()) {
             let resource = super::ids::ResourceId(index as u32);
-            let amount = amounts.iter().find(|(r, _)| *r == resource).map_or(0, |&(_, amount)| amount);
+            let amount = amounts.iter().find(|(r, _)| *r == resource);
+            let limit = || self.volumes.limits.of(resource, &node.metadata.name);
+            let amount = amount.map_or_else(limit, |&(_, amount)| amount);
             let before = self.capacity.allocatable(id, resource);
             if amount != before {
                 self.capacity.set_allocatable(id, resource, amount);

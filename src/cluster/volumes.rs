@@ -10,6 +10,7 @@
 //! wait for one of its own: its pods are promised nodes together, the first of them names its node in the claim, and none
 //! is bound before the volume is there. Whom it keeps from the promised node is placed again.
 
+pub(super) mod limits;
 pub(super) mod open;
 
 use super::ids::PodId;
@@ -18,6 +19,7 @@ use crate::api::core::{
 };
 use crate::api::keys;
 use crate::api::meta::{LabelSelectorRequirement, SelectorOperator};
+use limits::Limits;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,12 +29,22 @@ use std::sync::Arc;
 pub struct Volumes {
     /// By `namespace/name`.
     claims: BTreeMap<String, Claim>,
-    /// By name: what their volumes ask of nodes.
-    volumes: BTreeMap<String, Vec<NodeSelector>>,
+    /// By name.
+    volumes: BTreeMap<String, Known>,
     classes: BTreeMap<String, Class>,
     consumers: FxHashMap<PodId, Consumer>,
     /// By `namespace/name` of the claim.
     users: BTreeMap<Arc<str>, BTreeSet<PodId>>,
+    pub(super) limits: Limits,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq)]
+struct Known {
+    /// What it asks of nodes.
+    selectors: Vec<NodeSelector>,
+    /// The CSI driver that attaches it.
+    driver: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +63,7 @@ struct Claim {
 struct Class {
     waits: bool,
     provisions: bool,
+    provisioner: String,
     /// One of these terms, if there are any.
     topologies: Option<NodeSelector>,
 }
@@ -146,10 +159,12 @@ impl Volumes {
         });
         let selectors: Vec<NodeSelector> = affinity.into_iter().chain(zones).collect();
         let name = &volume.metadata.name;
-        if self.volumes.get(name) == Some(&selectors) {
+        let driver = volume.spec.csi.as_ref().map(|csi| csi.driver.clone());
+        let known = Known { selectors, driver };
+        if self.volumes.get(name) == Some(&known) {
             return Vec::new();
         }
-        self.volumes.insert(name.clone(), selectors);
+        self.volumes.insert(name.clone(), known);
         self.bound_to(name)
     }
 
@@ -171,6 +186,7 @@ impl Volumes {
         let record = Class {
             waits: class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
             provisions: class.provisions(),
+            provisioner: class.provisioner.clone(),
             topologies: (!terms.is_empty()).then_some(NodeSelector { node_selector_terms: terms }),
         };
         let name = &class.metadata.name;
@@ -184,6 +200,11 @@ impl Volumes {
     pub(super) fn drop_class(&mut self, name: &str) -> Vec<PodId> {
         self.classes.remove(name);
         self.of_class(name)
+    }
+
+    /// Does any pod use claims?
+    pub(super) fn are_used(&self) -> bool {
+        !self.consumers.is_empty()
     }
 
     /// Has this pod anything to do with claims, or any pod?
@@ -259,7 +280,7 @@ impl Volumes {
         }
         if claim.is_bound {
             return match self.volumes.get(&claim.volume) {
-                Some(selectors) => Ok(selectors.clone()),
+                Some(volume) => Ok(volume.selectors.clone()),
                 None => Err(format!("its volume {} does not exist", claim.volume)),
             };
         }

@@ -132,6 +132,8 @@ pub struct Engine {
     lost_nodes: BTreeSet<String>,
     /// Gangs whose records are being read.
     finding: BTreeSet<String>,
+    /// Are limits on volumes watched? Not before a pod uses claims.
+    watches_limits: bool,
     /// Pods, by uid, that show their node while their bind waits.
     nominated: BTreeSet<String>,
     /// Have nodes been withdrawn that predecessors left standing?
@@ -160,6 +162,7 @@ impl Engine {
     ) -> anyhow::Result<()> {
         let (inputs, receiver) = channel(8192);
         let mut kinds = BTreeSet::from(Kind::ALL);
+        kinds.remove(&Kind::CsiNode);
         if !plan.model_serving {
             kinds.retain(|kind| {
                 !matches!(kind, Kind::ModelServing | Kind::Service | Kind::ControllerRevision)
@@ -194,6 +197,7 @@ impl Engine {
             pauses: Pauses::default(),
             lost_nodes: BTreeSet::new(),
             finding: BTreeSet::new(),
+            watches_limits: false,
             nominated: BTreeSet::new(),
             tidied: false,
             plan,
@@ -233,6 +237,7 @@ impl Engine {
                 self.scheduler.resume(&group);
             }
             self.carry_out();
+            self.watch_limits();
             if !self.unsynced.is_empty() {
                 continue;
             }
@@ -261,6 +266,15 @@ impl Engine {
             self.write_endings();
             self.write_statuses();
             self.write_marks();
+        }
+    }
+
+    /// Where pods use claims, nothing is decided before it is known how many volumes nodes take.
+    fn watch_limits(&mut self) {
+        if !self.watches_limits && self.scheduler.cluster().uses_claims() {
+            self.watches_limits = true;
+            self.unsynced.insert(Kind::CsiNode);
+            tokio::spawn(watch(self.clients.watch.clone(), Kind::CsiNode, self.inputs.clone()));
         }
     }
 

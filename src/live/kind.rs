@@ -11,6 +11,7 @@ pub enum Kind {
     StorageClass,
     PersistentVolume,
     PersistentVolumeClaim,
+    CsiNode,
     Queue,
     HyperNode,
     PodGroup,
@@ -22,12 +23,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, what others depend on first.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 13] = [
         Kind::Node,
         Kind::PriorityClass,
         Kind::StorageClass,
         Kind::PersistentVolume,
         Kind::PersistentVolumeClaim,
+        Kind::CsiNode,
         Kind::Queue,
         Kind::HyperNode,
         Kind::PodGroup,
@@ -55,6 +57,7 @@ impl Kind {
             Kind::StorageClass => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
             Kind::PersistentVolume => ("", "v1", "PersistentVolume", "persistentvolumes"),
             Kind::PersistentVolumeClaim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+            Kind::CsiNode => ("storage.k8s.io", "v1", "CSINode", "csinodes"),
             Kind::Queue => ("scheduling.volcano.sh", "v1beta1", "Queue", "queues"),
             Kind::HyperNode => ("topology.volcano.sh", "v1alpha1", "HyperNode", "hypernodes"),
             Kind::PodGroup => ("scheduling.volcano.sh", "v1beta1", "PodGroup", "podgroups"),
@@ -80,6 +83,7 @@ impl Kind {
                 | Kind::PriorityClass
                 | Kind::StorageClass
                 | Kind::PersistentVolume
+                | Kind::CsiNode
                 | Kind::Queue
                 | Kind::HyperNode
         )

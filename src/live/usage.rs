@@ -28,7 +28,9 @@ pub fn usage(cluster: &Cluster) -> BTreeMap<String, Usage> {
             if matches!(pod.state, Succeeded | Failed) {
                 continue;
             }
-            for &(resource, amount) in &*cluster.view().classes.get(pod.class).requests {
+            let requests = cluster.view().classes.get(pod.class).requests.iter();
+            for &(resource, amount) in requests.filter(|(one, _)| cluster.resources().driver(*one).is_none())
+            {
                 *usage.request.entry(resource).or_default() += amount;
                 if pod.holds().is_some() {
                     *usage.allocated.entry(resource).or_default() += amount;

@@ -183,7 +183,10 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::NodeAffinity => "not matching the node affinity".to_owned(),
         Cause::Volume => "out of reach of a volume".to_owned(),
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
-        Cause::Resource(resource) => format!("short of {}", cluster.resources().name(resource)),
+        Cause::Resource(resource) => match cluster.resources().driver(resource) {
+            Some(driver) => format!("exceed max volume count ({driver})"),
+            None => format!("short of {}", cluster.resources().name(resource)),
+        },
         Cause::HostPort => "with the host port taken".to_owned(),
         Cause::PodAffinity => "not matching the pod affinity".to_owned(),
         Cause::PodAntiAffinity => "excluded by pod anti-affinity".to_owned(),

@@ -161,3 +161,46 @@ fn a_gang_shares_a_claim_that_waits() {
     let log = phalanx.log();
     assert!(!log.to_lowercase().contains("forbidden"), "{log}");
 }
+
+/// Nodes take as many volumes of a CSI driver as their CSINodes say.
+#[test]
+fn nodes_take_so_many_volumes() {
+    let Some(cluster) = TestCluster::start() else { return };
+    cluster.fleet(&["--nodes", "4", "--no-hypernodes"]);
+    let limit = |node: &str, count: u32| {
+        format!(
+            "---\napiVersion: storage.k8s.io/v1\nkind: CSINode\nmetadata: {{name: {node}}}\nspec: {{drivers: [{{name: csi.test, nodeID: {node}, topologyKeys: [], allocatable: {{count: {count}}}}}]}}\n"
+        )
+    };
+    cluster.create(&(limit("node-00000", 0) + &limit("node-00001", 0) + &limit("node-00002", 0)));
+    cluster.create(&limit("node-00003", 1));
+    let phalanx = Phalanx::deployed(&cluster, &[]);
+    cluster.namespace("volumes");
+    let attached = |name: &str| {
+        let local = "local: {path: /data}";
+        let of = volume(name, "at-once", &[]);
+        let (before, _) = of.split_once(local).expect("it says so");
+        format!("{before}csi: {{driver: csi.test, volumeHandle: {name}}}\n")
+    };
+    let class = "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: at-once}\nprovisioner: csi.test\n";
+    cluster.create(&(class.to_owned() + &attached("one") + &attached("two")));
+    cluster.create(&(claim("one", "at-once") + &claim("two", "at-once")));
+    for claim in ["one", "two"] {
+        cluster.wait_for(&["get", "pvc", claim, "-n", "volumes", "-o", "jsonpath={.status.phase}"], "Bound");
+    }
+    cluster.create(&pod("one", "one"));
+    let at = |pod: &str| {
+        let path = "jsonpath={.spec.nodeName} {.status.phase}";
+        ["get", "pod", pod, "-n", "volumes", "-o", path].map(str::to_owned)
+    };
+    cluster.wait_for(&at("one"), "node-00003 Running");
+    cluster.create(&pod("two", "two"));
+    let path = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}";
+    cluster.wait_until(&["get", "pod", "two", "-n", "volumes", "-o", path], "it says why", |text| {
+        text.contains("4 exceed max volume count (csi.test)")
+    });
+    cluster.kubectl(["delete", "csinode", "node-00001"]).status().expect("kubectl runs");
+    cluster.wait_for(&at("two"), "node-00001 Running");
+    let log = phalanx.log();
+    assert!(!log.to_lowercase().contains("forbidden"), "{log}");
+}

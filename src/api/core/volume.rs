@@ -1,4 +1,5 @@
-//! `PersistentVolumeClaim`, `PersistentVolume` (v1) and `StorageClass` (storage.k8s.io/v1): what scheduling reads of them.
+//! `PersistentVolumeClaim`, `PersistentVolume` (v1), `StorageClass` and `CSINode` (storage.k8s.io/v1): what scheduling reads of
+//! them.
 
 use super::pod_affinity::NodeSelector;
 use crate::api::meta::{ObjectMeta, null_as_default};
@@ -70,6 +71,16 @@ pub struct PersistentVolume {
 pub struct PersistentVolumeSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_affinity: Option<VolumeNodeAffinity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csi: Option<CsiVolume>,
+}
+
+/// Storage that a CSI driver attaches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CsiVolume {
+    #[serde(default)]
+    pub driver: String,
 }
 
 /// Nodes from which a volume can be reached.
@@ -120,4 +131,40 @@ pub struct TopologySelectorExpression {
     pub key: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub values: Vec<String>,
+}
+
+/// The CSI drivers of a node; it has the node's name.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CsiNode {
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default)]
+    pub spec: CsiNodeSpec,
+}
+
+/// What drivers there are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CsiNodeSpec {
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub drivers: Vec<CsiNodeDriver>,
+}
+
+/// A driver, and how many volumes it takes on the node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CsiNodeDriver {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocatable: Option<VolumeNodeResources>,
+}
+
+/// How many volumes; no number is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct VolumeNodeResources {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i32>,
 }

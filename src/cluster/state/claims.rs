@@ -1,11 +1,14 @@
 //! What claims, volumes and storage classes mean for pods that wait for a node, and for those that are promised one.
 
 use super::Cluster;
+use super::intake::{Holder, with_volumes};
 use crate::api::core::Pod;
 use crate::cluster::OpenClaim;
-use crate::cluster::ids::{NodeId, PodId};
+use crate::cluster::class::Class;
+use crate::cluster::ids::{NodeId, PodId, ResourceId};
 use crate::cluster::natural;
 use crate::cluster::pods::PodState;
+use crate::cluster::requests::VOLUMES_OF;
 
 impl Cluster {
     /// What the pod uses decides about it, and perhaps about others.
@@ -39,10 +42,73 @@ impl Cluster {
                         self.mark_gang(gang);
                     }
                 }
-                Some(PodState::Assumed) => drop(self.unsettled.insert(id)),
+                Some(PodState::Assumed) => {
+                    self.unsettled.insert(id);
+                    self.recount(id);
+                }
+                Some(PodState::Bound | PodState::Running) => self.recount(id),
                 _ => {}
             }
         }
+    }
+
+    /// A pod that has a node may take other volumes than it was known to.
+    fn recount(&mut self, id: PodId) {
+        let Some(record) = self.pods.get(id).filter(|_| !self.volumes.limits.is_empty()) else { return };
+        let class = self.classes.get(record.class);
+        let stands = |resource| self.volumes.limits.stands_for(resource);
+        let others: Vec<_> = class.requests.iter().filter(|(one, _)| !stands(*one)).copied().collect();
+        let requests = with_volumes(&others, &self.volumes.taken_by(id));
+        if requests == class.requests {
+            return;
+        }
+        let class = self.classes.intern(Class { requests, ..class.clone() });
+        let before = Holder::of(record);
+        let Some(record) = self.pods.get_mut(id) else { return };
+        record.class = class;
+        let after = Holder::of(record);
+        self.leave(&before);
+        self.enter(&after);
+    }
+
+    /// A node takes another number of volumes of these drivers.
+    pub(super) fn limit_volumes(&mut self, node: &str, drivers: &[String]) {
+        for driver in drivers {
+            match self.volumes.limits.resource(driver) {
+                Some(resource) => {
+                    if let Some(id) = self.nodes.id(node) {
+                        self.limit_volume(id, resource);
+                    }
+                }
+                None => {
+                    let resource = self.resources.intern(&format!("{VOLUMES_OF}{driver}"));
+                    self.volumes.limits.count(driver, resource);
+                    let nodes: Vec<NodeId> = self.nodes.present().map(|(id, ..)| id).collect();
+                    nodes.into_iter().for_each(|id| self.limit_volume(id, resource));
+                    let users: Vec<PodId> = self.volumes.all_users().into_iter().collect();
+                    self.judge(&users);
+                }
+            }
+        }
+    }
+
+    fn limit_volume(&mut self, node: NodeId, resource: ResourceId) {
+        if !self.capacity.is_present(node) {
+            return; // it will be asked for when the node is there
+        }
+        let limit = self.volumes.limits.of(resource, self.nodes.name(node));
+        let before = self.capacity.allocatable(node, resource);
+        if limit != before {
+            self.capacity.set_allocatable(node, resource, limit);
+        }
+        if limit > before {
+            self.marks.gained.insert(node);
+        }
+    }
+
+    /// Does any pod use claims? Limits on volumes matter only then.
+    pub fn uses_claims(&self) -> bool {
+        self.volumes.are_used()
     }
 
     /// Claims of a pod that are to be bound before the pod is. Of the pods of its gang that share one and are promised

@@ -6,7 +6,7 @@ use crate::api::keys;
 use crate::cluster::class::Class;
 use crate::cluster::coupling::{Applicant, Resident};
 use crate::cluster::gangs::GangKind;
-use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId, PodId};
+use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId, PodId, ResourceId};
 use crate::cluster::labels::LabelSetId;
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::refusal::refusal;
@@ -169,6 +169,8 @@ impl Cluster {
             Ok(requests) => (requests, refusal(&pod.spec)),
             Err(error) => (Box::default(), Some(error.to_string())),
         };
+        let takes = self.volumes.takes(pod);
+        let requests = if takes.is_empty() { requests } else { with_volumes(&requests, &takes) };
         let is_pending = state_of(pod) == PodState::Pending;
         let demands = if is_pending { self.volumes.demands(pod) } else { Demands::default() };
         let refusal = refusal.or(demands.refusal);
@@ -212,6 +214,16 @@ impl Cluster {
             self.marks.gangs.insert(gang);
         }
     }
+}
+
+/// What a pod takes with its volumes, ascending by resource.
+pub(super) fn with_volumes(
+    requests: &[(ResourceId, i64)],
+    volumes: &[(ResourceId, i64)],
+) -> Box<[(ResourceId, i64)]> {
+    let mut all = [requests, volumes].concat();
+    all.sort_unstable();
+    all.into()
 }
 
 /// What decides what a pod takes, and from where.

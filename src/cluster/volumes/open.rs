@@ -44,8 +44,8 @@ impl Volumes {
     pub(in crate::cluster) fn are_reached(&self, pod: PodId, node: &str, labels: LabelSet<'_>) -> bool {
         let claims = self.consumers.get(&pod).into_iter().flat_map(|consumer| &consumer.claims);
         let bound = claims.filter_map(|key| self.claims.get(&**key)).filter(|claim| claim.is_bound);
-        let mut selectors = bound.filter_map(|claim| self.volumes.get(&claim.volume)).flatten();
-        selectors.all(|selector| matches(selector, node, labels))
+        let mut volumes = bound.filter_map(|claim| self.volumes.get(&claim.volume));
+        volumes.all(|volume| volume.selectors.iter().all(|selector| matches(selector, node, labels)))
     }
 }
 

@@ -14,6 +14,7 @@ fn apply(scheduler: &mut Scheduler, object: &Value) {
         "Volume" => scheduler.apply(Event::Volume(&read(object))),
         "Class" => scheduler.apply(Event::StorageClass(&read(object))),
         "Pod" => scheduler.apply(Event::Pod(&read(object))),
+        "CsiNode" => scheduler.apply(Event::CsiNode(&read(object))),
         other => panic!("{other}"),
     }
 }
@@ -304,4 +305,120 @@ fn volumes_are_reached_from_where_they_may_be_placed() {
             assert_eq!(scheduler.reaches_volumes(&pod_ref("p"), node), may, "{node} {terms:?}");
         }
     }
+}
+
+/// What a node says of its CSI drivers.
+fn limits(node: &str, drivers: &[(&str, Option<i32>)]) -> Value {
+    let drivers = drivers.iter().map(|(name, count)| match count {
+        Some(count) => json!({"name": name, "allocatable": {"count": count}}),
+        None => json!({"name": name}),
+    });
+    json!({"kind": "CsiNode", "metadata": {"name": node}, "spec": {"drivers": drivers.collect::<Vec<_>>()}})
+}
+
+fn csi_volume(name: &str, driver: &str) -> Value {
+    json!({"kind": "Volume", "metadata": {"name": name}, "spec": {"csi": {"driver": driver}}})
+}
+
+#[test]
+fn nodes_take_so_many_volumes_of_a_driver() {
+    let none = || ["a", "b", "c"].map(|node| limits(node, &[("d", Some(0))]));
+    let world = |limits: &[Value]| [&[bound("x"), csi_volume("x", "d")], limits].concat();
+    check(&world(&none()), "fits 0 of 1 pod in the cluster; 3 nodes: 3 exceed max volume count (d)");
+    check(&world(&none()[..2]), "p: c");
+    check(&world(&[limits("a", &[("d", Some(0))])]), "p: b");
+    check(&world(&[limits("a", &[("d", Some(1))])]), "p: a");
+    check(&world(&[limits("a", &[("d", Some(-1))]), limits("b", &[("d", None)])]), "p: b");
+    check(&world(&[limits("a", &[("other", Some(0)), ("d", None)])]), "p: a");
+    check(&[&[bound("x"), csi_volume("x", "other")], &none()[..]].concat(), "p: a");
+    // A claim that waits counts for the driver that will make its volume.
+    let mut made = class("WaitForFirstConsumer", &[]);
+    made["provisioner"] = "d".into();
+    let waiting = claim(json!({"storageClassName": "s"}));
+    check(&[&[waiting.clone(), made], &none()[..2]].concat(), "p: c");
+    check(&[&[waiting, class("WaitForFirstConsumer", &[])], &none()[..]].concat(), "p: a");
+}
+
+#[test]
+fn volumes_of_all_pods_count_in_whatever_order_they_become_known() {
+    let claimed = |name: &str, volume: &str| {
+        let mut claim = bound(volume);
+        claim["metadata"]["name"] = name.into();
+        claim
+    };
+    // Somebody else's pod on `a`, with a claim, another, that one again, and one of its own.
+    let mut other = pod("other", "o1");
+    other["spec"]["schedulerName"] = "default-scheduler".into();
+    other["spec"]["nodeName"] = "a".into();
+    other["spec"]["containers"][0]["resources"] = json!({});
+    other["spec"]["volumes"] = json!([
+        {"name": "1", "persistentVolumeClaim": {"claimName": "o1"}},
+        {"name": "2", "persistentVolumeClaim": {"claimName": "o2"}},
+        {"name": "3", "persistentVolumeClaim": {"claimName": "o2"}},
+        {"name": "own", "ephemeral": {"volumeClaimTemplate": {}}},
+        {"name": "no", "emptyDir": {}},
+    ]);
+    let objects = [
+        other,
+        claimed("o1", "v1"),
+        claimed("o2", "v2"),
+        claimed("other-own", "v3"),
+        bound("x"),
+        csi_volume("v1", "d"),
+        csi_volume("v2", "d"),
+        csi_volume("v3", "d"),
+        csi_volume("x", "d"),
+        limits("b", &[("d", Some(0))]),
+        limits("c", &[("d", Some(0))]),
+    ];
+    for (limit, expect) in [(3, None), (4, Some("p: a"))] {
+        let world_of = limits("a", &[("d", Some(limit))]);
+        let objects: Vec<&Value> = objects.iter().chain([&world_of]).collect();
+        let rotated = (0..objects.len()).map(|first| {
+            let mut order = objects.clone();
+            order.rotate_left(first);
+            order
+        });
+        let reversed: Vec<&Value> = objects.iter().rev().copied().collect();
+        for order in rotated.chain([reversed]) {
+            let mut scheduler = world();
+            order.iter().for_each(|object| apply(&mut scheduler, object));
+            apply(&mut scheduler, &pod("p", "w"));
+            let found = outcome(&mut scheduler).join(", ");
+            let full = "fits 0 of 1 pod in the cluster; 3 nodes: 3 exceed max volume count (d)";
+            assert!(found.starts_with(expect.unwrap_or(full)), "{limit}: {found}");
+            assert_eq!(scheduler.cluster().audit(), [""; 0]);
+            // The other pod ends, or its node may take more: what waits is tried again.
+            if expect.is_none() {
+                if order[0]["kind"] == "Pod" {
+                    scheduler.apply(Event::PodGone { namespace: "d", name: "other" });
+                } else {
+                    scheduler.apply(Event::CsiNodeGone("a"));
+                }
+                assert_eq!(outcome(&mut scheduler), ["p: a"]);
+                assert_eq!(scheduler.cluster().audit(), [""; 0]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_node_that_comes_after_its_limits_has_them() {
+    let mut scheduler = Scheduler::new(Settings::default(), PlacementRules::default());
+    [limits("a", &[("d", Some(1))]), csi_volume("x", "d"), bound("x"), pod("p", "w")]
+        .iter()
+        .for_each(|object| apply(&mut scheduler, object));
+    let mut another = bound("x");
+    another["metadata"]["name"] = "w2".into();
+    apply(&mut scheduler, &another);
+    apply(&mut scheduler, &pod("q", "w2"));
+    let node = json!({"metadata": {"name": "a"}, "status": {"allocatable": {"cpu": 9, "pods": 10}}});
+    scheduler.apply(Event::Node(&read(&node)));
+    let found = outcome(&mut scheduler);
+    assert_eq!(found[0], "p: a");
+    assert!(found[1].contains("1 node: 1 exceed max volume count (d)"), "{found:?}");
+    scheduler.apply(Event::NodeGone("a"));
+    scheduler.apply(Event::Node(&read(&node)));
+    assert_eq!(outcome(&mut scheduler), [""; 0], "the same again");
+    assert_eq!(scheduler.cluster().audit(), [""; 0]);
 }

@@ -1,7 +1,9 @@
 //! What comes in: objects from watches, answers, records of predecessors.
 
 use super::{Engine, Input, Recovery};
-use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
+use crate::api::core::{
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+};
 use crate::api::decode::decode;
 use crate::api::hyper_node::HyperNode;
 use crate::api::model_serving::ModelServing;
@@ -87,6 +89,9 @@ impl Engine {
             Kind::PersistentVolumeClaim => self.with(kind, object, |engine, claim: PersistentVolumeClaim| {
                 engine.scheduler.apply(Event::Claim(&claim));
                 engine.tell_settled();
+            }),
+            Kind::CsiNode => self.with(kind, object, |engine, node: CsiNode| {
+                engine.scheduler.apply(Event::CsiNode(&node));
             }),
             Kind::Queue => self.with(kind, object, |engine, queue: Queue| {
                 engine.scheduler.apply(Event::Queue(&queue));
@@ -315,6 +320,7 @@ impl Engine {
             Kind::StorageClass => self.scheduler.apply(Event::StorageClassGone(name)),
             Kind::PersistentVolume => self.scheduler.apply(Event::VolumeGone(name)),
             Kind::PersistentVolumeClaim => self.scheduler.apply(Event::ClaimGone { namespace, name }),
+            Kind::CsiNode => self.scheduler.apply(Event::CsiNodeGone(name)),
             Kind::Queue => self.scheduler.apply(Event::QueueGone(name)),
             Kind::HyperNode => {
                 self.findings.gone(name);

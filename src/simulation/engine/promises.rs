@@ -25,11 +25,12 @@ use std::mem::take;
 use std::time::Duration;
 
 /// What a scheduler watches.
-const WATCHED: [Kind; 9] = [
+const WATCHED: [Kind; 10] = [
     Kind::PriorityClass,
     Kind::StorageClass,
     Kind::PersistentVolume,
     Kind::PersistentVolumeClaim,
+    Kind::CsiNode,
     Kind::Queue,
     Kind::HyperNode,
     Kind::Node,

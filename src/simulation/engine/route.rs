@@ -2,7 +2,9 @@
 //! controller.
 
 use super::Simulation;
-use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
+use crate::api::core::{
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+};
 use crate::api::decode::decode;
 use crate::api::hyper_node::HyperNode;
 use crate::api::meta::ObjectMeta;
@@ -85,6 +87,11 @@ impl Simulation {
                     self.provision(key, &claim);
                 }
             }
+            Kind::CsiNode => {
+                if let Some(node) = self.typed::<CsiNode>(key) {
+                    self.scheduler.apply(Event::CsiNode(&node));
+                }
+            }
             Kind::Queue => {
                 if let Some(queue) = self.typed::<Queue>(key) {
                     self.scheduler.apply(Event::Queue(&queue));
@@ -135,6 +142,7 @@ impl Simulation {
             Kind::PersistentVolumeClaim => {
                 self.scheduler.apply(Event::ClaimGone { namespace: &key.namespace, name: &key.name });
             }
+            Kind::CsiNode => self.scheduler.apply(Event::CsiNodeGone(&key.name)),
             Kind::Queue => self.scheduler.apply(Event::QueueGone(&key.name)),
             Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(&key.name)),
             Kind::LeaderWorkerSet

@@ -60,6 +60,7 @@ impl Simulation {
             "apiVersion": "v1", "kind": "PersistentVolume", "metadata": { "name": volume },
             "spec": {
                 "storageClassName": name,
+                "csi": { "driver": class.provisioner, "volumeHandle": volume },
                 "claimRef": { "namespace": &*key.namespace, "name": &*key.name, "uid": claim.metadata.uid },
             },
         });

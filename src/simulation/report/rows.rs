@@ -222,7 +222,8 @@ fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {
             allocatable += capacity.allocatable(node, resource);
             free += capacity.free(node, resource);
         }
-        if allocatable > 0 {
+        // Limits on volumes are no resources to those who look.
+        if allocatable > 0 && cluster.resources().driver(resource).is_none() {
             let name = cluster.resources().name(resource);
             let text = |amount: i64| amount_text(name, amount);
             let row = ResourceRow { allocatable: text(allocatable), requested: text(allocatable - free) };
@@ -254,6 +255,7 @@ pub(super) fn scarce(run: &Simulation) -> ResourceId {
     };
     (FIXED_RESOURCES.len()..capacity.resources())
         .map(|index| ResourceId(index as u32))
+        .filter(|&resource| cluster.resources().driver(resource).is_none())
         .map(|resource| (total(resource), resource))
         .filter(|&(total, _)| total > 0)
         .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))

@@ -14,6 +14,7 @@ pub enum Kind {
     StorageClass,
     PersistentVolume,
     PersistentVolumeClaim,
+    CsiNode,
     Queue,
     HyperNode,
     Node,
@@ -28,11 +29,12 @@ pub enum Kind {
 }
 
 /// kind, apiVersion, namespaced?
-const KNOWN: [(Kind, &str, &str, bool); 13] = [
+const KNOWN: [(Kind, &str, &str, bool); 14] = [
     (Kind::PriorityClass, "PriorityClass", "scheduling.k8s.io/v1", false),
     (Kind::StorageClass, "StorageClass", "storage.k8s.io/v1", false),
     (Kind::PersistentVolume, "PersistentVolume", "v1", false),
     (Kind::PersistentVolumeClaim, "PersistentVolumeClaim", "v1", true),
+    (Kind::CsiNode, "CSINode", "storage.k8s.io/v1", false),
     (Kind::Queue, "Queue", keys::SCHEDULING_V1BETA1, false),
     (Kind::HyperNode, "HyperNode", keys::TOPOLOGY_V1ALPHA1, false),
     (Kind::Node, "Node", "v1", false),
@@ -45,13 +47,12 @@ const KNOWN: [(Kind, &str, &str, bool); 13] = [
 ];
 
 /// Kinds of others that live outside of namespaces, so that they are not put into `default`.
-const CLUSTER_SCOPED: [&str; 10] = [
+const CLUSTER_SCOPED: [&str; 9] = [
     "Namespace",
     "CustomResourceDefinition",
     "ClusterRole",
     "ClusterRoleBinding",
     "RuntimeClass",
-    "CSINode",
     "CSIDriver",
     "ValidatingWebhookConfiguration",
     "MutatingWebhookConfiguration",
@@ -73,6 +74,7 @@ impl Kind {
         let plural = |kind: &str| match kind {
             "queue"
             | "node"
+            | "csinode"
             | "hypernode"
             | "pod"
             | "modelserving"
@@ -120,7 +122,12 @@ impl Kind {
     pub(crate) fn has_generation(&self) -> bool {
         !matches!(
             self,
-            Kind::Node | Kind::PriorityClass | Kind::ControllerRevision | Kind::Service | Kind::Other(_)
+            Kind::Node
+                | Kind::CsiNode
+                | Kind::PriorityClass
+                | Kind::ControllerRevision
+                | Kind::Service
+                | Kind::Other(_)
         )
     }
 

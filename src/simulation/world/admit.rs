@@ -1,7 +1,9 @@
 //! What an API server would refuse: fields of the wrong type, values that the CRDs forbid, quantities that are none.
 
 use super::{Document, Key, Kind, Problem, Scenario, applied};
-use crate::api::core::{Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass};
+use crate::api::core::{
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+};
 use crate::api::decode::{DecodeError, decode};
 use crate::api::hyper_node::HyperNode;
 use crate::api::leader_worker_set::LeaderWorkerSet;
@@ -154,6 +156,7 @@ fn decodes(kind: &Kind, object: &Value) -> Result<(), DecodeError> {
         Kind::StorageClass => decode::<StorageClass>(object).map(drop),
         Kind::PersistentVolume => decode::<PersistentVolume>(object).map(drop),
         Kind::PersistentVolumeClaim => decode::<PersistentVolumeClaim>(object).map(drop),
+        Kind::CsiNode => decode::<CsiNode>(object).map(drop),
         Kind::Queue => decode::<Queue>(object).map(drop),
         Kind::HyperNode => decode::<HyperNode>(object).map(drop),
         Kind::PodGroup => decode::<PodGroup>(object).map(drop),

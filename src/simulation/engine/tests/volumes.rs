@@ -132,3 +132,26 @@ fn whoever_takes_over_leaves_the_choice_that_was_made_and_follows_the_volume() {
     let choices = story(&run).into_iter().filter(|line| line.contains("NodeChosen"));
     assert_eq!(choices.collect::<Vec<_>>(), ["0s scheduler NodeChosen weights: for g-0, on n0"]);
 }
+
+/// Each pod makes a volume of its own; a node takes as many as its CSINode says, and one without takes any number.
+#[test]
+fn nodes_take_no_more_volumes_than_they_say() {
+    let claim = |name: &str| CLAIM.replace("weights", name);
+    let pod = |name: &str| {
+        format!(
+            "\n---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{schedulerName: volcano, containers: [{{name: c, image: i}}], volumes: [{{name: v, persistentVolumeClaim: {{claimName: {name}}}}}]}}\n"
+        )
+    };
+    let limit = "\n---\napiVersion: storage.k8s.io/v1\nkind: CSINode\nmetadata: {name: n0}\nspec: {drivers: [{name: p, nodeID: i, allocatable: {count: 2}}]}\n";
+    let names = ["v0", "v1", "v2"];
+    let pods: String = names.map(|name| claim(name) + &pod(name)).concat();
+    let full = "fits 0 of 1 pod in the cluster; 1 node: 1 exceed max volume count (p)";
+    let run = check(&(nodes(&["a"]) + ZONED + limit + &pods), &[("v0", "n0"), ("v1", "n0"), ("v2", full)]);
+    let resources = crate::simulation::report::Report::of(&run, false).summary.resources;
+    assert_eq!(resources.keys().map(String::as_str).collect::<Vec<_>>(), ["gpu", "pods"]);
+    check(&(nodes(&["a", "c", "b"]) + ZONED + limit + &pods), &[("v0", "n0"), ("v1", "n0"), ("v2", "n2")]);
+    // One goes: there is room for another.
+    let steps =
+        simulation("  timeline:\n  - {at: 10s, delete: {kind: Pod, name: v0, gracePeriodSeconds: 0}}\n");
+    check(&(nodes(&["a"]) + ZONED + limit + &pods + &steps), &[("v1", "n0"), ("v2", "n0")]);
+}
