@@ -53,7 +53,9 @@ impl Reader {
     /// Reads one text. Problems are collected, and the documents without problems as well.
     pub fn read(&mut self, name: &str, text: &str) {
         let source = Source { name: name.into(), text: text.strip_prefix('\u{feff}').unwrap_or(text).into() };
-        if looks_like_json(&source.text) {
+        // JSON documents between YAML's markers are YAML; no line of a JSON value can be a marker.
+        let is_marked = source.text.lines().any(|line| marker(line).is_some());
+        if looks_like_json(&source.text) && !is_marked {
             let before = (self.documents.len(), self.problems.len());
             if self.read_json(&source) || name.ends_with(".json") || name.ends_with(".jsonl") {
                 return;

@@ -56,6 +56,11 @@ fn json_and_json_lines() {
         r#"{"apiVersion":"v1","kind":"NodeList","items":[{"metadata":{"name":"a"}}]}"#,
         &["Node a @1:1"],
     );
+    check(
+        "-",
+        &format!("{node}\n---\n{node}\n---\n{NODE}"),
+        &["Node n1 @1:1", "Node n1 @2:3", "Node n1 @3:5"],
+    );
     // Braces alone do not make JSON.
     check("f.yaml", "{apiVersion: v1, kind: Node, metadata: {name: n1}}", &["Node n1 @1:1"]);
     let end = "; what follows in this file was not read";
