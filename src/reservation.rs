@@ -16,7 +16,8 @@
 //! - A member is lost only when a read says so. The watch is believed when it shows a pod further along.
 //!
 //! Two things rest on time. A bind without an answer is ruled out [`Settings::doubt`] later where the pod cannot be
-//! evicted. And a pod that is bound without a record may be bound by a deposed leader's late call after its successor
+//! evicted; one of an earlier leader so long after the takeover, however late its record turns up: what it sent, it sent
+//! while it led. And a pod that is bound without a record may be bound by a deposed leader's late call after its successor
 //! has given the node away; the kubelet then refuses one of the two.
 
 pub mod facts;

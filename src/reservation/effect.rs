@@ -201,7 +201,7 @@ impl fmt::Display for Report {
                 write!(f, "{} bound; the others could not be bound in time and wait again", pods(*bound))
             }
             Report::Ended { outcome: Outcome::RolledBack, .. } => {
-                f.write_str("the bound pods were evicted; the gang waits again")
+                f.write_str("what was bound has been evicted; the gang waits again")
             }
             Report::Ended { outcome: Outcome::Abandoned, .. } => {
                 f.write_str("nothing was bound; the gang waits again")
@@ -220,6 +220,9 @@ impl fmt::Display for Report {
                 }
                 Ok(())
             }
+            Report::RollingBack { bound: 0 } => f.write_str(
+                "the minimum cannot be bound: binds that are on their way are waited for and undone",
+            ),
             Report::RollingBack { bound } => {
                 write!(f, "the minimum cannot be bound: evicting what is, {}", pods(*bound))
             }

@@ -152,6 +152,12 @@ impl Gang {
         self.phase.accepts_members() && !(self.homeless && self.members.iter().any(waits))
     }
 
+    /// Members whose node was not to be had when they were taken over, and of which a bind may still take effect.
+    pub(super) fn displaced_in_doubt(&self) -> usize {
+        let waits = |member: &&Member| member.is_unbound() && !member.holds && member.doubt.is_some();
+        self.members.iter().filter(waits).count()
+    }
+
     /// The minimum, unless a later one is known: watches may be behind.
     pub(super) fn set_minimum(&mut self, minimum: &Count, generation: i64) {
         if generation >= self.generation {

@@ -15,6 +15,8 @@ use std::time::Duration;
 pub struct Reservations {
     settings: Settings,
     epoch: u64,
+    /// The time of the first step.
+    began: Option<Duration>,
     deposed: bool,
     next_gang: u64,
     gangs: BTreeMap<u64, Gang>,
@@ -34,6 +36,7 @@ impl Reservations {
         Reservations {
             settings,
             epoch,
+            began: None,
             deposed: false,
             next_gang: 0,
             gangs: BTreeMap::new(),
@@ -50,6 +53,7 @@ impl Reservations {
         if self.deposed {
             return;
         }
+        let began = *self.began.get_or_insert(now);
         match input {
             Input::Deposed => {
                 *self = Reservations::new(self.settings.clone(), self.epoch);
@@ -69,7 +73,7 @@ impl Reservations {
             },
             Input::Recovered(recovered) => {
                 if !self.by_key.contains_key(&recovered.gang) {
-                    self.begin(now, effects, |id, cx| Gang::recovered(id, recovered, cx));
+                    self.begin(now, effects, |id, cx| Gang::recovered(id, recovered, began, cx));
                 }
             }
             Input::Answered { call, answer } => self.answered(call, answer, now, effects),
@@ -119,6 +123,20 @@ impl Reservations {
     pub fn closed(&self) -> impl Iterator<Item = &GangKey> {
         let closed = |id| self.gangs.get(id).is_some_and(|gang| !gang.is_open());
         self.by_key.iter().filter(move |(_, id)| closed(id)).map(|(key, _)| key)
+    }
+
+    /// What a gang that takes no more members waits for, where it is more than answers to calls.
+    pub fn waits_for(&self, gang: &GangKey) -> Option<String> {
+        let gang = self.by_key.get(gang).and_then(|id| self.gangs.get(id))?;
+        let pods = gang.displaced_in_doubt();
+        let seconds = self.settings.doubt.as_secs();
+        (pods > 0).then(|| {
+            let (s, they) = if pods == 1 { ("", "it is") } else { ("s", "they are") };
+            format!(
+                "{pods} pod{s} lost the node that an earlier leader had promised: a bind by that leader may still take effect, so {they} \
+                 placed again when that is ruled out, {seconds} s after the takeover at the latest"
+            )
+        })
     }
 
     /// The gangs that have a reservation, in their order, and where it stands.

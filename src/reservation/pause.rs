@@ -62,7 +62,7 @@ impl Pauses {
             }
         }
         for gang in reservations.closed().filter(|gang| gang.is_pod_group) {
-            held.entry(gang.to_string()).or_insert(None);
+            held.entry(gang.to_string()).or_insert_with(|| reservations.waits_for(gang));
         }
         held
     }

@@ -13,6 +13,7 @@ use super::record::{Record, RecordState};
 use super::writer::RecordWriter;
 use crate::scheduler::{PodRef, Scheduler};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 impl Recovered {
     /// A record that was found, and all that is known of the gang's pods. Takes the capacity that the record promises, as
@@ -56,7 +57,13 @@ impl Recovered {
 
 impl Gang {
     /// `None` if nothing is left to do, or it is not for us to do; what was taken for it is given back.
-    pub(super) fn recovered(id: u64, recovered: Recovered, cx: &mut Context<'_>) -> Option<Gang> {
+    /// This leader `began` when no other led any more: whatever others sent was sent before.
+    pub(super) fn recovered(
+        id: u64,
+        recovered: Recovered,
+        began: Duration,
+        cx: &mut Context<'_>,
+    ) -> Option<Gang> {
         let Recovered { gang: key, group, pods, bound } = recovered;
         let record = match Record::decode(group.record.as_deref()?) {
             Ok(record) if record.state == RecordState::Done => return None,
@@ -93,7 +100,7 @@ impl Gang {
             let subgroup = found.and_then(|pod| pod.subgroup.clone());
             let promise = Promise { pod, node: entry.node, role, subgroup, recreated };
             let mut member = Member::new(promise, revision, cx.now);
-            member.doubt = Some(cx.now + cx.settings.doubt);
+            member.doubt = Some(began + cx.settings.doubt);
             match found {
                 Some(pod) => {
                     member.holds = pod.facts.node.is_none() && pod.taken;

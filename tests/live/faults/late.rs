@@ -43,3 +43,58 @@ fn a_record_that_appears_while_its_gang_is_being_bound_is_heeded_afterwards() {
         cluster.settle(&gang, 3, "its record came late").await;
     });
 }
+
+/// The record of one gang appears when its nodes have been given to another: the gang is moved, as soon as no bind of the
+/// predecessor can take effect any more, and its status says what is waited for.
+#[test]
+fn a_gang_whose_place_is_taken_when_its_record_appears_is_moved() {
+    in_virtual_time(async {
+        let mut cluster = UnderTest::double();
+        let calm = rates(0, 0, 0);
+        let first = cluster.start(&calm, 1);
+        sleep(cluster.way.lease).await;
+        let mut urgent = group("first", 29);
+        urgent["spec"]["priorityClassName"] = "urgent".into();
+        let _ = cluster.server().store().create(key("podgroups", NAMESPACE, "first"), urgent);
+        let class = json!({ "value": 100 });
+        let _ = cluster.server().store().create(key("priorityclasses", "", "urgent"), class);
+        // The record arrives, and no bind does.
+        (1..6).for_each(|write| first.link.script(write, Fault::Hung));
+        let gang = cluster.create(5).await;
+        // When its last pod had come.
+        let log = cluster.server().store().log.clone();
+        let before = log.iter().rfind(|change| change.key.0 == "pods").unwrap().version;
+        sleep(Duration::from_secs(1)).await;
+        first.crash();
+        let died = Instant::now();
+        // One that comes before it.
+        for member in 0..29 {
+            let name = format!("first-{member:02}");
+            let pod = pod(&name, "first", SCHEDULER, false, "");
+            let _ = cluster.server().store().create(key("pods", NAMESPACE, &name), pod);
+        }
+        let second = cluster.start(&calm, 2);
+        second.link.lists_as_of(&["podgroups"], before);
+        second.link.silence_watches(&["podgroups"]);
+        sleep(cluster.way.lease * 3).await;
+        assert_eq!(cluster.bound("first").await, 29);
+        second.link.silence_watches(&[]);
+        sleep(Duration::from_secs(5)).await;
+        let said = condition(&cluster, &gang);
+        assert!(said.contains("5 pods lost the node that an earlier leader had promised"), "{said}");
+        cluster.server().store().change(&key("nodes", "", "n3"), |node| {
+            node["status"]["allocatable"]["nvidia.com/gpu"] = "16".into();
+        });
+        cluster.server().tell();
+        cluster.settle(&gang, 5, "its place was taken").await;
+        let most = cluster.way.lease * 2 + cluster.way.reservation.doubt + Duration::from_secs(2);
+        assert!(died.elapsed() < most, "{:?} after its leader died", died.elapsed());
+    });
+}
+
+/// What the PodGroup says of why it waits.
+fn condition(cluster: &UnderTest, gang: &str) -> String {
+    let store = cluster.server().store();
+    let group = store.find(&key("podgroups", NAMESPACE, gang)).unwrap();
+    text(group, "/status/conditions/0/message").to_owned()
+}
