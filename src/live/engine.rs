@@ -300,6 +300,9 @@ impl Engine {
         if let Some(at) = self.reservations.wake_at().into_iter().chain(self.arrivals.wake_at()).min() {
             wait = wait.min(at.saturating_sub(now));
         }
+        if !self.unsynced.is_empty() {
+            return wait; // what else is due waits for the lists, and would be due all the time
+        }
         let writes = [self.next_status(), self.next_ending(), self.marks.wake_at()];
         if let Some(at) = writes.into_iter().flatten().min() {
             wait = wait.min(at.saturating_sub(now));
