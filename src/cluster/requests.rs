@@ -13,6 +13,13 @@ use rustc_hash::FxBuildHasher;
 /// The `pods` of a node that does not say how many it takes: the kubelet's default.
 pub const DEFAULT_PODS_PER_NODE: i64 = 110;
 
+/// More than any machine has, in the units of [`super::capacity`] (256 TiB): a node that claims more is taken to have so
+/// much. Sums over 32,000 pods or nodes of it do not leave an `i64`, so that nobody's object can make others' sums wrap.
+pub const MOST_OF_A_NODE: i64 = 1 << 48;
+
+/// What a pod counts as that asks for more than that: it fits nowhere.
+pub const TOO_MUCH: i64 = MOST_OF_A_NODE + 1;
+
 /// Begins the name of a resource that stands for volumes of a CSI driver, whose name follows. No real resource has spaces.
 pub(super) const VOLUMES_OF: &str = "volumes of ";
 
@@ -82,7 +89,7 @@ impl Resources {
     }
 }
 
-/// What one pod takes: ascending by resource, values above 0, `pods: 1` among them.
+/// What one pod takes: ascending by resource, values from 1 to [`TOO_MUCH`], `pods: 1` among them.
 ///
 /// Containers add up. An init container runs before them, together with the sidecars (init containers with
 /// `restartPolicy: Always`) that started earlier, so the largest of these moments counts where it exceeds the sum of
@@ -126,6 +133,7 @@ pub fn pod_requests(pod: &Pod, resources: &mut Resources) -> Result<Box<[(Resour
     // The number of pods is never a request: every pod is one.
     total.set(PODS, 1);
     total.0.retain(|&(_, amount)| amount > 0);
+    total.0.iter_mut().for_each(|(_, amount)| *amount = (*amount).min(TOO_MUCH));
     total.0.sort_unstable();
     Ok(total.0.into_boxed_slice())
 }
@@ -138,7 +146,7 @@ pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
     for (name, quantity) in list {
         let resource = resources.intern(name);
         match amount(resource, quantity, || format!("{field}[{name}]")) {
-            Ok(amount) => amounts.set(resource, amount),
+            Ok(amount) => amounts.set(resource, amount.min(MOST_OF_A_NODE)),
             Err(error) => {
                 amounts.set(resource, 0);
                 errors.push(error);

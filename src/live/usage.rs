@@ -31,9 +31,10 @@ pub fn usage(cluster: &Cluster) -> BTreeMap<String, Usage> {
             let requests = cluster.view().classes.get(pod.class).requests.iter();
             for &(resource, amount) in requests.filter(|(one, _)| cluster.resources().driver(*one).is_none())
             {
-                *usage.request.entry(resource).or_default() += amount;
+                let add = |to: &mut i64| *to = to.saturating_add(amount);
+                add(usage.request.entry(resource).or_default());
                 if pod.holds().is_some() {
-                    *usage.allocated.entry(resource).or_default() += amount;
+                    add(usage.allocated.entry(resource).or_default());
                 }
             }
         }

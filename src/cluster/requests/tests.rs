@@ -204,11 +204,16 @@ fn a_bad_quantity_names_its_field() {
 }
 
 #[test]
-fn sums_saturate() {
+fn more_than_any_machine_has_fits_nowhere() {
     let huge = i64::MAX.to_string();
     check(
         json!({"containers": [container(json!({"memory": huge})), container(json!({"memory": 1}))]}),
-        &format!("memory={huge} pods=1"),
+        &format!("memory={TOO_MUCH} pods=1"),
+    );
+    check_node(
+        json!({"allocatable": {"memory": huge, "pods": 1}}),
+        &[("memory", MOST_OF_A_NODE), ("pods", 1)],
+        &[],
     );
 }
 

@@ -172,6 +172,27 @@ fn a_promise_holds_until_the_watch_says_otherwise() {
     assert_eq!(cluster.audit(), Vec::<String>::new());
 }
 
+/// Found by giving objects random values: the sum wrapped, and the node had room without end.
+#[test]
+fn pods_that_claim_more_than_any_machine_has_do_not_make_room() {
+    let mut cluster = Cluster::new(Settings::default());
+    cluster.apply(Event::Node(&node("n0", 8)));
+    let n0 = cluster.nodes().id("n0").unwrap();
+    for name in ["a", "b", "c"] {
+        let mut pod = pod(name, name, None, 0);
+        pod.spec.containers[0].resources.requests.insert(GPU.to_owned(), Quantity(i64::MAX.to_string()));
+        pod.spec.node_name = Some("n0".into());
+        cluster.apply(Event::Pod(&pod));
+        let gpu = cluster.resources().find(GPU).unwrap();
+        assert!(cluster.view().capacity.free(n0, gpu) < -(1 << 40), "after {name}");
+    }
+    for name in ["a", "b", "c"] {
+        cluster.apply(Event::PodGone { namespace: "default", name });
+    }
+    let gpu = cluster.resources().find(GPU).unwrap();
+    assert_eq!(cluster.view().capacity.free(n0, gpu), 8);
+}
+
 #[test]
 fn a_promise_can_be_taken_back() {
     let mut cluster = Cluster::new(Settings::default());
