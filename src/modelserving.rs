@@ -56,7 +56,7 @@ pub use observed::{
 pub use revision::{is_own_hash, role_hash, roles_hash};
 pub use validate::validate;
 
-use crate::api::model_serving::ModelServing;
+use crate::api::model_serving::{ModelServing, ModelServingStatus};
 use crate::api::time::Timestamp;
 use assess::{Assessed, Context};
 use events::Phase;
@@ -72,6 +72,9 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     if object.metadata.deletion_timestamp.is_some() {
         // The garbage collector takes what it owns; anything created now would race with it.
         return Outcome::default();
+    }
+    if let Some(excess) = settings::Settings::of(object).excess() {
+        return held(object, observed, excess, now);
     }
     let sorted = groups::Sorted::new(object, observed);
     let context = Context::new(object, observed, &sorted, now);
@@ -93,6 +96,18 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     let wake_at = plan.wake_at;
     let status = (status != object.status).then_some(status);
     Outcome { changes: plan.into_changes(), status, wake_at, events, memory }
+}
+
+/// An object that is not carried out: what exists stays as it is, and its conditions and one event say why.
+fn held(object: &ModelServing, observed: &Observed<'_>, message: String, now: Timestamp) -> Outcome {
+    const REASON: &str = "TooManyPods";
+    let generation = object.metadata.generation;
+    let conditions = conditions::held(&object.status.conditions, REASON, &message, generation, now);
+    let is_known = object.status.conditions.iter().any(|condition| condition.message == message);
+    let events = if is_known { Vec::new() } else { vec![events::trouble(REASON, message)] };
+    let status = ModelServingStatus { conditions, observed_generation: generation, ..object.status.clone() };
+    let status = (status != object.status).then_some(status);
+    Outcome { status, events, memory: observed.memory.cloned().unwrap_or_default(), ..Outcome::default() }
 }
 
 /// What one look at all ServingGroups leads to.

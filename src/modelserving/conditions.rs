@@ -63,6 +63,28 @@ pub(crate) fn update(
     conditions
 }
 
+/// The conditions of an object that is not carried out, as the message says.
+pub(crate) fn held(
+    conditions: &[Condition],
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let mut conditions = conditions.to_vec();
+    if !conditions.iter().any(|condition| condition.type_ == "Progressing") {
+        conditions.push(Condition { type_: "Progressing".to_owned(), ..Condition::default() });
+    }
+    for condition in &mut conditions {
+        match condition.type_.as_str() {
+            "Progressing" => set(condition, "True", reason, message, generation, now),
+            "Available" | "UpdateInProgress" => set(condition, "False", reason, message, generation, now),
+            _ => {}
+        }
+    }
+    conditions
+}
+
 fn set(
     condition: &mut Condition,
     status: &str,

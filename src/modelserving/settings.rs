@@ -26,6 +26,10 @@ pub struct Settings<'a> {
     pub partition: u32,
 }
 
+/// Pods of the largest clusters that Kubernetes is made for, as its documentation of large clusters has it. To plan for an
+/// object that asks for more would take time and memory from all others.
+pub const MOST_PODS: u64 = 150_000;
+
 /// The unit that a rollout replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
@@ -77,6 +81,28 @@ impl<'a> Settings<'a> {
             max_surge: share(budget.and_then(|b| b.max_surge.as_ref()), 0, true),
             partition: share(budget.and_then(|b| b.partition.as_ref()), 0, true),
         }
+    }
+
+    /// Pods that it asks for in all, those above the number during a rollout included; at least one a ServingGroup.
+    pub fn pods(&self) -> u64 {
+        let of_role = |role: &Role| {
+            let replicas = u64::from(role_replicas(role)) + u64::from(role_max_surge(role));
+            replicas.saturating_mul(u64::from(role_pods(role)))
+        };
+        let of_group = self.roles.iter().map(of_role).fold(0, u64::saturating_add);
+        let groups = u64::from(self.replicas) + u64::from(self.max_surge);
+        groups.saturating_mul(of_group.max(1))
+    }
+
+    /// Why it is not carried out at all, if it asks for more than there can be.
+    pub fn excess(&self) -> Option<String> {
+        let pods = self.pods();
+        (pods > MOST_PODS).then(|| {
+            format!(
+                "asks for {pods} pods in all, and a cluster has {MOST_PODS} at most; lower spec.replicas, or replicas or \
+                 workerReplicas of its roles"
+            )
+        })
     }
 
     /// The role of this name.

@@ -6,7 +6,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use super::settings::{role_pods, role_replicas};
+use super::settings::{Settings, role_pods, role_replicas};
 use crate::api::model_serving::{ModelServing, PodTemplate, RecoveryPolicy, RolloutType};
 use serde_json::{Value, json};
 use std::fmt;
@@ -186,6 +186,9 @@ fn replicas(object: &ModelServing, errors: &mut Errors) {
     let spec = &object.spec;
     if spec.replicas.is_none_or(|replicas| replicas < 0) {
         errors.invalid("spec.replicas", json!(spec.replicas), "replicas must be a non-negative integer");
+    }
+    if let Some(excess) = Settings::of(object).excess() {
+        errors.invalid("spec.replicas", json!(spec.replicas), excess);
     }
     if spec.template.roles.is_empty() {
         errors.invalid("spec.template.roles", json!([]), "roles must be specified");

@@ -1,6 +1,7 @@
 //! Status, conditions, selector and events.
 
 use super::world::{World, role};
+use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::modelserving::{ObservedPodGroup, names};
 use serde_json::json;
@@ -112,6 +113,40 @@ fn why_it_takes_so_long() {
     );
     world.pod("ms-0-a-0-1").waiting = None;
     world.run();
+    assert!(texts(&world).contains(&"Available=True: All Serving groups are ready".to_owned()));
+}
+
+/// Found by giving objects random values: planning for two thousand million workers took all memory.
+#[test]
+fn more_pods_than_a_cluster_has_are_not_planned_for() {
+    let mut world = World::running(json!([role("a", 1, 1, "i")]), json!({}));
+    world.events.clear();
+    let told = |world: &World| world.events.iter().map(|event| event.reason).collect::<Vec<_>>();
+    for change in [
+        (|object| object.spec.template.roles[0].worker_replicas = i32::MAX) as fn(&mut ModelServing),
+        |object| object.spec.replicas = Some(i32::MAX),
+        |object| {
+            object.spec.template.roles.clear();
+            object.spec.replicas = Some(i32::MAX);
+        },
+        |object| {
+            object.spec.rollout_strategy =
+                serde_json::from_value(json!({"rollingUpdateConfiguration": {"maxSurge": "2000000000%"}}))
+                    .unwrap();
+        },
+    ] {
+        let before = world.object.clone();
+        world.edit(change);
+        world.settle();
+        assert_eq!(told(&world), ["TooManyPods"], "told once");
+        assert_eq!(world.pods.len(), 2, "what serves goes on");
+        let texts = texts(&world);
+        assert!(texts[0].starts_with("Progressing=True: asks for "), "{texts:?}");
+        assert!(texts[1].starts_with("Available=False: asks for "), "{texts:?}");
+        world.object.spec = before.spec;
+        world.settle();
+        world.events.clear();
+    }
     assert!(texts(&world).contains(&"Available=True: All Serving groups are ready".to_owned()));
 }
 

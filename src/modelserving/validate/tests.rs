@@ -35,6 +35,25 @@ fn check_role(changes: Value, expect: &[&str]) {
     check(spec(json!({"template": {"roles": [role(changes)]}})), expect);
 }
 
+#[test]
+fn more_pods_than_a_cluster_has() {
+    let check = |replicas: u32, role_replicas: u32, workers: u32, expect: &[&str]| {
+        let role =
+            role(json!({"replicas": role_replicas, "workerReplicas": workers, "workerTemplate": pod()}));
+        check(spec(json!({"replicas": replicas, "template": {"roles": [role]}})), expect);
+    };
+    check(1000, 10, 14, &[]);
+    check(
+        1000,
+        10,
+        15,
+        &[
+            "spec.replicas: Invalid value: 1000: asks for 160000 pods in all, and a cluster has 150000 at most; lower \
+             spec.replicas, or replicas or workerReplicas of its roles",
+        ],
+    );
+}
+
 /// W1.
 #[test]
 fn names_that_will_be_too_long() {
