@@ -10,9 +10,9 @@ use super::change::{Change, Kind};
 use super::groups::{Member, Replica};
 use super::names;
 use super::plan::Plan;
-use super::settings::Recovery;
-use super::status::leading_role;
+use super::settings::{Recovery, role_replicas};
 use crate::api::keys;
+use crate::api::model_serving::Role;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The selector; labels representatives where it takes some.
@@ -97,4 +97,10 @@ fn entry_pods(context: &Context<'_>, plan: &Plan, role: &str) -> BTreeMap<u32, u
 fn is_created(context: &Context<'_>, plan: &Plan, group: u32, role: &str) -> bool {
     let entry = names::pod(context.name(), group, role, 0, 0);
     plan.pods.iter().any(|change| change.name() == entry)
+}
+
+/// The role whose pods the scale selector counts: the first that has any.
+fn leading_role<'a>(context: &Context<'a>) -> Option<&'a Role> {
+    let roles = context.settings.roles;
+    roles.iter().find(|role| role_replicas(role) > 0).or(roles.first())
 }

@@ -107,9 +107,3 @@ fn troubles(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> 
         Vec::new()
     }
 }
-
-/// The role whose pods the scale selector counts: the first that has any.
-pub(crate) fn leading_role<'a>(context: &Context<'a>) -> Option<&'a crate::api::model_serving::Role> {
-    let roles = context.settings.roles;
-    roles.iter().find(|role| role_replicas(role) > 0).or(roles.first())
-}
