@@ -10,6 +10,7 @@
 //! wait for one of its own: its pods are promised nodes together, the first of them names its node in the claim, and none
 //! is bound before the volume is there. Whom it keeps from the promised node is placed again.
 
+mod joined;
 pub(super) mod limits;
 pub(super) mod open;
 

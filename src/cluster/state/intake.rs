@@ -47,6 +47,8 @@ impl Cluster {
     }
 
     fn insert_pod(&mut self, pod: &Pod) {
+        let joined = self.volumes.joined(pod);
+        let pod = joined.as_ref().unwrap_or(pod);
         let key: Arc<str> = self.key.as_str().into();
         let labels = self.labels.intern(&pod.metadata.labels);
         let (class, refusal) = self.class_of(pod, labels);
@@ -90,6 +92,8 @@ impl Cluster {
     }
 
     pub(super) fn update_pod(&mut self, id: PodId, pod: &Pod) {
+        let joined = self.volumes.joined(pod);
+        let pod = joined.as_ref().unwrap_or(pod);
         let known = self.pods.get(id).map_or(LabelSetId(0), |record| record.labels);
         let relabelled = !self.labels.is(known, &pod.metadata.labels);
         let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };

@@ -217,7 +217,7 @@ fn gang(scheduler: &mut Scheduler, pods: &[&str]) {
 fn of_a_gang_that_shares_a_claim_the_first_names_its_node_and_all_wait() {
     let mut scheduler = world();
     apply(&mut scheduler, &claim(json!({"storageClassName": "s"})));
-    apply(&mut scheduler, &class("WaitForFirstConsumer", &["a", "b"]));
+    apply(&mut scheduler, &class("WaitForFirstConsumer", &[]));
     let others = ["w-10", "w-2"];
     gang(&mut scheduler, &others);
     let placed = outcome(&mut scheduler);
@@ -259,6 +259,39 @@ fn those_out_of_reach_of_their_volume_are_named_before_those_that_can_go() {
     apply(&mut scheduler, &bound("x"));
     let expect = [("p", false), ("r", false), ("q", true)];
     assert_eq!(scheduler.take_settled(), expect.map(|(pod, reached)| (pod_ref(pod), reached)));
+}
+
+/// Where the class tells places apart, all go to one: nobody knows which of them the volume will be in.
+#[test]
+fn pods_that_share_a_claim_go_to_one_place() {
+    let zones = |class: &Value, pods: &[&str]| {
+        let mut scheduler = world();
+        for (name, zone) in [("d", "b"), ("e", "b")] {
+            let labels = json!({"topology.kubernetes.io/zone": zone});
+            let node = json!({"metadata": {"name": name, "labels": labels}, "status": {"allocatable": {"cpu": 1, "pods": 10}}});
+            scheduler.apply(Event::Node(&read(&node)));
+        }
+        apply(&mut scheduler, &claim(json!({"storageClassName": "s"})));
+        apply(&mut scheduler, class);
+        gang(&mut scheduler, pods);
+        outcome(&mut scheduler)
+    };
+    let several = || class("WaitForFirstConsumer", &["a", "b"]);
+    assert_eq!(zones(&several(), &["p", "q"]), ["p: b", "q: d"], "not the smaller zone");
+    assert_eq!(zones(&several(), &["p", "q", "r"]), ["p: b", "q: d", "r: e"]);
+    let refused = zones(&several(), &["p", "q", "r", "s"]);
+    assert!(refused[0].ends_with("or with a minimum of 3"), "{refused:?}");
+    // Without places that are told apart, anywhere.
+    assert_eq!(zones(&class("WaitForFirstConsumer", &[]), &["p", "q"]), ["p: a", "q: b"]);
+    // Once the volume is there, it alone decides.
+    let mut scheduler = world();
+    apply(&mut scheduler, &claim(json!({"storageClassName": "s"})));
+    apply(&mut scheduler, &several());
+    gang(&mut scheduler, &["p", "q"]);
+    assert!(outcome(&mut scheduler)[0].starts_with("fits 1 of 2 pods"));
+    apply(&mut scheduler, &json!({"kind": "Volume", "metadata": {"name": "x"}}));
+    apply(&mut scheduler, &bound("x"));
+    assert_eq!(outcome(&mut scheduler), ["p: a", "q: b"]);
 }
 
 /// A promised node is judged as a node is that is looked for: the same nodes are reached.
