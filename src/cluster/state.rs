@@ -167,10 +167,16 @@ impl Cluster {
             Event::CsiNode(node) => {
                 let drivers = self.volumes.limits.put(node);
                 self.limit_volumes(&node.metadata.name, &drivers);
+                if self.volumes.places.put(node) {
+                    self.judge_all_users();
+                }
             }
             Event::CsiNodeGone(name) => {
                 let drivers = self.volumes.limits.remove(name);
                 self.limit_volumes(name, &drivers);
+                if self.volumes.places.remove(name) {
+                    self.judge_all_users();
+                }
             }
         }
     }

@@ -10,7 +10,7 @@
 //! wait for one of its own: its pods are promised nodes together, the first of them names its node in the claim, and none
 //! is bound before the volume is there. Whom it keeps from the promised node is placed again.
 
-mod joined;
+pub(super) mod joined;
 pub(super) mod limits;
 pub(super) mod open;
 
@@ -20,6 +20,7 @@ use crate::api::core::{
 };
 use crate::api::keys;
 use crate::api::meta::{LabelSelectorRequirement, SelectorOperator};
+use joined::Places;
 use limits::Limits;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub struct Volumes {
     /// By `namespace/name` of the claim.
     users: BTreeMap<Arc<str>, BTreeSet<PodId>>,
     pub(super) limits: Limits,
+    pub(super) places: Places,
 }
 
 /// A volume.

@@ -269,7 +269,8 @@ impl Engine {
         }
     }
 
-    /// Where pods use claims, nothing is decided before it is known how many volumes nodes take.
+    /// Where pods use claims, nothing is decided before it is known how many volumes nodes take, and what their drivers tell
+    /// apart.
     fn watch_limits(&mut self) {
         if !self.watches_limits && self.scheduler.cluster().uses_claims() {
             self.watches_limits = true;

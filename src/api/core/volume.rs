@@ -153,10 +153,14 @@ pub struct CsiNodeSpec {
 
 /// A driver, and how many volumes it takes on the node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct CsiNodeDriver {
     #[serde(default)]
     pub name: String,
+    /// Labels of nodes by which the driver tells apart from where a volume is reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub topology_keys: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocatable: Option<VolumeNodeResources>,
 }

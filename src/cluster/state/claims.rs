@@ -52,6 +52,12 @@ impl Cluster {
         }
     }
 
+    /// Every pod that uses claims.
+    pub(super) fn judge_all_users(&mut self) {
+        let users: Vec<PodId> = self.volumes.all_users().into_iter().collect();
+        self.judge(&users);
+    }
+
     /// A pod that has a node may take other volumes than it was known to.
     fn recount(&mut self, id: PodId) {
         let Some(record) = self.pods.get(id).filter(|_| !self.volumes.limits.is_empty()) else { return };
@@ -85,8 +91,7 @@ impl Cluster {
                     self.volumes.limits.count(driver, resource);
                     let nodes: Vec<NodeId> = self.nodes.present().map(|(id, ..)| id).collect();
                     nodes.into_iter().for_each(|id| self.limit_volume(id, resource));
-                    let users: Vec<PodId> = self.volumes.all_users().into_iter().collect();
-                    self.judge(&users);
+                    self.judge_all_users();
                 }
             }
         }

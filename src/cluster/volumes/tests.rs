@@ -281,6 +281,8 @@ fn pods_that_share_a_claim_go_to_one_place() {
     assert_eq!(zones(&several(), &["p", "q", "r"]), ["p: b", "q: d", "r: e"]);
     let refused = zones(&several(), &["p", "q", "r", "s"]);
     assert!(refused[0].ends_with("or with a minimum of 3"), "{refused:?}");
+    // One place is no choice.
+    assert_eq!(zones(&class("WaitForFirstConsumer", &["b"]), &["p", "q"]), ["p: b", "q: d"]);
     // Without places that are told apart, anywhere.
     assert_eq!(zones(&class("WaitForFirstConsumer", &[]), &["p", "q"]), ["p: a", "q: b"]);
     // Once the volume is there, it alone decides.
@@ -291,6 +293,27 @@ fn pods_that_share_a_claim_go_to_one_place() {
     assert!(outcome(&mut scheduler)[0].starts_with("fits 1 of 2 pods"));
     apply(&mut scheduler, &json!({"kind": "Volume", "metadata": {"name": "x"}}));
     apply(&mut scheduler, &bound("x"));
+    assert_eq!(outcome(&mut scheduler), ["p: a", "q: b"]);
+}
+
+#[test]
+fn places_are_told_apart_as_long_as_a_node_says_so() {
+    let mut scheduler = world();
+    let says = |node: &str, keys: &[&str]| {
+        let driver = json!({"name": "p", "topologyKeys": keys});
+        json!({"kind": "CsiNode", "metadata": {"name": node}, "spec": {"drivers": [driver]}})
+    };
+    let zone = "topology.kubernetes.io/zone";
+    for object in [says("a", &[zone]), says("b", &[zone]), claim(json!({"storageClassName": "s"}))] {
+        apply(&mut scheduler, &object);
+    }
+    apply(&mut scheduler, &class("WaitForFirstConsumer", &[]));
+    gang(&mut scheduler, &["p", "q"]);
+    assert!(outcome(&mut scheduler)[0].starts_with("fits 1 of 2 pods"));
+    scheduler.apply(Event::CsiNodeGone("a"));
+    apply(&mut scheduler, &says("b", &[zone]));
+    assert_eq!(outcome(&mut scheduler), Vec::<String>::new(), "one still does");
+    apply(&mut scheduler, &says("b", &[]));
     assert_eq!(outcome(&mut scheduler), ["p: a", "q: b"]);
 }
 

@@ -1,15 +1,16 @@
 //! Claims that wait for their first consumer: the scheduler names a node in them, and whoever makes volumes makes one.
 //!
-//! A volume is made at once, and is reached from the nodes that have the same labels as the chosen one, as far as the
-//! storage class has topologies (`allowedTopologies`); without any, from everywhere.
+//! A volume is made at once, and is reached from the nodes that have the same labels as the chosen one: those that the
+//! driver names on it (`CSINode`), else those of the class (`allowedTopologies`); without any, from everywhere.
 
 use super::Simulation;
-use crate::api::core::{PersistentVolumeClaim, StorageClass};
+use crate::api::core::{CsiNode, PersistentVolumeClaim, StorageClass};
 use crate::api::keys::SELECTED_NODE;
 use crate::reservation::Input;
 use crate::scheduler::PodRef;
 use crate::simulation::store::{Actor, At as _, Key, Kind};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 impl Simulation {
     /// Does the bind of a pod wait for its claims? Then its node is named in those that want to know it.
@@ -45,12 +46,17 @@ impl Simulation {
             return;
         }
         let Some(class) = self.typed::<StorageClass>(&class).filter(StorageClass::provisions) else { return };
+        let csi = self.typed::<CsiNode>(&Key::new(Kind::CsiNode, "", node));
         let Some(node) = self.store.get(&Key::new(Kind::Node, "", node)) else { return };
         let label = |key: &str| node.value.at("/metadata/labels")?.get(key)?.as_str();
-        let expressions = class.allowed_topologies.iter().flat_map(|term| &term.match_label_expressions);
-        let mut keys: Vec<&str> = expressions.map(|expression| expression.key.as_str()).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let drivers = csi.iter().flat_map(|node| &node.spec.drivers);
+        let drivers = drivers.filter(|driver| driver.name == class.provisioner);
+        let mut keys: BTreeSet<&str> =
+            drivers.flat_map(|driver| driver.topology_keys.iter().map(String::as_str)).collect();
+        if keys.is_empty() {
+            let expressions = class.allowed_topologies.iter().flat_map(|term| &term.match_label_expressions);
+            keys = expressions.map(|expression| expression.key.as_str()).collect();
+        }
         let asked: Vec<Value> = keys
             .into_iter()
             .filter_map(|key| Some(json!({ "key": key, "operator": "In", "values": [label(key)?] })))

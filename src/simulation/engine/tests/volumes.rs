@@ -119,6 +119,25 @@ fn a_gang_that_shares_a_claim_goes_where_all_of_it_fits() {
     assert!(!story(&run).iter().any(|line| line.contains("Repairing")), "{:#?}", story(&run));
 }
 
+/// The class names no places; the driver does, on the nodes where it runs.
+#[test]
+fn places_are_those_that_the_driver_tells_apart() {
+    let anywhere = ZONED.lines().filter(|line| !line.starts_with("allowed")).collect::<Vec<_>>().join("\n");
+    let driver = |node: &str, keys: &str| {
+        format!(
+            "\n---\napiVersion: storage.k8s.io/v1\nkind: CSINode\nmetadata: {{name: {node}}}\nspec: {{drivers: [{{name: p, nodeID: x, topologyKeys: [{keys}]}}]}}\n"
+        )
+    };
+    let check = |keys: &str, expect: [&str; 2]| {
+        let drivers = ["n0", "n1", "n2"].map(|node| driver(node, keys)).concat();
+        let world = nodes(&["a", "b", "b"]) + &anywhere + "\n" + CLAIM + &drivers + &gang(&["g-0", "g-1"]);
+        check(&world, &[("g-0", expect[0]), ("g-1", expect[1])])
+    };
+    check("zone", ["n1", "n2"]);
+    check("", ["n0", "n1"]);
+    check("kubernetes.io/hostname", ["fits 1 of 2 pods", "fits 1 of 2 pods"]);
+}
+
 #[test]
 fn a_gang_for_which_there_is_no_room_around_its_volume_says_so() {
     let world = nodes(&["a", "b", "b"]) + ZONED + &claim_on("n0") + &gang(&["g-0", "g-1"]);
