@@ -102,6 +102,8 @@ pub struct Engine {
     effects: Vec<Effect>,
     /// Gangs that wait for an answer to `PlaceAgain`.
     again: BTreeSet<GangKey>,
+    /// Gangs whose members may, or may not, be bound as far as their volumes are concerned, in this round of calls.
+    may_bind: BTreeMap<GangKey, bool>,
     /// When the last pod of a gang that waits was seen.
     last_seen: BTreeMap<String, Duration>,
     /// Statuses that are due or will be.
@@ -181,6 +183,7 @@ impl Engine {
             recovered: Recovery::NotStarted,
             effects: Vec::new(),
             again: BTreeSet::new(),
+            may_bind: BTreeMap::new(),
             last_seen: BTreeMap::new(),
             statuses: Statuses::default(),
             endings: Endings::default(),

@@ -1,10 +1,12 @@
-//! What every shell has to look out for beside what it tells the reservations: records that turn up late, and nodes whose
-//! promises have no room any more.
+//! What every shell has to look out for beside what it tells the reservations: records that turn up late, nodes whose
+//! promises have no room any more, and claims that gangs wait for.
 
 use super::Reservations;
+use super::input::Input;
 use super::input::{GangKey, GroupFacts};
 use crate::cluster::ids::ResourceId;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{PodRef, Scheduler};
+use std::collections::BTreeSet;
 
 impl Reservations {
     /// Has a predecessor left the PodGroup with a record that is to be taken over now? One that turns up while the gang has
@@ -27,5 +29,26 @@ impl Reservations {
         let mut resources = (0..capacity.resources() as u32).map(ResourceId).filter(counted);
         resources.any(|resource| capacity.free(id, resource) < 0)
             && self.promised().any(|(_, promised)| promised == node)
+    }
+
+    /// May members of the gang be bound as far as volumes are concerned: would it have its minimum with what is bound of
+    /// it and with those whose claims are bound, to volumes that their nodes reach? Once some are bound, a volume that
+    /// keeps the others away would break the gang.
+    pub fn is_clear_of_claims(&self, gang: &GangKey, scheduler: &Scheduler) -> bool {
+        !scheduler.cluster().uses_claims()
+            || self.is_ready(gang, |pod, node| scheduler.reaches_all_volumes(pod, node))
+    }
+
+    /// What to tell of promised pods whose claims wait for nothing any more ([`Scheduler::take_settled`]): those whose
+    /// nodes do not reach the volumes first, then whoever has waited for them.
+    pub fn tell_settled(&self, settled: Vec<(PodRef, bool)>, scheduler: &Scheduler) -> Vec<Input> {
+        let (reached, kept_away): (Vec<_>, Vec<_>) = settled.into_iter().partition(|(_, reached)| *reached);
+        let gangs: BTreeSet<&GangKey> = reached.iter().filter_map(|(pod, _)| self.gang_of(pod)).collect();
+        let ready = gangs.into_iter().filter(|gang| self.is_clear_of_claims(gang, scheduler));
+        let waited = ready
+            .flat_map(|gang| self.unbound(gang))
+            .filter(|(pod, node)| scheduler.reaches_all_volumes(pod, node))
+            .map(|(pod, _)| (pod.clone(), true));
+        kept_away.into_iter().chain(waited).map(|(pod, reached)| Input::Settled { pod, reached }).collect()
     }
 }

@@ -5,6 +5,7 @@ use super::answer::Then;
 use super::effect::{Effect, Outcome};
 use super::gang::{Calls, Context, Gang, Target};
 use super::input::{Answer, BoundPod, CallId, Count, GangKey, Input, PodFacts};
+use super::member::Standing;
 use super::phase::Phase;
 use crate::scheduler::PodRef;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,6 +150,37 @@ impl Reservations {
         let at = self.by_pod.get(&pod_key(pod));
         let member = at.and_then(|(id, at)| self.gangs.get(id)?.members.get(*at as usize));
         member.is_some_and(|member| member.pod.uid == pod.uid)
+    }
+
+    /// The gang that this very pod is a member of.
+    pub fn gang_of(&self, pod: &PodRef) -> Option<&GangKey> {
+        let (id, _) = self.by_pod.get(&pod_key(pod)).filter(|_| self.is_member(pod))?;
+        self.gangs.get(id).map(|gang| &gang.key)
+    }
+
+    /// The gang's members that have no node yet, as far as known, and the nodes they are promised.
+    pub fn unbound(&self, gang: &GangKey) -> impl Iterator<Item = (&PodRef, &str)> {
+        let gang = self.by_key.get(gang).and_then(|id| self.gangs.get(id));
+        let unbound = gang.into_iter().flat_map(|gang| &gang.members).filter(|member| member.is_unbound());
+        unbound.map(|member| (&member.pod, member.node.as_str()))
+    }
+
+    /// Would the gang have its minimum with what is bound of it and with those of its members that are `ready` for their
+    /// nodes? Before that none is to be bound: what the others wait for may turn out to keep them away.
+    pub fn is_ready(&self, gang: &GangKey, ready: impl Fn(&PodRef, &str) -> bool) -> bool {
+        let Some(gang) = self.by_key.get(gang).and_then(|id| self.gangs.get(id)) else { return true };
+        let mut count = gang.others.clone();
+        for member in &gang.members {
+            let counts = match member.standing {
+                Standing::Bound | Standing::Elsewhere => true,
+                Standing::Unbound => !member.unfit && ready(&member.pod, &member.node),
+                Standing::Lost(_) => false,
+            };
+            if counts {
+                count.add(&member.role, member.subgroup.as_ref());
+            }
+        }
+        count.short_of(&gang.minimum).is_none()
     }
 
     /// What is promised at present: pods that are not bound as far as known, and their nodes.

@@ -64,6 +64,12 @@ impl Scheduler {
         self.exactly(pod).map_or(Vec::new(), |id| self.cluster.unbound_claims(id))
     }
 
+    /// Are the pod's claims bound, and their volumes reached from the node?
+    pub fn reaches_all_volumes(&self, pod: &PodRef, node: &str) -> bool {
+        let waits = self.exactly(pod).is_some_and(|id| self.cluster.waits_for_claims(id));
+        !waits && self.reaches_volumes(pod, node)
+    }
+
     /// Takes out the promised pods whose claims wait for nothing any more: can they be bound where they were promised?
     /// Those first that cannot.
     pub fn take_settled(&mut self) -> Vec<(PodRef, bool)> {

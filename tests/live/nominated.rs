@@ -129,7 +129,7 @@ fn a_node_that_is_given_up_is_shown_no_longer() {
 }
 
 #[test]
-fn a_gang_that_is_rolled_back_shows_no_node_and_keeps_who_was_not_bound() {
+fn a_gang_that_is_given_up_shows_no_node_and_keeps_its_pods() {
     in_virtual_time(async {
         let (server, _instance) = start(&["data"]);
         let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
@@ -139,9 +139,60 @@ fn a_gang_that_is_rolled_back_shows_no_node_and_keeps_who_was_not_bound() {
         // The gang's deadline passes while nobody makes the volume.
         check(&server, "waits", "/").await;
         let store = server.store();
-        assert_eq!(store.judge.evictions, 1, "of the one that was bound");
+        assert_eq!((store.judge.binds, store.judge.evictions), (0, 0), "none goes before the other may");
         assert!(store.find(&key("pods", NAMESPACE, "waits")).is_some(), "no bind of it had been sent");
         assert_eq!(store.judge.violations, Vec::<String>::new());
+    });
+}
+
+/// One member waits for its claim. The other has none and waits with it, unless it is enough without it.
+#[test]
+fn none_of_a_gang_is_bound_while_what_it_lacks_waits_for_claims() {
+    for (minimum, alone) in [(2, false), (1, true)] {
+        in_virtual_time(async {
+            let (server, _instance) = start(&["data"]);
+            let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", minimum));
+            create(&server, "waits", "g", Some("data"));
+            create(&server, "other", "g", None);
+            check(&server, "waits", "/n0").await;
+            sleep(Duration::from_secs(5)).await;
+            assert_eq!(server.store().judge.binds, usize::from(alone), "minimum {minimum}");
+            provision(&server);
+            sleep(Duration::from_millis(500)).await;
+            assert_eq!(server.store().judge.binds, 2, "as soon as the claim is bound");
+            assert_eq!(server.store().judge.violations, Vec::<String>::new());
+        });
+    }
+}
+
+/// The volume of a claim that three share is reached from n1 only, where there is room for two: none of them is bound.
+#[test]
+fn a_gang_whose_volume_keeps_members_away_has_none_bound() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        for name in ["n0", "n1"] {
+            let gpus = if name == "n0" { "3" } else { "2" };
+            change(&server, "nodes", "", name, |n| {
+                n["status"]["allocatable"]["nvidia.com/gpu"] = gpus.into()
+            });
+        }
+        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 4));
+        for (name, claim) in [("a", Some("data")), ("b", Some("data")), ("c", Some("data")), ("d", None)] {
+            create(&server, name, "g", claim);
+        }
+        check(&server, "a", "/n0").await;
+        let terms = json!([{ "matchExpressions": [
+            { "key": "kubernetes.io/hostname", "operator": "In", "values": ["n1"] },
+        ] }]);
+        let spec = json!({ "nodeAffinity": { "required": { "nodeSelectorTerms": terms } } });
+        let _ = server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": spec }));
+        change(&server, "persistentvolumeclaims", NAMESPACE, "data", |claim| {
+            claim["spec"]["volumeName"] = "v".into();
+            claim["status"]["phase"] = "Bound".into();
+        });
+        sleep(Duration::from_secs(60)).await;
+        let store = server.store();
+        assert_eq!((store.judge.binds, store.judge.violations.len()), (0, 0), "{:?}", store.judge.violations);
     });
 }
 

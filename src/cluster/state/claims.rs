@@ -135,6 +135,11 @@ impl Cluster {
         .collect()
     }
 
+    /// Are there claims that are to be bound before the pod is?
+    pub fn waits_for_claims(&self, pod: PodId) -> bool {
+        self.volumes.open(pod).next().is_some()
+    }
+
     /// Are the volumes that the pod uses, as far as they exist, reached from the node?
     pub fn reaches_volumes(&self, pod: PodId, node: NodeId) -> bool {
         let labels = self.labels.get(self.nodes.get(node).labels);

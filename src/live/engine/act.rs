@@ -142,6 +142,7 @@ impl Engine {
 
     /// Does what the reservations ask for, until they ask for no more.
     pub(super) fn carry_out(&mut self) {
+        self.may_bind.clear();
         while !self.effects.is_empty() {
             for effect in std::mem::take(&mut self.effects) {
                 self.effect(effect);
@@ -177,7 +178,7 @@ impl Engine {
     pub(super) fn make_call(&mut self, gang: &GangKey, id: CallId, call: Asked) {
         let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
         let hold = self.recorder.hold();
-        let claims = self.waits_for(&call);
+        let claims = self.waits_for(gang, &call);
         self.nominates(&call, claims.as_ref());
         let key = gang.to_string();
         let status = match &call {
@@ -200,11 +201,12 @@ impl Engine {
     }
 
     /// What this call waits for. A bind that was asked for before its volumes were known waits as well, where they are out
-    /// of reach: the reservation has been told, or will be.
-    fn waits_for(&self, call: &Asked) -> Option<Waits> {
+    /// of reach: the reservation has been told, or will be. And all wait while the gang lacks its minimum without those
+    /// that wait: once some are bound, a volume that keeps the others away would break the gang.
+    fn waits_for(&mut self, gang: &GangKey, call: &Asked) -> Option<Waits> {
         let Asked::Bind { pod, node } = call else { return None };
         let claims = self.scheduler.unbound_claims(pod);
-        if claims.is_empty() && self.scheduler.reaches_volumes(pod, node) {
+        if claims.is_empty() && self.scheduler.reaches_volumes(pod, node) && self.gang_may_bind(gang) {
             return None;
         }
         let seen = self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name));
@@ -212,6 +214,12 @@ impl Engine {
         // Where the volume is made at once, that would be one more write for nothing.
         let shows_node = self.nominated.contains(&pod.uid) && !shows;
         Some(Waits { claims, shows_node })
+    }
+
+    /// Asked once for the many binds of a round.
+    fn gang_may_bind(&mut self, gang: &GangKey) -> bool {
+        let may = || self.reservations.is_clear_of_claims(gang, &self.scheduler);
+        *self.may_bind.entry(gang.clone()).or_insert_with(may)
     }
 
     fn report(&mut self, gang: &GangKey, report: &Report) {

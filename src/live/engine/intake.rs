@@ -153,8 +153,9 @@ impl Engine {
     /// Binds that waited for claims need not wait any longer, or are not to be where they were promised.
     fn tell_settled(&mut self) {
         let now = self.clock.elapsed();
-        for (pod, reached) in self.scheduler.take_settled() {
-            self.tell(now, Told::Settled { pod, reached });
+        let settled = self.scheduler.take_settled();
+        for told in self.reservations.tell_settled(settled, &self.scheduler) {
+            self.tell(now, told);
         }
     }
 

@@ -101,6 +101,10 @@ impl Promises {
         self.reservations.epoch()
     }
 
+    pub(super) fn reservations(&self) -> &Reservations {
+        &self.reservations
+    }
+
     /// Is there a leader?
     pub(super) fn leads(&self) -> bool {
         self.leads

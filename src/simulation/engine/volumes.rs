@@ -6,7 +6,6 @@
 use super::Simulation;
 use crate::api::core::{CsiNode, PersistentVolumeClaim, StorageClass};
 use crate::api::keys::SELECTED_NODE;
-use crate::reservation::Input;
 use crate::scheduler::PodRef;
 use crate::simulation::store::{Actor, At as _, Key, Kind};
 use serde_json::{Value, json};
@@ -27,13 +26,19 @@ impl Simulation {
                 self.note("scheduler", &key, "Normal", "NodeChosen", message);
             }
         }
-        !claims.is_empty() || !self.scheduler.reaches_volumes(pod, node)
+        let gang_waits = || {
+            let reservations = self.promises.reservations();
+            let gang = reservations.gang_of(pod);
+            gang.is_some_and(|gang| !reservations.is_clear_of_claims(gang, &self.scheduler))
+        };
+        !claims.is_empty() || !self.scheduler.reaches_volumes(pod, node) || gang_waits()
     }
 
     /// Binds that waited for claims need not wait any longer, or are not to be where they were promised.
     pub(super) fn inform_settled(&mut self) {
-        for (pod, reached) in self.scheduler.take_settled() {
-            self.inform(Input::Settled { pod, reached });
+        let settled = self.scheduler.take_settled();
+        for told in self.promises.reservations().tell_settled(settled, &self.scheduler) {
+            self.inform(told);
         }
     }
 

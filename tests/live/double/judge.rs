@@ -1,7 +1,7 @@
 //! What must never happen, checked at every change of the double, and what must hold when everything has settled.
 
 use super::store::{Key, Store, key, text};
-use super::world::CLAIMS;
+use super::world::{CLAIMS, is_reached};
 use phalanx::reservation::record::{RESERVATION, Record, RecordState};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,10 +97,53 @@ impl Minimum {
         }
     }
 
+    /// The fewest pods that a gang with `bound` pods, of those that may run, needs to go on: up to its minimum, or, where
+    /// that is met, for one more or one more subgroup.
+    fn needs(&self, bound: &Have, may_run: &Have) -> usize {
+        let missing = |subgroup: &String| {
+            let has = bound.get(subgroup).copied().unwrap_or(0);
+            self.size.saturating_sub(has)
+        };
+        let parts = may_run.iter().filter(|(subgroup, count)| !subgroup.is_empty() && **count >= self.size);
+        let mut lacks: Vec<usize> = parts.map(|(subgroup, _)| missing(subgroup)).collect();
+        lacks.sort_unstable();
+        let more = lacks.iter().copied().find(|lack| *lack > 0).unwrap_or(1);
+        if self.is_met(bound) {
+            return more;
+        }
+        let members = self.members.saturating_sub(bound.values().sum());
+        members.max(lacks.iter().take(self.wholes).sum())
+    }
+
     fn is_met(&self, have: &Have) -> bool {
         let wholes = have.iter().filter(|(subgroup, count)| !subgroup.is_empty() && **count >= self.size);
         have.values().sum::<usize>() >= self.members && wholes.count() >= self.wholes
     }
+}
+
+/// Are the volumes of the pod's claims, those that are made, reached from the node?
+fn reaches(store: &Store, pod: &Value, node: &Value) -> bool {
+    let used = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let mut volumes = used.filter_map(|used| {
+        let name = text(used, "/persistentVolumeClaim/claimName");
+        let claim = store.find(&key(CLAIMS, text(pod, "/metadata/namespace"), name))?;
+        store.find(&key("persistentvolumes", "", text(claim, "/spec/volumeName")))
+    });
+    volumes.all(|volume| is_reached(volume, node))
+}
+
+/// Pods of one GPU that there is room for on nodes that reach the volumes of this one.
+fn room(store: &Store, pod: &Value) -> i64 {
+    let reached = store.all("nodes", "").filter(|node| reaches(store, pod, node));
+    let free = reached.map(|node| {
+        let name = text(node, "/metadata/name");
+        let there = store
+            .all("pods", "")
+            .filter(|pod| text(pod, "/spec/nodeName") == name && text(pod, "/status/phase") != "Failed");
+        let has: i64 = text(node, "/status/allocatable/nvidia.com~1gpu").parse().unwrap_or(0);
+        (has - there.map(gpus).sum::<i64>()).max(0)
+    });
+    free.sum()
 }
 
 fn gpus(pod: &Value) -> i64 {
@@ -199,6 +242,9 @@ impl Judge {
                 self.violations
                     .push(format!("hard-means-hard: {name} is bound, and its claim {claim} is not"));
             }
+        }
+        if !reaches(store, pod, store.find(&key("nodes", "", node)).unwrap_or(&Value::Null)) {
+            self.violations.push(format!("hard-means-hard: {name} does not reach its volume from {node}"));
         }
         let Some(group) = group else { return };
         let named = record(group).is_some_and(|record| {
@@ -318,6 +364,14 @@ pub(crate) fn unsettled(store: &Store) -> Vec<String> {
         let by_us = pods.iter().filter(|pod| counts(pod) && !store.judge.is_foreign(pod)).count();
         let bare = pods.iter().any(|pod| pod["metadata"]["ownerReferences"].is_null() && counts(pod));
         let open = record(group).filter(|record| record.state != RecordState::Done);
+        // Their volume may keep them from where there is room. Without a claim that they share there is room for all.
+        let needs = minimum.needs(
+            &have(pods.iter().copied().filter(|pod| counts(pod))),
+            &have(pods.iter().copied().filter(may_run)),
+        );
+        let next = pods.iter().find(|pod| !counts(pod) && !in_part(pod));
+        let fits = next.is_none_or(|pod| room(store, pod) >= needs as i64);
+        let enough = enough && fits;
         if enough && waits > 0 {
             wrong.push(format!("convergence: {name} has {bound} of {} pods bound", pods.len()));
         } else if !enough && by_us > 0 && !met && !bare {

@@ -2,12 +2,15 @@
 
 use super::dice::Dice;
 use super::server::Server;
-use super::store::{Store, key, text};
+use super::store::{Key, Store, key, text};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 pub(crate) const NAMESPACE: &str = "ns";
 pub(crate) const SCHEDULER: &str = "volcano";
 pub(crate) const CLAIMS: &str = "persistentvolumeclaims";
+const NAME_LABEL: &str = "fleet.test/name";
+const ZONE_LABEL: &str = "fleet.test/zone";
 const SELECTED_NODE: &str = "/metadata/annotations/volume.kubernetes.io~1selected-node";
 
 /// A gang that somebody wants.
@@ -18,8 +21,17 @@ pub(crate) struct Wanted {
     pub(crate) recreated: bool,
     /// Pods of a subgroup; 0: it has none.
     pub(crate) part: usize,
-    /// Has each pod a claim, which waits for its first consumer?
-    pub(crate) claims: bool,
+    claims: Claims,
+}
+
+/// What the pods of a gang use of claims, which wait for their first consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claims {
+    None,
+    /// One each, whose volume every node reaches.
+    Own,
+    /// One for all, whose volume some nodes do not reach.
+    Shared,
 }
 
 pub(crate) fn node(name: &str, gpus: u64) -> Value {
@@ -73,9 +85,13 @@ pub(crate) fn nth(mut pod: Value, n: usize, part: usize) -> Value {
     pod
 }
 
-/// The pod with a claim of its own name.
-fn with_claim(mut pod: Value) -> Value {
-    let name = pod["metadata"]["name"].clone();
+/// The pod of a gang with what it uses of claims.
+fn with_claim(mut pod: Value, gang: &str, claims: Claims) -> Value {
+    let name = match claims {
+        Claims::None => return pod,
+        Claims::Own => pod["metadata"]["name"].clone(),
+        Claims::Shared => gang.into(),
+    };
     pod["spec"]["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": name } }]);
     pod
 }
@@ -92,6 +108,8 @@ pub(crate) struct World {
     groups: usize,
     /// How soon volumes are made, in thousandths of a chance each turn.
     provisioning: u64,
+    /// Which claims are shared, and what reaches their volumes; of its own, so that worlds without claims stay as they are.
+    sharing: Dice,
 }
 
 impl World {
@@ -101,12 +119,18 @@ impl World {
         let _ = server.store().create(key("storageclasses", "", ON_DEMAND), class);
         let mut dice = Dice::new(seed);
         let provisioning = [100, 20, 5][dice.below(3)];
-        World { server, wanted: Vec::new(), dice, room: 0, groups: 0, provisioning }
+        let sharing = Dice::new(!seed);
+        World { server, wanted: Vec::new(), dice, room: 0, groups: 0, provisioning, sharing }
     }
 
     pub(crate) fn add_node(&mut self, name: &str, gpus: u64) {
         self.room += gpus as usize;
-        let _ = self.server.store().create(key("nodes", "", name), node(name, gpus));
+        let mut store = self.server.store();
+        let zone = ["a", "b"][store.all("nodes", "").count() % 2];
+        let mut node = node(name, gpus);
+        node["metadata"]["labels"] = json!({ NAME_LABEL: name, ZONE_LABEL: zone });
+        let _ = store.create(key("nodes", "", name), node);
+        drop(store);
         self.server.tell();
     }
 
@@ -123,7 +147,11 @@ impl World {
         let name = format!("g{}", self.groups);
         let minimum = if self.dice.chance(600) { size } else { self.dice.range(1, size as u64) as usize };
         let recreated = self.dice.chance(700);
-        let claims = self.dice.chance(250);
+        let claims = match self.dice.chance(250) {
+            false => Claims::None,
+            true if self.sharing.chance(600) => Claims::Shared,
+            true => Claims::Own,
+        };
         let mut store = self.server.store();
         let group = match size.checked_div(part) {
             Some(parts) => {
@@ -133,14 +161,16 @@ impl World {
             None => group(&name, minimum),
         };
         let _ = store.create(key("podgroups", NAMESPACE, &name), group);
+        let claim = || json!({ "spec": { "storageClassName": ON_DEMAND }, "status": { "phase": "Pending" } });
+        if claims == Claims::Shared {
+            let _ = store.create(key(CLAIMS, NAMESPACE, &name), claim());
+        }
         for member in 0..size {
             let pod_name = format!("{name}-{member:02}");
             let pod = nth(pod(&pod_name, &name, SCHEDULER, recreated, ""), member, part);
-            let pod = if claims { with_claim(pod) } else { pod };
-            if claims {
-                let claim =
-                    json!({ "spec": { "storageClassName": ON_DEMAND }, "status": { "phase": "Pending" } });
-                let _ = store.create(key(CLAIMS, NAMESPACE, &pod_name), claim);
+            let pod = with_claim(pod, &name, claims);
+            if claims == Claims::Own {
+                let _ = store.create(key(CLAIMS, NAMESPACE, &pod_name), claim());
             }
             let _ = store.create(key("pods", NAMESPACE, &pod_name), pod);
         }
@@ -162,10 +192,10 @@ impl World {
 
     /// What kubelets and controllers do, ten times a second.
     pub(crate) fn turn(&mut self) {
-        let World { server, wanted, dice, provisioning, .. } = self;
+        let World { server, wanted, dice, provisioning, sharing, .. } = self;
         let mut store = server.store();
         let before = store.version;
-        provision(&mut store, dice, *provisioning);
+        provision(&mut store, dice, *provisioning, sharing);
         let pods: Vec<Value> = store.all("pods", "").cloned().collect();
         for pod in &pods {
             let at = key("pods", NAMESPACE, text(pod, "/metadata/name"));
@@ -189,7 +219,7 @@ impl World {
                 let at = key("pods", NAMESPACE, &name);
                 if store.find(&at).is_none() && dice.chance(200) {
                     let pod = nth(pod(&name, &gang.name, SCHEDULER, true, ""), member, gang.part);
-                    let _ = store.create(at, if gang.claims { with_claim(pod) } else { pod });
+                    let _ = store.create(at, with_claim(pod, &gang.name, gang.claims));
                 }
             }
         }
@@ -393,7 +423,7 @@ fn is_lost(store: &Store, node: &str) -> bool {
 }
 
 /// Makes volumes for claims that have been told their node, or takes the node back.
-fn provision(store: &mut Store, dice: &mut Dice, chance: u64) {
+fn provision(store: &mut Store, dice: &mut Dice, chance: u64, sharing: &mut Dice) {
     let waiting = store
         .all(CLAIMS, "")
         .filter(|claim| text(claim, "/status/phase") == "Pending" && !text(claim, SELECTED_NODE).is_empty());
@@ -401,7 +431,9 @@ fn provision(store: &mut Store, dice: &mut Dice, chance: u64) {
     for name in waiting {
         let claim = key(CLAIMS, NAMESPACE, &name);
         if dice.chance(chance) {
-            let _ = store.create(key("persistentvolumes", "", &name), json!({ "spec": {} }));
+            let is_shared = store.find(&key("podgroups", NAMESPACE, &name)).is_some();
+            let spec = if is_shared { reached_by_some(store, &claim, sharing) } else { json!({}) };
+            let _ = store.create(key("persistentvolumes", "", &name), json!({ "spec": spec }));
             store.change(&claim, |claim| {
                 claim["spec"]["volumeName"] = name.clone().into();
                 claim["status"]["phase"] = "Bound".into();
@@ -410,4 +442,29 @@ fn provision(store: &mut Store, dice: &mut Dice, chance: u64) {
             store.change(&claim, |claim| claim["metadata"]["annotations"] = Value::Null);
         }
     }
+}
+
+/// A volume that the node on its claim reaches, and another node or the nodes of another zone do not.
+fn reached_by_some(store: &Store, claim: &Key, sharing: &mut Dice) -> Value {
+    let label = if sharing.chance(500) { NAME_LABEL } else { ZONE_LABEL };
+    let of = |node: &Value| node["metadata"]["labels"][label].as_str().unwrap_or("").to_owned();
+    let chosen = store.find(claim).map_or("", |claim| text(claim, SELECTED_NODE));
+    let chosen = store.find(&key("nodes", "", chosen)).map(of);
+    let others: BTreeSet<String> =
+        store.all("nodes", "").map(of).filter(|value| Some(value) != chosen.as_ref()).collect();
+    let others: Vec<String> = others.into_iter().collect();
+    if others.is_empty() {
+        return json!({});
+    }
+    let excluded = &others[sharing.below(others.len())];
+    json!({ "nodeAffinity": { "required": { "nodeSelectorTerms": [
+        { "matchExpressions": [{ "key": label, "operator": "NotIn", "values": [excluded] }] },
+    ] } } })
+}
+
+/// Is a volume of [`reached_by_some`] reached from the node?
+pub(crate) fn is_reached(volume: &Value, node: &Value) -> bool {
+    let term = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0";
+    let Some(asked) = volume.pointer(term) else { return true };
+    node["metadata"]["labels"][text(asked, "/key")] != asked["values"][0]
 }
