@@ -2,7 +2,7 @@
 //!
 //! A claim that is bound adds the node affinity of its volume to what the pod demands of a node. One that waits for its
 //! first consumer adds the topologies that its class allows; once the pod has a node, the shell names it in the claim's
-//! annotation and binds the pod when the claim is bound ([`open`]). Anything else that keeps a claim from being usable
+//! annotation and binds the pod when the claim is bound (see `open`). Anything else that keeps a claim from being usable
 //! holds the pod back, with the reason. Semantics: kube-scheduler's `VolumeBinding`, `VolumeZone` and, for
 //! `ReadWriteOncePod`, `VolumeRestrictions`. Owned by [`super::Cluster`].
 //!
