@@ -218,7 +218,9 @@ impl Engine {
 
     /// Asked once for the many binds of a round.
     fn gang_may_bind(&mut self, gang: &GangKey) -> bool {
-        let may = || self.reservations.is_clear_of_claims(gang, &self.scheduler);
+        let group = self.mirror.group(&gang.to_string()).filter(|_| gang.is_pod_group);
+        let minimum = group.map(|group| &group.facts.minimum);
+        let may = || self.reservations.is_clear_of_claims(gang, minimum, &self.scheduler);
         *self.may_bind.entry(gang.clone()).or_insert_with(may)
     }
 
