@@ -112,7 +112,15 @@ impl Minimum {
             return more;
         }
         let members = self.members.saturating_sub(bound.values().sum());
-        members.max(lacks.iter().take(self.wholes).sum())
+        // Subgroups come whole, whatever the members need; pods of none come one by one.
+        let single = may_run.get("").copied().unwrap_or(0) - bound.get("").copied().unwrap_or(0);
+        let mut needs: usize = lacks.iter().take(self.wholes).sum();
+        for lack in lacks.iter().skip(self.wholes) {
+            if needs + single < members {
+                needs += lack;
+            }
+        }
+        members.max(needs)
     }
 
     fn is_met(&self, have: &Have) -> bool {
