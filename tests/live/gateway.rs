@@ -1,5 +1,6 @@
 //! What stands between the binary and the API server: plain HTTP on loopback, one request a connection. Before or after
-//! the n-th write that concerns a gang it ends the binary, as a crash would; and it loses answers, if told to.
+//! the n-th write that concerns a gang it ends the binary, as a crash would; and it loses answers, if told to. Writes
+//! are let through as they come; or one by one, so that the crash leaves the first n and nothing else.
 
 use crate::cluster::TestCluster;
 use crate::phalanx::Killer;
@@ -8,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// `kubectl proxy`: the API server without credentials and TLS.
@@ -100,6 +101,9 @@ struct Plan {
     after: AtomicU32,
     writes: AtomicU32,
     victim: Mutex<Option<Killer>>,
+    /// Held by the write that is under way, if they go one by one.
+    turn: Mutex<()>,
+    one_by_one: AtomicBool,
     /// Of 1,000 requests so many go wrong.
     faults: AtomicU32,
     faulty: AtomicU32,
@@ -131,6 +135,11 @@ impl Gateway {
         )
         .unwrap();
         Gateway { kubeconfig, plan }
+    }
+
+    /// From now on writes that count go one by one.
+    pub(crate) fn one_by_one(&self) {
+        self.plan.one_by_one.store(true, Ordering::SeqCst);
     }
 
     /// Plans a crash of `victim` before (or after) its n-th write that mentions `about`, counted from 0 and from now.
@@ -211,6 +220,11 @@ impl Plan {
             let about = self.about.lock().unwrap().clone();
             head.contains(&about) || String::from_utf8_lossy(&body).contains(&about)
         };
+        let one_by_one = counts && self.one_by_one.load(Ordering::SeqCst);
+        let _turn = one_by_one.then(|| self.turn.lock().unwrap());
+        if one_by_one && has_gone(&client) {
+            return Ok(());
+        }
         let crash = counts && self.left.fetch_sub(1, Ordering::SeqCst) == 0;
         let after = self.after.load(Ordering::SeqCst) != 0;
         if crash && !after {
@@ -252,6 +266,17 @@ impl Plan {
             victim.kill();
         }
     }
+}
+
+/// Has who asked ended meanwhile? The kernel closes the connections of a process before anybody learns that it has ended.
+fn has_gone(client: &TcpStream) -> bool {
+    let peek = |client: &TcpStream| {
+        client.set_nonblocking(true)?;
+        let read = client.peek(&mut [0]);
+        client.set_nonblocking(false)?;
+        read
+    };
+    !matches!(peek(client), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
 /// Reads one request; asks the server to close after its answer, so that its end is the answer's end.

@@ -252,6 +252,8 @@ fn a_gang_is_whole_wherever_the_scheduler_is_killed() {
             let (cluster, proxy, plan) = (&cluster, &proxy, &plan);
             scope.spawn(move || {
                 let mut worker = Lane::start(cluster, proxy, &format!("kill{lane}"), lane, lane % 2 == 1);
+                // What is under way beside the write at which the process ends would fill the gang by luck.
+                worker.gateway.one_by_one();
                 for after in [lane < 2, lane >= 2] {
                     let side = usize::from(after);
                     loop {
@@ -284,7 +286,8 @@ fn a_gang_is_whole_wherever_the_scheduler_is_killed() {
     eprintln!(
         "killed before {before} writes and after {after}, {partial} of them in mid-gang: the gang was whole each time"
     );
-    assert!(partial >= MEMBERS, "the crashes must have met half-bound gangs");
+    // Before and after each bind but the one that makes the gang whole, give or take a write about its status between.
+    assert!(partial >= 3 * MEMBERS / 2, "the crashes must have met half-bound gangs, not {partial}");
 }
 
 /// `PHALANX_STORMS` says how many; more of them make a longer run.
