@@ -85,6 +85,7 @@ pub(super) struct Gang {
     pub(super) members: Vec<Member>,
     /// Members that are unbound.
     pub(super) unbound: usize,
+    /// What the PodGroup asks for; phases go by it only where there is a record ([`Gang::short`]).
     pub(super) minimum: Count,
     /// The PodGroup's generation that the minimum is from.
     pub(super) generation: i64,
@@ -164,6 +165,12 @@ impl Gang {
             self.minimum.clone_from(minimum);
             self.generation = generation;
         }
+    }
+
+    /// What is missing to the minimum, as far as the phases are concerned. Without a record there is one bind to make or to
+    /// give up and nothing to undo, so that nothing is missing, whatever becomes of the others meanwhile.
+    pub(super) fn short(&self, count: &Count) -> Option<Count> {
+        self.writer.as_ref().and_then(|_| count.short_of(&self.minimum))
     }
 
     /// What is bound beside the members.

@@ -2,7 +2,7 @@
 //! promises have no room any more, and claims that gangs wait for.
 
 use super::Reservations;
-use super::input::{Count, GangKey, GroupFacts, Input};
+use super::input::{GangKey, GroupFacts, Input};
 use crate::cluster::ids::ResourceId;
 use crate::scheduler::{PodRef, Scheduler};
 use std::collections::BTreeSet;
@@ -32,11 +32,11 @@ impl Reservations {
 
     /// May members of the gang be bound as far as volumes are concerned: would it have its minimum with what is bound of
     /// it and with those whose claims are bound, to volumes that their nodes reach? Once some are bound, a volume that
-    /// keeps the others away would break the gang. `minimum` is the PodGroup's, where it is known: a reservation without a
-    /// record has none.
-    pub fn is_clear_of_claims(&self, gang: &GangKey, minimum: Option<&Count>, scheduler: &Scheduler) -> bool {
+    /// keeps the others away would break the gang. And what completed its gang alone when it was placed, without a record,
+    /// may have lost the others while it waited.
+    pub fn is_clear_of_claims(&self, gang: &GangKey, scheduler: &Scheduler) -> bool {
         !scheduler.cluster().uses_claims()
-            || self.is_ready(gang, minimum, |pod, node| scheduler.reaches_all_volumes(pod, node))
+            || self.is_ready(gang, |pod, node| scheduler.reaches_all_volumes(pod, node))
     }
 
     /// What to tell of promised pods whose claims wait for nothing any more ([`Scheduler::take_settled`]): those whose
@@ -44,7 +44,7 @@ impl Reservations {
     pub fn tell_settled(&self, settled: Vec<(PodRef, bool)>, scheduler: &Scheduler) -> Vec<Input> {
         let (reached, kept_away): (Vec<_>, Vec<_>) = settled.into_iter().partition(|(_, reached)| *reached);
         let gangs: BTreeSet<&GangKey> = reached.iter().filter_map(|(pod, _)| self.gang_of(pod)).collect();
-        let ready = gangs.into_iter().filter(|gang| self.is_clear_of_claims(gang, None, scheduler));
+        let ready = gangs.into_iter().filter(|gang| self.is_clear_of_claims(gang, scheduler));
         let waited = ready
             .flat_map(|gang| self.unbound(gang))
             .filter(|(pod, node)| scheduler.reaches_all_volumes(pod, node))

@@ -41,9 +41,9 @@ impl Gang {
             return give_back(pods, cx);
         }
         if let Some(group) = &group {
-            if self.writer.is_some() {
-                self.set_minimum(&group.minimum, group.generation);
-            } else if self.needs_record(&pods, group)
+            self.set_minimum(&group.minimum, group.generation);
+            if self.writer.is_none()
+                && self.needs_record(&pods, group)
                 && let Err(report) = self.begin_record(group, cx)
             {
                 if let Some(report) = report {
@@ -112,7 +112,6 @@ impl Gang {
             }
             self.remembered = record.entries;
         }
-        self.set_minimum(&group.minimum, group.generation);
         self.writer = Some(RecordWriter::new(group, false, cx.now));
         Ok(())
     }

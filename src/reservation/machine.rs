@@ -167,12 +167,7 @@ impl Reservations {
 
     /// Would the gang have its minimum with what is bound of it and with those of its members that are `ready` for their
     /// nodes? Before that none is to be bound: what the others wait for may turn out to keep them away.
-    pub(super) fn is_ready(
-        &self,
-        gang: &GangKey,
-        minimum: Option<&Count>,
-        ready: impl Fn(&PodRef, &str) -> bool,
-    ) -> bool {
+    pub(super) fn is_ready(&self, gang: &GangKey, ready: impl Fn(&PodRef, &str) -> bool) -> bool {
         let Some(gang) = self.by_key.get(gang).and_then(|id| self.gangs.get(id)) else { return true };
         let mut count = gang.others.clone();
         for member in &gang.members {
@@ -185,7 +180,7 @@ impl Reservations {
                 count.add(&member.role, member.subgroup.as_ref());
             }
         }
-        count.short_of(minimum.unwrap_or(&gang.minimum)).is_none()
+        count.short_of(&gang.minimum).is_none()
     }
 
     /// What is promised at present: pods that are not bound as far as known, and their nodes.
@@ -385,9 +380,7 @@ impl Reservations {
 }
 
 fn changed(gang: &mut Gang, minimum: &Count, generation: i64, bound: &[BoundPod]) {
-    if gang.writer.is_some() {
-        gang.set_minimum(minimum, generation);
-    }
+    gang.set_minimum(minimum, generation);
     gang.set_others(bound);
     gang.no_room = false;
     gang.asking.waiting = false;

@@ -85,9 +85,9 @@ impl Gang {
                 Standing::Lost(_) => {}
             }
         }
-        tally.met = present.short_of(&self.minimum).is_none();
+        tally.met = self.short(&present).is_none();
         possible.add_all(present);
-        tally.short = possible.short_of(&self.minimum);
+        tally.short = self.short(&possible);
         tally
     }
 

@@ -6,6 +6,7 @@ use crate::double::link::{Upstream, rates};
 use crate::double::server::Server;
 use crate::double::store::{Change, key, text};
 use crate::double::world::{NAMESPACE, SCHEDULER, group, node, pod};
+use phalanx::reservation::record::RESERVATION;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -163,6 +164,34 @@ fn none_of_a_gang_is_bound_while_what_it_lacks_waits_for_claims() {
             assert_eq!(server.store().judge.violations, Vec::<String>::new());
         });
     }
+}
+
+/// One of two was bound by somebody else, and goes while the other waits for its claim: that one completed the gang when it
+/// was placed, and needed no record for it. It is not bound alone, but with the one that comes instead.
+#[test]
+fn what_completed_its_gang_is_not_bound_when_the_others_have_gone_meanwhile() {
+    in_virtual_time(async {
+        let (server, _instance) = start(&["data"]);
+        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
+        create(&server, "theirs", "g", None);
+        server.store().bind_as_another(&key("pods", NAMESPACE, "theirs"), "n1");
+        create(&server, "ours", "g", Some("data"));
+        check(&server, "ours", "/n0").await;
+        let record = || {
+            let group = server.store().get(&key("podgroups", NAMESPACE, "g")).expect("nobody deletes it");
+            group["metadata"]["annotations"].get(RESERVATION).cloned()
+        };
+        assert_eq!(record(), None, "one bind would have been all");
+        let _ = server.store().remove(&key("pods", NAMESPACE, "theirs"));
+        server.tell();
+        provision(&server);
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!((nodes(&server, "ours"), server.store().judge.binds), ("/n0".into(), 0));
+        create(&server, "another", "g", None);
+        check(&server, "ours", "n0/").await;
+        assert_eq!(server.store().judge.binds, 2);
+        assert_eq!(server.store().judge.violations, Vec::<String>::new());
+    });
 }
 
 /// The volume of a claim that three share is reached from n1 only, where there is room for two: none of them is bound.

@@ -169,6 +169,30 @@ fn members_and_others_count_for_their_subgroups() {
     assert_eq!(released(&decide("y")), ["a"], "two halves of two make none whole");
 }
 
+/// Phases go on as they would: there is one bind to make, or to give up.
+#[test]
+fn what_completed_its_gang_alone_is_ready_while_the_others_stay() {
+    let ready = |play: &Play| play.reservations.is_ready(&key(), |_, _| true);
+    let bound = |uid: &str| BoundPod { uid: uid.into(), role: String::new(), subgroup: None };
+    let mut play = Play::new();
+    binds(&play.decide(&members(2), vec![promise("a", true, None)], vec![bound("z")]), &["a"]);
+    assert!(ready(&play));
+    let mut change = |minimum: u32, generation: i64, bound: Vec<BoundPod>, expect: bool| {
+        let minimum = members(minimum);
+        let effects = play.step(Input::GangChanged { gang: key(), minimum, generation, bound });
+        assert_eq!((effects, play.phase()), (Vec::new(), Some(Phase::Binding)));
+        assert_eq!(ready(&play), expect, "generation {generation}");
+    };
+    change(2, 0, vec![], false);
+    change(1, 1, vec![], true);
+    change(3, 2, vec![bound("z")], false);
+    change(1, 1, vec![bound("z")], false);
+    change(3, 2, vec![bound("z"), bound("y")], true);
+    change(4, 3, vec![bound("z"), bound("y")], false);
+    play.step(Input::GroupGone(key()));
+    assert!(ready(&play), "no gang, no minimum");
+}
+
 #[test]
 fn a_gang_that_is_late_keeps_what_meets_its_minimum_and_gives_up_the_rest() {
     let mut play = Play::new();

@@ -29,7 +29,7 @@ impl Simulation {
         let gang_waits = || {
             let reservations = self.promises.reservations();
             let gang = reservations.gang_of(pod);
-            gang.is_some_and(|gang| !reservations.is_clear_of_claims(gang, None, &self.scheduler))
+            gang.is_some_and(|gang| !reservations.is_clear_of_claims(gang, &self.scheduler))
         };
         !claims.is_empty() || !self.scheduler.reaches_volumes(pod, node) || gang_waits()
     }
