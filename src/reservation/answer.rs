@@ -39,9 +39,16 @@ impl Gang {
         let (now, key) = (cx.now, self.key.clone());
         let (doubt, backoff) = (now + cx.settings.doubt, cx.settings.backoff);
         let who = self.id << 20 | at as u64;
+        let had_no_effect = matches!(
+            answer,
+            Answer::TooMany { .. } | Answer::Refused { .. } | Answer::NotFound | Answer::Conflict
+        );
         let effects = &mut *cx.effects;
         self.touch(at, |member| {
             member.calling = false;
+            if action == Action::Evict && had_no_effect {
+                member.evictions = member.evictions.saturating_sub(1);
+            }
             if member.is_lost() {
                 return;
             }

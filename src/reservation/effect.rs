@@ -108,7 +108,7 @@ pub enum Outcome {
     Bound,
     /// The gang has its minimum; members that could not be bound in time were given up.
     Partly,
-    /// What was bound has been evicted.
+    /// The gang could not be completed; what was bound, if anything, has been evicted.
     RolledBack,
     /// Nothing had been bound.
     Abandoned,
@@ -125,6 +125,8 @@ pub enum Report {
         outcome: Outcome,
         /// Members bound.
         bound: u32,
+        /// Members evicted by this leader: bound ones, and unbound ones of which a bind might still have taken effect.
+        evicted: u32,
     },
     /// Members were lost, and the gang needs others for its minimum.
     Repairing {
@@ -196,17 +198,22 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use super::record::RESERVATION;
         match self {
-            Report::Ended { outcome: Outcome::Bound, bound } => write!(f, "{} bound", pods(*bound)),
-            Report::Ended { outcome: Outcome::Partly, bound } => {
+            Report::Ended { outcome: Outcome::Bound, bound, .. } => write!(f, "{} bound", pods(*bound)),
+            Report::Ended { outcome: Outcome::Partly, bound, .. } => {
                 write!(f, "{} bound; the others could not be bound in time and wait again", pods(*bound))
             }
-            Report::Ended { outcome: Outcome::RolledBack, .. } => {
-                f.write_str("what was bound has been evicted; the gang waits again")
+            Report::Ended { outcome: Outcome::RolledBack, evicted: 0, .. } => {
+                f.write_str("nothing was left to evict; the gang waits again")
             }
+            Report::Ended { outcome: Outcome::RolledBack, evicted, .. } => write!(
+                f,
+                "what was bound, or might still have been, has been evicted, {}; the gang waits again",
+                pods(*evicted)
+            ),
             Report::Ended { outcome: Outcome::Abandoned, .. } => {
                 f.write_str("nothing was bound; the gang waits again")
             }
-            Report::Ended { outcome: Outcome::GroupGone, bound } => {
+            Report::Ended { outcome: Outcome::GroupGone, bound, .. } => {
                 write!(f, "the PodGroup is gone; what is bound stays: {}", pods(*bound))
             }
             Report::Repairing { short } => {

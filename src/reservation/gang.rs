@@ -286,6 +286,7 @@ impl Gang {
                 Action::Evict => Call::Evict { pod },
             };
             member.calling = true;
+            member.evictions += u32::from(action == Action::Evict);
             member.suspect_anew &= action != Action::Read;
             let open = OpenCall { gang: self.id, target: Target::Member(at, action), sent: cx.now };
             let id = cx.calls.start(open);

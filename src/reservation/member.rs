@@ -81,6 +81,8 @@ pub(super) struct Member {
     pub(super) unfit: bool,
     /// A bind that nobody can call back may still take effect, until about then.
     pub(super) doubt: Option<Duration>,
+    /// Evictions of it that took effect, or may have.
+    pub(super) evictions: u32,
     /// Failures in a row.
     pub(super) failures: u32,
     /// The next call goes out no earlier.
@@ -106,6 +108,7 @@ impl Member {
             suspect_anew: false,
             unfit: false,
             doubt: None,
+            evictions: 0,
             failures: 0,
             not_before: now,
             due: None,

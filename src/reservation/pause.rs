@@ -82,7 +82,7 @@ mod tests {
     fn a_gang_that_fails_is_left_alone_for_longer_each_time_and_told_why() {
         let (mut pauses, none) = (Pauses::default(), Reservations::new(Settings::default(), 1));
         let gang = GangKey::new(true, "ns/g");
-        let ended = |outcome| Report::Ended { outcome, bound: 0 };
+        let ended = |outcome| Report::Ended { outcome, bound: 0, evicted: 0 };
         let mut now = Duration::ZERO;
         let mut waits = Vec::new();
         for _ in 0..3 {

@@ -14,7 +14,7 @@
 //! Whatever an unfinished record names has its capacity held: promises are given back only after the record has stopped
 //! naming them, or when the pod is gone, or when its node does not take it any more.
 
-use super::effect::{Effect, Outcome, Report};
+use super::effect::{Outcome, Report};
 use super::gang::{Context, Gang};
 use super::input::Count;
 use super::member::{Loss, Standing};
@@ -211,6 +211,8 @@ impl Gang {
     /// The end: gives back what is still held.
     pub(super) fn end(&mut self, outcome: Outcome, cx: &mut Context<'_>) {
         let bound = self.tally().bound;
+        let evicted =
+            self.members.iter().filter(|member| member.is_lost() && member.evictions > 0).count() as u32;
         for member in &mut self.members {
             member.release(cx.effects);
         }
@@ -218,6 +220,6 @@ impl Gang {
             Outcome::Bound | Outcome::Partly if bound == 0 => Outcome::Abandoned,
             outcome => outcome,
         };
-        cx.effects.push(Effect::Report { gang: self.key.clone(), report: Report::Ended { outcome, bound } });
+        cx.report(&self.key, Report::Ended { outcome, bound, evicted });
     }
 }

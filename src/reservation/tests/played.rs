@@ -209,7 +209,7 @@ fn a_gang_that_is_late_keeps_what_meets_its_minimum_and_gives_up_the_rest() {
     assert_eq!(released(&effects), Vec::<&str>::new(), "the record names it still");
     let effects = play.write(&effects, RecordState::Done, &["a"]);
     assert_eq!(released(&effects), ["b"]);
-    let ended = Report::Ended { outcome: Outcome::Partly, bound: 1 };
+    let ended = Report::Ended { outcome: Outcome::Partly, bound: 1, evicted: 0 };
     assert!(effects.contains(&Effect::Report { gang: key(), report: ended }), "{effects:?}");
 }
 
@@ -325,7 +325,7 @@ fn what_cannot_be_written_down_in_time_is_given_up_once_nothing_of_it_stands_the
     assert_eq!(released(&effects), Vec::<&str>::new());
     let effects = play.write(&effects, RecordState::Done, &[]);
     assert_eq!(released(&effects), ["a", "b"]);
-    let ended = Report::Ended { outcome: Outcome::Abandoned, bound: 0 };
+    let ended = Report::Ended { outcome: Outcome::Abandoned, bound: 0, evicted: 0 };
     assert!(effects.contains(&Effect::Report { gang: key(), report: ended }), "{effects:?}");
 }
 
@@ -355,6 +355,59 @@ fn nothing_is_evicted_before_the_record_says_so_and_what_was_evicted_is_read() {
     let effects = play.answer(call, Answer::Pod(Some(ending)));
     let bound = effects.iter().any(|effect| matches!(effect, Effect::Bound { pod, .. } if pod.name == "b"));
     assert!(bound, "its capacity is its own use until it is gone: {effects:?}");
+}
+
+/// Two pods get these answers to their binds until it is too late, and one of them to its evictions; none: the watch shows
+/// it go before there is one.
+#[test]
+fn what_is_said_of_a_gang_that_was_rolled_back_is_what_was_done() {
+    let check = |binds: [Answer; 2], evictions: &[Answer], expect: &str| {
+        let (mut play, ids) = two();
+        for (id, answer) in ids.into_iter().zip(binds) {
+            play.answer(id, answer);
+        }
+        let mut effects = play.at(121);
+        let mut answers = evictions.iter().cloned();
+        for seconds in 122..200 {
+            let said = effects.iter().find_map(|effect| match effect {
+                Effect::Report { report: report @ Report::Ended { .. }, .. } => Some(report.to_string()),
+                _ => None,
+            });
+            if let Some(said) = said {
+                return assert_eq!(said, format!("{expect}; the gang waits again"), "{evictions:?}");
+            }
+            let open: Vec<(CallId, Call)> =
+                calls(&effects).into_iter().map(|(id, call)| (id, call.clone())).collect();
+            effects = play.at(seconds);
+            for (id, call) in open {
+                let more = match call {
+                    Call::WriteRecord { .. } => {
+                        play.answer(id, Answer::Written { resource_version: "3".into() })
+                    }
+                    Call::Evict { pod } => match answers.next() {
+                        Some(answer) => play.answer(id, answer),
+                        None => {
+                            let going = facts(&pod.name, Some("n"), true);
+                            play.step(Input::PodSeen(PodFacts { deleting: true, ..going }))
+                        }
+                    },
+                    other => panic!("{other:?}"),
+                };
+                effects.extend(more);
+            }
+        }
+        panic!("it never ended: {evictions:?}");
+    };
+    let evicted = |pods| format!("what was bound, or might still have been, has been evicted, {pods}");
+    let nothing = "nothing was left to evict";
+    check([LATER, LATER], &[], nothing);
+    check([Answer::Done, LATER], &[Answer::Done], &evicted("1 pod"));
+    check([Answer::Done, LATER], &[], &evicted("1 pod"));
+    check([Answer::Done, LATER], &[LATER, Answer::Done], &evicted("1 pod"));
+    check([Answer::Done, LATER], &[Answer::Unknown, Answer::NotFound], &evicted("1 pod"));
+    check([Answer::Done, LATER], &[LATER, Answer::NotFound], nothing);
+    let doubtful = Answer::ServerError { retry_after: None };
+    check([doubtful.clone(), doubtful], &[], &evicted("2 pods"));
 }
 
 #[test]
