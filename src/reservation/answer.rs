@@ -82,13 +82,13 @@ impl Gang {
                 (Action::Bind, Answer::Conflict) => member.doubt_it(now),
                 (_, Answer::TooMany { retry_after }) => again = Some(retry_after),
                 (Action::Bind, Answer::ServerError { retry_after }) => {
-                    member.doubt = Some(doubt);
+                    (member.doubt, member.inherited) = (Some(doubt), false);
                     again = Some(retry_after);
                 }
                 (_, Answer::ServerError { retry_after }) => again = Some(retry_after),
                 (_, Answer::Refused { .. }) => again = Some(None),
                 (Action::Bind, _) => {
-                    member.doubt = Some(doubt);
+                    (member.doubt, member.inherited) = (Some(doubt), false);
                     member.doubt_it(now);
                 }
                 (Action::Read | Action::Evict, _) => again = Some(None),

@@ -153,10 +153,18 @@ impl Gang {
         self.phase.accepts_members() && !(self.homeless && self.members.iter().any(waits))
     }
 
-    /// Members whose node was not to be had when they were taken over, and of which a bind may still take effect.
-    pub(super) fn displaced_in_doubt(&self) -> usize {
-        let waits = |member: &&Member| member.is_unbound() && !member.holds && member.doubt.is_some();
-        self.members.iter().filter(waits).count()
+    /// Members that have lost their node and wait for another, since a bind of them may still take effect: one of an earlier
+    /// leader, and one of ours. What something recreates is evicted at once instead.
+    pub(super) fn displaced_in_doubt(&self) -> (usize, usize) {
+        let waits = |member: &&Member| {
+            member.is_unbound()
+                && member.unfit
+                && member.doubt.is_some()
+                && !(member.holds && member.recreated)
+        };
+        let waiting = self.members.iter().filter(waits);
+        let (earlier, ours): (Vec<_>, Vec<_>) = waiting.partition(|member| member.inherited);
+        (earlier.len(), ours.len())
     }
 
     /// The minimum, unless a later one is known: watches may be behind.

@@ -126,18 +126,32 @@ impl Reservations {
         self.by_key.iter().filter(move |(_, id)| closed(id)).map(|(key, _)| key)
     }
 
-    /// What a gang that takes no more members waits for, where it is more than answers to calls.
+    /// The gangs that need other members for their minimum.
+    pub fn repaired(&self) -> impl Iterator<Item = &GangKey> {
+        self.gangs.values().filter(|gang| gang.phase == Phase::Repairing).map(|gang| &gang.key)
+    }
+
+    /// What a gang waits for that takes no more members or needs others, where it is more than answers to calls and room.
     pub fn waits_for(&self, gang: &GangKey) -> Option<String> {
         let gang = self.by_key.get(gang).and_then(|id| self.gangs.get(id))?;
-        let pods = gang.displaced_in_doubt();
-        let seconds = self.settings.doubt.as_secs();
-        (pods > 0).then(|| {
+        let doubt = self.settings.doubt;
+        let (earlier, ours) = gang.displaced_in_doubt();
+        let lost = |pods: usize, promised: &str, the_bind: &str, since: &str| {
             let (s, they) = if pods == 1 { ("", "it is") } else { ("s", "they are") };
-            format!(
-                "{pods} pod{s} lost the node that an earlier leader had promised: a bind by that leader may still take effect, so {they} \
-                 placed again when that is ruled out, {seconds} s after the takeover at the latest"
-            )
-        })
+            let seconds = doubt.as_secs();
+            (pods > 0).then(|| {
+                format!(
+                    "{pods} pod{s} lost the node that {promised}: a bind {the_bind} may still take effect, so {they} \
+                     placed again when that is ruled out, {seconds} s after {since} at the latest"
+                )
+            })
+        };
+        let said = [
+            lost(earlier, "an earlier leader had promised", "by that leader", "the takeover"),
+            lost(ours, "was promised", "that got no clear answer", "the bind failed"),
+        ];
+        let said: Vec<String> = said.into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join("; "))
     }
 
     /// The gangs that have a reservation, in their order, and where it stands.

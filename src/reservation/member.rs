@@ -81,6 +81,8 @@ pub(super) struct Member {
     pub(super) unfit: bool,
     /// A bind that nobody can call back may still take effect, until about then.
     pub(super) doubt: Option<Duration>,
+    /// That bind is an earlier leader's.
+    pub(super) inherited: bool,
     /// Evictions of it that took effect, or may have.
     pub(super) evictions: u32,
     /// Failures in a row.
@@ -108,6 +110,7 @@ impl Member {
             suspect_anew: false,
             unfit: false,
             doubt: None,
+            inherited: false,
             evictions: 0,
             failures: 0,
             not_before: now,

@@ -4,7 +4,7 @@
 //! round in circles as fast as the API server answers.
 
 use super::{Backoff, GangKey, Outcome, Report, Reservations};
-use crate::scheduler::promise::HeldBack;
+use crate::scheduler::promise::{Held, HeldBack};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Pauses {
         pause.why = why.or(pause.why.take());
     }
 
-    /// The gangs to leave alone at present, for [`crate::scheduler::Scheduler::hold_back`].
+    /// The gangs to leave alone or to say something of at present, for [`crate::scheduler::Scheduler::hold_back`].
     pub fn held(&mut self, now: Duration, reservations: &Reservations) -> HeldBack {
         let mut held = HeldBack::new();
         for (gang, pause) in &mut self.0 {
@@ -58,11 +58,17 @@ impl Pauses {
                 pause.until = None;
             }
             if pause.until.is_some() {
-                held.insert(gang.clone(), pause.why.clone());
+                held.insert(gang.clone(), Held::Back(pause.why.clone()));
             }
         }
         for gang in reservations.closed().filter(|gang| gang.is_pod_group) {
-            held.entry(gang.to_string()).or_insert_with(|| reservations.waits_for(gang));
+            let held = held.entry(gang.to_string());
+            held.or_insert_with(|| Held::Back(reservations.waits_for(gang)));
+        }
+        for gang in reservations.repaired().filter(|gang| gang.is_pod_group) {
+            if let Some(said) = reservations.waits_for(gang) {
+                held.entry(gang.to_string()).or_insert(Held::Waits(said));
+            }
         }
         held
     }
@@ -91,8 +97,8 @@ mod tests {
             pauses.judge(&gang, &ended(Outcome::Abandoned), now);
             let held = pauses.held(now, &none);
             assert_eq!(
-                held.get("ns/g").cloned().flatten(),
-                Some(refused.to_string()),
+                held.get("ns/g"),
+                Some(&Held::Back(Some(refused.to_string()))),
                 "the end adds no reason"
             );
             let until = pauses.wake_at().expect("it waits");
@@ -103,7 +109,7 @@ mod tests {
         }
         assert!(waits[0] < waits[1] && waits[1] < waits[2], "{waits:?}");
         pauses.judge(&gang, &ended(Outcome::RolledBack), now);
-        assert_eq!(pauses.held(now, &none).get("ns/g"), Some(&None), "bad luck needs no words");
+        assert_eq!(pauses.held(now, &none).get("ns/g"), Some(&Held::Back(None)), "bad luck needs no words");
         pauses.judge(&gang, &ended(Outcome::Bound), now);
         assert!(pauses.held(now, &none).is_empty(), "forgotten");
         // A pod that stands for itself has no PodGroup to be held by.

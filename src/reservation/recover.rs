@@ -100,7 +100,7 @@ impl Gang {
             let subgroup = found.and_then(|pod| pod.subgroup.clone());
             let promise = Promise { pod, node: entry.node, role, subgroup, recreated };
             let mut member = Member::new(promise, revision, cx.now);
-            member.doubt = Some(began + cx.settings.doubt);
+            (member.doubt, member.inherited) = (Some(began + cx.settings.doubt), true);
             match found {
                 Some(pod) => {
                     member.holds = pod.facts.node.is_none() && pod.taken;

@@ -4,6 +4,7 @@ use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
 use super::gang::{Hold, Prepared, prepare};
 use super::order::{Turn, turn};
+use super::promise::Held;
 use super::reason::Reason;
 use super::report::{counts, minimum, placed_domain};
 use super::status::{Waiting, status};
@@ -113,11 +114,11 @@ impl Scheduler {
             self.waiting.remove(&id);
             return;
         };
-        if gang.kind == GangKind::PodGroup
-            && let Some(said) = self.held_back.get(&*gang.key)
-        {
-            if let Some(message) = said.clone() {
-                self.hold(id, Hold { reason: Reason::ReservationRefused, message }, round, cycle);
+        let held = self.held_back.get(&*gang.key).filter(|_| gang.kind == GangKind::PodGroup).cloned();
+        let because = |message| Hold { reason: Reason::ReservationRefused, message };
+        if let Some(Held::Back(said)) = held {
+            if let Some(message) = said {
+                self.hold(id, because(message), round, cycle);
             }
             return;
         }
@@ -126,7 +127,10 @@ impl Scheduler {
             Some(asked) => asked,
             None => match prepare(&self.cluster, gang) {
                 Prepared::Idle => {
-                    self.waiting.remove(&id);
+                    match held {
+                        Some(Held::Waits(message)) => self.hold(id, because(message), round, cycle),
+                        _ => drop(self.waiting.remove(&id)),
+                    }
                     return;
                 }
                 Prepared::Held(hold) => return self.hold(id, hold, round, cycle),

@@ -8,8 +8,17 @@ use crate::cluster::pods::PodState;
 use crate::scheduler::gang::subgroup_values;
 use std::collections::BTreeMap;
 
-/// Gangs of PodGroups (`namespace/name`) that are left alone, and what is said about each, if anything.
-pub type HeldBack = BTreeMap<String, Option<String>>;
+/// Gangs of PodGroups (`namespace/name`) whose reservation has something to say to the scheduler.
+pub type HeldBack = BTreeMap<String, Held>;
+
+/// What the reservation of a gang has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// It is left alone, and this is said about it, if anything.
+    Back(Option<String>),
+    /// What it waits for while none of its pods wants a node: some have one that is of no use, and cannot have another yet.
+    Waits(String),
+}
 
 impl Scheduler {
     /// Takes back the promise of a node to exactly this pod, where it has not been bound.
@@ -82,14 +91,14 @@ impl Scheduler {
         named.collect()
     }
 
-    /// Leaves these gangs alone from now on, and no others: those that were left alone before are tried again.
+    /// Leaves these gangs alone from now on, or says what they wait for, and no others: those before are tried again.
     pub fn hold_back(&mut self, held: HeldBack) {
         if self.held_back == held {
             return;
         }
         let before = std::mem::replace(&mut self.held_back, held);
-        for (group, said) in &self.held_back {
-            if said.is_some() && before.get(group) != Some(said) {
+        for (group, held) in &self.held_back {
+            if *held != Held::Back(None) && before.get(group) != Some(held) {
                 self.cluster.mark(group);
             }
         }
@@ -191,9 +200,8 @@ mod tests {
         let group = json!({"metadata": {"name": "g", "namespace": "ns"}, "spec": {"minMember": 1}});
         scheduler.apply(Event::PodGroup(&serde_json::from_value(group).unwrap()));
         add_pod(&mut scheduler, "p", "p");
-        let mut cycle = |held: &[(&str, Option<&str>)]| {
-            let held = held.iter().map(|(gang, said)| (gang.to_string(), said.map(str::to_owned)));
-            scheduler.hold_back(held.collect());
+        let mut cycle = |held: Option<Held>| {
+            scheduler.hold_back(held.into_iter().map(|held| ("ns/g".to_owned(), held)).collect());
             let cycle = scheduler.cycle("");
             let said = cycle.decisions.iter().find_map(|decision| match decision {
                 Decision::Event { message, .. } => Some(message.clone()),
@@ -201,11 +209,13 @@ mod tests {
             });
             (cycle.placed, said, scheduler.waiting().next().map(|waiting| waiting.reason))
         };
-        assert_eq!(cycle(&[("ns/g", None)]), (0, None, None));
-        let why = Some("no room in the annotations");
-        let said = (0, why.map(str::to_owned), Some(Reason::ReservationRefused));
-        assert_eq!(cycle(&[("ns/g", why)]), said);
-        assert_eq!(cycle(&[("ns/g", why)]).1, None, "once");
-        assert_eq!(cycle(&[]).0, 1, "and then it is placed");
+        assert_eq!(cycle(Some(Held::Back(None))), (0, None, None));
+        let why = Some("no room in the annotations".to_owned());
+        let said = (0, why.clone(), Some(Reason::ReservationRefused));
+        assert_eq!(cycle(Some(Held::Back(why.clone()))), said);
+        assert_eq!(cycle(Some(Held::Back(why))).1, None, "once");
+        // What another pod of it waits for does not keep this one waiting.
+        let waits = Some(Held::Waits("a bind".to_owned()));
+        assert_eq!(cycle(waits), (1, None, None), "and then it is placed");
     }
 }

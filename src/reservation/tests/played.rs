@@ -87,6 +87,11 @@ impl Play {
         self.answer(call, Answer::Written { resource_version: "2".into() })
     }
 
+    /// Does it say that the gang waits for this?
+    fn says(&self, what: &str) -> bool {
+        self.reservations.waits_for(&key()).is_some_and(|said| said.starts_with(what))
+    }
+
     fn phase(&self) -> Option<Phase> {
         self.reservations.phase(&key())
     }
@@ -258,6 +263,7 @@ fn a_bind_that_may_still_come_is_waited_out_where_nothing_would_recreate_the_pod
     play.step(Input::NodeLost("n".into()));
     for seconds in [2, 10, 60, 90] {
         assert_eq!(calls(&play.at(seconds)), [], "at {seconds} s");
+        assert!(play.says("1 pod lost the node that was promised: "), "at {seconds} s");
     }
     let effects = play.at(91);
     let [(call, Call::ReadPod { .. })] = calls(&effects)[..] else { panic!("{effects:?}") };
@@ -266,6 +272,7 @@ fn a_bind_that_may_still_come_is_waited_out_where_nothing_would_recreate_the_pod
         |effect| matches!(effect, Effect::PlaceAgain { moving, .. } if moving.iter().any(|pod| pod.name == "a")),
     );
     assert!(moves && released(&effects) == ["a"], "{effects:?}");
+    assert_eq!(play.reservations.waits_for(&key()), None);
 }
 
 /// Two pods whose binds are out, and a minimum of both.
@@ -412,7 +419,7 @@ fn what_is_said_of_a_gang_that_was_rolled_back_is_what_was_done() {
 
 #[test]
 fn a_record_that_is_taken_over_counts_who_is_bound_and_leaves_nodes_that_are_lost() {
-    let taken_over = |usable: bool| {
+    let taken_over = |usable: bool, recreated: bool| {
         let entry = |name: &str| Entry { name: name.into(), uid: Some(name.into()), node: "n".into() };
         let entries = vec![entry("a")];
         let record = Record { state: RecordState::Binding, epoch: 2, domain: None, tier: None, entries };
@@ -422,7 +429,8 @@ fn a_record_that_is_taken_over_counts_who_is_bound_and_leaves_nodes_that_are_los
             minimum: members(2),
             ..GroupFacts::default()
         };
-        let pods = vec![RecoveredPod { facts: facts("a", None, true), taken: true, usable, subgroup: None }];
+        let facts = facts("a", None, recreated);
+        let pods = vec![RecoveredPod { facts, taken: true, usable, subgroup: None }];
         let bound = vec![BoundPod { uid: "z".into(), role: String::new(), subgroup: None }];
         let mut play = Play::new();
         let effects = play.step(Input::Recovered(Recovered { gang: key(), group, pods, bound }));
@@ -431,13 +439,18 @@ fn a_record_that_is_taken_over_counts_who_is_bound_and_leaves_nodes_that_are_los
             _ => panic!("{effects:?}"),
         };
         let effects = play.answer(first, Answer::Written { resource_version: "2".into() });
-        (play.phase(), calls(&effects).into_iter().map(|(_, call)| call.clone()).collect::<Vec<_>>())
+        let calls: Vec<Call> = calls(&effects).into_iter().map(|(_, call)| call.clone()).collect();
+        (play.phase(), calls, play.says("1 pod lost the node that an earlier leader had promised"))
     };
-    let (phase, calls) = taken_over(true);
+    let (phase, calls, waits) = taken_over(true, true);
+    assert!(!waits);
     assert_eq!(phase, Some(Phase::Binding), "with `z` it is enough");
     assert!(matches!(calls[..], [Call::Bind { .. }]), "{calls:?}");
     // The predecessor's bind may still take effect there: only the pod's end rules that out.
-    let (phase, calls) = taken_over(false);
-    assert_eq!(phase, Some(Phase::Repairing));
+    let (phase, calls, waits) = taken_over(false, true);
+    assert_eq!((phase, waits), (Some(Phase::Repairing), false));
     assert!(matches!(calls[..], [Call::Evict { .. }]), "{calls:?}");
+    // Where it is the only one of its kind, time does.
+    let (phase, calls, waits) = taken_over(false, false);
+    assert_eq!((phase, calls, waits), (Some(Phase::Repairing), Vec::new(), true));
 }

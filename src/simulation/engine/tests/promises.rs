@@ -157,6 +157,31 @@ fn a_node_that_is_lost_before_the_bind_is_replaced_within_the_domain() {
     lost("", &[HANGS, "at: 1s, remove: {node: g-1}"], &expect);
 }
 
+/// Time rules the bind out where no other pod would come, and the PodGroup says so as long as that takes.
+#[test]
+fn a_gang_that_waits_for_a_bind_to_be_ruled_out_says_so() {
+    let said = |owner: &str, until: &str| {
+        let steps = timeline(&[HANGS, "at: 1s, remove: {node: g-1}"]);
+        let run =
+            run(&format!("{}{}", steps.replace(RACKS, &format!("{RACKS}  until: {until}\n")), pair(owner)));
+        let group = object(&run, Kind::PodGroup, "pair");
+        group["status"]["conditions"].as_array().unwrap().iter().map(|c| c.to_string()).collect::<String>()
+    };
+    let waits = "1 pod lost the node that was promised: a bind that got no clear answer may still take effect, so it is \
+                 placed again when that is ruled out, 90 s after the bind failed at the latest";
+    for (owner, until, expect) in
+        [("", "500ms", false), ("", "30s", true), ("", "80s", true), ("", "2m", false), (OWNED, "30s", false)]
+    {
+        let said = said(owner, until);
+        assert_eq!(said.contains(waits), expect, "{owner} {until}: {said}");
+    }
+    // One that comes meanwhile is placed at once, and makes up for it.
+    let comes = format!("at: 10s, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("c", ""));
+    let steps = timeline(&[HANGS, "at: 1s, remove: {node: g-1}", &comes]);
+    let doings = doings(&run_twice(&format!("{steps}{}", pair(""))));
+    assert!(doings.contains(&"10s Scheduled c".to_owned()), "{doings:?}");
+}
+
 #[test]
 fn a_gang_that_cannot_be_completed_is_rolled_back_or_held_but_never_left_half() {
     let never = "at: 0s, failCalls: {name: b, count: 100, with: refused}";
