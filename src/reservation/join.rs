@@ -65,6 +65,10 @@ impl Gang {
         }
         let begins = self.members.is_empty();
         let revision = self.writer.as_mut().map_or(0, RecordWriter::want);
+        if revision == 1 {
+            // Who needed no record so far may have lost those with whom it would have been enough.
+            self.members.iter_mut().for_each(|member| member.revision = revision);
+        }
         self.unbound += pods.len();
         for promise in pods {
             let at = known.get(&promise.pod.uid).copied();

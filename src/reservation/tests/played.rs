@@ -198,6 +198,22 @@ fn what_completed_its_gang_alone_is_ready_while_the_others_stay() {
     assert!(ready(&play), "no gang, no minimum");
 }
 
+/// What was to complete the gang alone waits when it has lost the others: it is bound when the record names it, with the one
+/// that comes instead.
+#[test]
+fn what_needs_a_record_only_later_is_bound_after_it_too() {
+    let mut play = Play::new();
+    let bound = BoundPod { uid: "z".into(), role: String::new(), subgroup: None };
+    let id = binds(&play.decide(&members(2), vec![promise("a", true, None)], vec![bound]), &["a"])[0];
+    play.answer(id, LATER);
+    let minimum = members(2);
+    play.step(Input::GangChanged { gang: key(), minimum: minimum.clone(), generation: 0, bound: vec![] });
+    let effects = play.decide(&minimum, vec![promise("b", true, None)], vec![]);
+    assert_eq!(calls(&play.at(10)), [], "a crash now must not leave it alone");
+    let effects = play.write(&effects, RecordState::Binding, &["a", "b"]);
+    binds(&effects, &["b", "a"]);
+}
+
 #[test]
 fn a_gang_that_is_late_keeps_what_meets_its_minimum_and_gives_up_the_rest() {
     let mut play = Play::new();
