@@ -110,6 +110,8 @@ pub struct Engine {
     statuses: Statuses,
     /// Ends of records that wait for a status to go with.
     endings: Endings,
+    /// Until when what is less urgent than binds waits after the last one.
+    lull: Option<Duration>,
     /// Pods that are to be told that they wait.
     marks: Marks,
     /// Status writes and marks that may be out at the same time.
@@ -187,6 +189,7 @@ impl Engine {
             last_seen: BTreeMap::new(),
             statuses: Statuses::default(),
             endings: Endings::default(),
+            lull: None,
             marks: Marks::default(),
             status_calls: Arc::new(Semaphore::new(16)),
             mark_calls: Arc::new(Semaphore::new(4)),
@@ -307,7 +310,7 @@ impl Engine {
         if !self.unsynced.is_empty() {
             return wait; // what else is due waits for the lists, and would be due all the time
         }
-        let writes = [self.next_status(), self.next_ending(), self.marks.wake_at()];
+        let writes = [self.next_status(), self.next_ending(), self.lull_ends(), self.marks.wake_at()];
         if let Some(at) = writes.into_iter().flatten().min() {
             wait = wait.min(at.saturating_sub(now));
         }

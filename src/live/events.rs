@@ -7,7 +7,7 @@ use kube::Client;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -39,16 +39,31 @@ pub struct Note {
 pub struct Recorder {
     notes: Sender<(Duration, Note)>,
     clock: Clock,
-    holds: Arc<AtomicUsize>,
+    urgent: Arc<Urgent>,
+}
+
+/// What is more urgent than events.
+#[derive(Debug, Default)]
+struct Urgent {
+    calls: AtomicUsize,
+    /// Until when there is something, in milliseconds.
+    until: AtomicU64,
+}
+
+impl Urgent {
+    fn goes_before(&self, now: Duration) -> bool {
+        let until = Duration::from_millis(self.until.load(Ordering::Relaxed));
+        self.calls.load(Ordering::Relaxed) > 0 || now < until
+    }
 }
 
 /// While one of these exists, events wait; though none longer than two seconds.
 #[derive(Debug)]
-pub struct Hold(Arc<AtomicUsize>);
+pub struct Hold(Arc<Urgent>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -56,15 +71,21 @@ impl Recorder {
     /// Starts the task that writes.
     pub fn start(client: Client, clock: Clock) -> Self {
         let (notes, receiver) = channel(4096);
-        let holds = Arc::new(AtomicUsize::new(0));
-        tokio::spawn(write(client, clock, receiver, Arc::clone(&holds)));
-        Recorder { notes, clock, holds }
+        let urgent = Arc::new(Urgent::default());
+        tokio::spawn(write(client, clock, receiver, Arc::clone(&urgent)));
+        Recorder { notes, clock, urgent }
     }
 
     /// Something is more urgent than events.
     pub fn hold(&self) -> Hold {
-        self.holds.fetch_add(1, Ordering::Relaxed);
-        Hold(Arc::clone(&self.holds))
+        self.urgent.calls.fetch_add(1, Ordering::Relaxed);
+        Hold(Arc::clone(&self.urgent))
+    }
+
+    /// Something will be more urgent than events until then.
+    pub fn hold_until(&self, then: Duration) {
+        let then = u64::try_from(then.as_millis()).unwrap_or(u64::MAX);
+        self.urgent.until.store(then, Ordering::Relaxed);
     }
 
     /// Takes a note, or drops it if too many are waiting.
@@ -84,11 +105,11 @@ const REMEMBERED: usize = 8192;
 /// How old an event may grow while more urgent calls are made.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note)>, holds: Arc<AtomicUsize>) {
+async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note)>, urgent: Arc<Urgent>) {
     // count and first time, by event name
     let mut told: BTreeMap<String, (u32, String)> = BTreeMap::new();
     while let Some((since, note)) = notes.recv().await {
-        while holds.load(Ordering::Relaxed) > 0 && clock.elapsed().saturating_sub(since) < PATIENCE {
+        while urgent.goes_before(clock.elapsed()) && clock.elapsed().saturating_sub(since) < PATIENCE {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let namespace = if note.namespace.is_empty() { "default" } else { &note.namespace };

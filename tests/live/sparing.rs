@@ -43,6 +43,16 @@ fn a_gang_of_eight_costs_few_writes() {
         let written = changes(&server, "podgroups", "g") - inqueue;
         assert!(written <= 2, "{written} writes: the record with a status, and its end with a status");
         let store = server.store();
+        let bound = store.log.iter().rfind(|change| change.key.0 == "pods").expect("they are bound").at;
+        let after =
+            store.log.iter().filter(|change| ["podgroups", "events"].contains(&change.key.0.as_str()));
+        let after: Vec<u64> = after.map(|change| change.at).filter(|at| *at > bound).collect();
+        assert!(after.len() > 8, "it is said of the gang and of every pod");
+        let soon = bound + 200..bound + 1500;
+        assert!(
+            after.iter().all(|at| soon.contains(at)),
+            "kubelets hear of {bound} before others write: {after:?}"
+        );
         let gang = store.find(&key("podgroups", NAMESPACE, "g")).expect("nobody deletes it");
         assert_eq!(text(gang, "/status/phase"), "Running");
         assert!(text(gang, "/metadata/annotations/phalanx.dev~1reservation").starts_with("v1;d;"));

@@ -157,6 +157,7 @@ impl Engine {
                 self.mirror.bound_by_us(&pod, &node);
                 self.nominated.remove(&pod.uid);
                 self.count_bind(&pod);
+                self.give_way();
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
                 self.note_pod(&pod, "Scheduled", message);
             }

@@ -1,7 +1,8 @@
 //! The ends of records: a gang is bound, and what is left is to say so on its PodGroup.
 //!
 //! Nothing hurries: whoever leads next would find all pods bound and say the same. So the write waits for the status that
-//! says "Running", which follows within milliseconds and goes in the same call, and for the binds of other gangs.
+//! says "Running", which follows within milliseconds and goes in the same call, and for the binds of other gangs. Events
+//! and statuses wait with it: pods that are bound start only when the API server has told their kubelets.
 
 use super::Engine;
 use crate::reservation::{Call as Asked, CallId, GangKey, Outcome, Phase};
@@ -12,6 +13,9 @@ use std::time::Duration;
 const FOR_STATUS: Duration = Duration::from_millis(100);
 /// How long the binds of other gangs go first.
 const FOR_BINDS: Duration = Duration::from_secs(1);
+
+/// How long after a bind the API server is left to tell the kubelets.
+const LULL: Duration = Duration::from_millis(200);
 
 /// Ends that are not written yet, and since when.
 pub(super) type Endings = BTreeMap<GangKey, (Duration, CallId, Asked)>;
@@ -67,8 +71,22 @@ impl Engine {
         self.reservations.phase(gang) == Some(Phase::Closing(Outcome::Bound))
     }
 
-    /// Is any gang on its way to being bound?
+    /// Is any gang on its way to being bound, or has one just been?
     pub(super) fn binds_go_on(&self) -> bool {
-        self.reservations.gangs().any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
+        self.lull.is_some_and(|until| self.clock.elapsed() < until)
+            || self.reservations.gangs().any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
+    }
+
+    /// A pod has been bound.
+    pub(super) fn give_way(&mut self) {
+        let until = self.clock.elapsed() + LULL;
+        self.recorder.hold_until(until);
+        self.lull = Some(until);
+    }
+
+    /// When what stands behind binds may be due, where it is not for their time alone.
+    pub(super) fn lull_ends(&self) -> Option<Duration> {
+        let waiting = !self.endings.is_empty() || !self.statuses.is_empty();
+        self.lull.filter(|until| waiting && *until > self.clock.elapsed())
     }
 }

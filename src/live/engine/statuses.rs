@@ -60,6 +60,11 @@ impl Statuses {
         self.waiting.entry(gang).or_insert((now, status));
     }
 
+    /// Are there none?
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Is there one for this gang?
     pub(super) fn is_waiting(&self, gang: &str) -> bool {
         self.waiting.contains_key(gang)
@@ -113,7 +118,7 @@ impl Statuses {
 impl Engine {
     /// Writes the statuses that are due.
     pub(super) fn write_statuses(&mut self) {
-        if self.statuses.waiting.is_empty() {
+        if self.statuses.is_empty() {
             return;
         }
         let turn = turn(&self.reservations, &self.mirror, self.binds_go_on());
@@ -157,7 +162,7 @@ impl Engine {
 
     /// When the next status is due.
     pub(super) fn next_status(&self) -> Option<Duration> {
-        if self.statuses.waiting.is_empty() {
+        if self.statuses.is_empty() {
             return None;
         }
         self.statuses.wake_at(turn(&self.reservations, &self.mirror, self.binds_go_on()))
