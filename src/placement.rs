@@ -156,7 +156,7 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
     }
     tools.fill.refresh(context.view, context.tree, context.rules, &demand.kinds);
     let coupled = demand.kinds.iter().any(|&class| context.view.concerns(class));
-    if coupled {
+    if coupled && !tools.slots.lifts_coupling() {
         return general::solve(context, tools);
     }
     if demand.kinds.len() == 1 && demand.groups[0].policy.is_none() && demand.groups.len() == 1 {

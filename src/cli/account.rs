@@ -131,7 +131,7 @@ fn parts(report: &GangReport, text: &mut String) {
         explanation.excluded.iter().map(|(cause, nodes)| vec![nodes.to_string(), cause.clone()]).collect();
     if !excluded.is_empty() {
         text.push('\n');
-        let header = format!("WHY THEY TAKE NONE, OF {}", explanation.nodes);
+        let header = format!("WHY THEY TAKE NO MORE, OF {}", explanation.nodes);
         text.push_str(&columns(&["NODES", &header], &excluded));
     }
     if !explanation.remedies.is_empty() {

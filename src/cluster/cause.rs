@@ -30,3 +30,10 @@ pub enum Cause {
     /// A binding topology spread constraint is violated.
     TopologySpread,
 }
+
+impl Cause {
+    /// Does it depend on where other pods are, so that the gang's own may be what stands in the way?
+    pub fn is_coupling(self) -> bool {
+        matches!(self, Cause::HostPort | Cause::PodAffinity | Cause::PodAntiAffinity | Cause::TopologySpread)
+    }
+}

@@ -63,7 +63,8 @@ pub struct Shortfall {
     /// Nodes looked at.
     pub nodes: u32,
     /// Nodes that cannot take one single pod of the gang, by cause, most frequent first; for a gang of several
-    /// classes those of the class that is hardest to place.
+    /// classes those of the class that is hardest to place. Where it would fit if it were not for its rules about other
+    /// pods: nodes that cannot take one more beside those that fit.
     pub excluded: Vec<(Cause, u32)>,
     /// The smallest changes that would make it fit, cheapest first.
     pub remedies: Vec<Remedy>,
@@ -110,7 +111,7 @@ pub enum Remedy {
         /// Pods that fit under the present rules.
         to: u32,
     },
-    /// Undo a cause that excludes otherwise fitting nodes (uncordon, tolerate, relabel).
+    /// Undo a cause that excludes otherwise fitting nodes (uncordon, tolerate, relabel), or a rule about other pods.
     Lift {
         /// The cause.
         cause: Cause,

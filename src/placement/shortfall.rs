@@ -3,6 +3,8 @@
 //! [`measure`] is what a refusal costs: counts per tier, from the index. [`complete`] adds what a person wants to read:
 //! causes by node, and remedies, each found or checked by the solver itself on the changed case.
 
+mod coupled;
+
 use super::demand::Demand;
 use super::fill::share;
 use super::general::Maker;
@@ -150,8 +152,10 @@ fn complete(
         }
     }
     if let Some(class) = hardest(context, tools) {
-        shortfall.excluded = excluded(context, class);
-        remedies(context, request, class, all, shortfall);
+        let own = coupled && demand.missing() == 0 && coupled::is_in_the_way(context, request, all);
+        shortfall.excluded =
+            if own { coupled::excluded(context, tools, class, shortfall) } else { excluded(context, class) };
+        remedies(context, request, class, (all, own), shortfall);
     }
     let missing = demand.missing();
     if missing > 0 {
@@ -171,19 +175,32 @@ fn hardest(context: &Context<'_>, tools: &mut Tools) -> Option<ClassId> {
 
 /// Nodes that cannot take one pod of the class, by the first cause found; most frequent first.
 fn excluded(context: &Context<'_>, class: ClassId) -> Vec<(Cause, u32)> {
-    let Context { view, demand, .. } = *context;
-    let it = view.classes.get(class);
-    let row = view.eligibility.row(it.constraint);
+    let view = context.view;
     let coupling = view.concerns(class).then(|| view.trial());
+    let coupled = |node: NodeId| coupling.as_ref().and_then(|trial| trial.cause(class, node));
+    let it = view.classes.get(class);
+    let short = |node: NodeId| {
+        shortest(view, it, node).filter(|&(_, slots)| slots == 0).map(|(r, _)| Cause::Resource(r))
+    };
+    by_cause(context, class, |_, node| short(node).or_else(|| coupled(node)))
+}
+
+/// Nodes by what excludes them for a class: what they are, or else `because` of what is on them. Takes positions and
+/// nodes; most frequent first.
+fn by_cause(
+    context: &Context<'_>,
+    class: ClassId,
+    because: impl Fn(usize, NodeId) -> Option<Cause>,
+) -> Vec<(Cause, u32)> {
+    let Context { view, demand, .. } = *context;
+    let row = view.eligibility.row(view.classes.get(class).constraint);
     let hard =
         demand.rule.required.is_some() || demand.groups.iter().any(|group| group.rule.required.is_some());
     let mut counts: BTreeMap<Cause, u32> = BTreeMap::new();
-    for &node in view.topology.order().iter().filter(|&&node| view.capacity.is_present(node)) {
+    let nodes = view.topology.order().iter().copied().enumerate();
+    for (position, node) in nodes.filter(|&(_, node)| view.capacity.is_present(node)) {
         let quarantined = || (hard && view.topology.is_in_quarantine(node)).then_some(Cause::Quarantined);
-        let short =
-            || shortest(view, it, node).filter(|&(_, slots)| slots == 0).map(|(r, _)| Cause::Resource(r));
-        let coupled = || coupling.as_ref().and_then(|trial| trial.cause(class, node));
-        if let Some(cause) = row.cause(node).or_else(quarantined).or_else(short).or_else(coupled) {
+        if let Some(cause) = row.cause(node).or_else(quarantined).or_else(|| because(position, node)) {
             *counts.entry(cause).or_default() += 1;
         }
     }
@@ -204,21 +221,29 @@ fn shortest(view: View<'_>, class: &Class, node: NodeId) -> Option<(ResourceId, 
     limits.min().map(|(slots, _, Reverse(resource))| (resource, slots))
 }
 
+/// Pods of another request that fit under the same rules; `all`: all of them must.
+fn fits(context: &Context<'_>, request: &GangRequest, all: bool, tools: &mut Tools) -> Option<u64> {
+    let Context { view, tree, rules, .. } = *context;
+    let demand = Demand::new(view, tree, request);
+    let context = Context { view, tree, rules, demand: &demand };
+    let plan = solve(&context, tools).ok()?;
+    (!all || plan.pods() == demand.pending).then(|| plan.pods())
+}
+
+/// `is_own`: the gang would fit without its rules about other pods.
 fn remedies(
     context: &Context<'_>,
     request: &GangRequest,
     class: ClassId,
-    all: bool,
+    (all, is_own): (bool, bool),
     shortfall: &mut Shortfall,
 ) {
-    let Context { view, tree, rules, demand } = *context;
-    let fits = |request: &GangRequest, tools: &mut Tools| {
-        let demand = Demand::new(view, tree, request);
-        let context = Context { view, tree, rules, demand: &demand };
-        let plan = solve(&context, tools).ok()?;
-        (!all || plan.pods() == demand.pending).then(|| plan.pods())
-    };
-    if demand.missing() == 0 {
+    let Context { view, tree, demand, .. } = *context;
+    let fits = |request: &GangRequest, tools: &mut Tools| fits(context, request, all, tools);
+    let own = shortfall.excluded.iter().find(|(cause, _)| cause.is_coupling()).copied();
+    if let Some((cause, nodes)) = own.filter(|_| is_own) {
+        shortfall.remedies.push(Remedy::Lift { cause, nodes });
+    } else if demand.missing() == 0 {
         for &(cause, _) in shortfall.excluded.iter().take(CAUSES) {
             if !matches!(
                 cause,

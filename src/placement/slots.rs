@@ -53,10 +53,16 @@ pub(super) struct ClassSlots {
 }
 
 impl Slots {
-    /// Counts nodes that only this cause excludes as if it did not. To be called before any class is counted.
+    /// Counts nodes that only this cause excludes as if it did not; where other pods are the cause, all rules about them
+    /// are lifted. To be called before any class is counted.
     pub(super) fn lift(&mut self, cause: Cause) {
         debug_assert!(self.classes.is_empty(), "what is counted is not counted again");
         self.lifted = Some(cause);
+    }
+
+    /// Are the rules about where other pods are taken to be lifted?
+    pub(super) fn lifts_coupling(&self) -> bool {
+        self.lifted.is_some_and(Cause::is_coupling)
     }
 
     /// Brings a class up to date and returns where it is; valid until the next call for another class, and beyond for

@@ -6,7 +6,9 @@ use super::nodes::Seat;
 use super::overlay::Overlay;
 use super::slots::{ClassSlots, KEPT, Slots};
 use super::{Context, Tools};
+use crate::cluster::cause::Cause;
 use crate::cluster::coupling;
+use crate::cluster::ids::{ClassId, NodeId};
 
 /// A trial in progress; [`Trial::end`] leaves the indices as they were.
 pub(super) struct Trial<'a, 't> {
@@ -37,7 +39,8 @@ impl<'a, 't> Trial<'a, 't> {
     /// Begins with nothing taken. Slots of all kinds are at hand if they are no more than [`KEPT`].
     pub(super) fn begin(context: Context<'a>, slots: &'t mut Slots, overlay: &'t mut Overlay) -> Self {
         let kinds = &context.demand.kinds;
-        let coupled = kinds.iter().map(|&class| context.view.concerns(class)).collect();
+        let lifted = slots.lifts_coupling();
+        let coupled = kinds.iter().map(|&class| !lifted && context.view.concerns(class)).collect();
         let mut trial = Trial {
             context,
             slots,
@@ -96,10 +99,12 @@ impl<'a, 't> Trial<'a, 't> {
     pub(super) fn allows(&self, kind: u32, position: u32) -> bool {
         let Context { view, demand, .. } = self.context;
         !self.is_coupled(kind)
-            || self
-                .coupling
-                .cause(demand.kinds[kind as usize], view.topology.order()[position as usize])
-                .is_none()
+            || self.excludes(demand.kinds[kind as usize], view.topology.order()[position as usize]).is_none()
+    }
+
+    /// What keeps one more pod of a class from a node because of where other pods are, those on trial included.
+    pub(super) fn excludes(&self, class: ClassId, node: NodeId) -> Option<Cause> {
+        self.coupling.cause(class, node)
     }
 
     /// Takes pods of a kind on a node for a group. There must be slots for them.

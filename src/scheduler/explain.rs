@@ -71,7 +71,11 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
     if shortfall.excluded.is_empty() {
         return;
     }
-    let _ = write!(text, "; {} {}: ", shortfall.nodes, if shortfall.nodes == 1 { "node" } else { "nodes" });
+    // Where the gang's own pods are in the way, those that fit are taken to be placed.
+    let own = |remedy: &Remedy| matches!(remedy, Remedy::Lift { cause, .. } if cause.is_coupling());
+    let next = if shortfall.remedies.iter().any(own) { "for the next, " } else { "" };
+    let s = if shortfall.nodes == 1 { "" } else { "s" };
+    let _ = write!(text, "; {next}{} node{s}: ", shortfall.nodes);
     for (index, &(cause, nodes)) in shortfall.excluded.iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
         let _ = write!(text, "{separator}{nodes} {}", cause_text(cluster, cause));
@@ -103,6 +107,10 @@ fn remedy_text(cluster: &Cluster, remedy: Remedy) -> String {
             }
         }
         Remedy::LowerMinimum { to } => format!("a minimum of {to}"),
+        Remedy::Lift { cause: Cause::HostPort, .. } => "no host port".to_owned(),
+        Remedy::Lift { cause: Cause::PodAffinity, .. } => "a looser pod affinity".to_owned(),
+        Remedy::Lift { cause: Cause::PodAntiAffinity, .. } => "a looser pod anti-affinity".to_owned(),
+        Remedy::Lift { cause: Cause::TopologySpread, .. } => "a looser topology spread".to_owned(),
         Remedy::Lift { cause, nodes } => {
             format!("{nodes} node{} made eligible ({})", s(nodes), cause_text(cluster, cause))
         }

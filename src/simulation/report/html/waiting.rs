@@ -141,7 +141,7 @@ fn excluded(shortfall: &ShortfallRow, out: &mut String) {
     let usable = shortfall.nodes.saturating_sub(out_of_question);
     let _ = writeln!(
         out,
-        "<table class=\"causes\"><caption>{} node{}, for one pod of the gang</caption>",
+        "<table class=\"causes\"><caption>{} node{}, for one more pod of the gang</caption>",
         shortfall.nodes,
         if shortfall.nodes == 1 { "" } else { "s" }
     );
