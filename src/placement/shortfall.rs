@@ -153,8 +153,10 @@ fn complete(
     }
     if let Some(class) = hardest(context, tools) {
         let own = coupled && demand.missing() == 0 && coupled::is_in_the_way(context, request, all);
-        shortfall.excluded =
-            if own { coupled::excluded(context, tools, class, shortfall) } else { excluded(context, class) };
+        let beside = own.then(|| coupled::excluded(context, tools, class, shortfall));
+        let beside = beside.filter(|counts| counts.iter().any(|(cause, _)| cause.is_coupling()));
+        let own = beside.is_some();
+        shortfall.excluded = beside.unwrap_or_else(|| excluded(context, class));
         remedies(context, request, class, (all, own), shortfall);
     }
     let missing = demand.missing();

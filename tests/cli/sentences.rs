@@ -3,49 +3,64 @@
 use crate::binary::simulate;
 use serde_json::{Value, json};
 
-/// Nodes with 8 GPUs, so many in each rack, and a gang of 4 with this in the specs of its pods; the first sentence.
-fn check(racks: &[usize], spec: Value, gpus: u32, expect: &str) {
-    let mut documents = Vec::new();
-    for (rack, &nodes) in racks.iter().enumerate() {
-        for node in 0..nodes {
-            documents.push(json!({
-                "apiVersion": "v1", "kind": "Node",
-                "metadata": { "name": format!("n{rack}{node}"), "labels": { "rack": format!("r{rack}") } },
-                "status": { "allocatable": { "pods": "110", "nvidia.com/gpu": "8" } },
-            }));
-        }
-    }
-    documents.push(json!({
-        "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup",
-        "metadata": { "name": "g", "namespace": "default" }, "spec": { "minMember": 4 },
-    }));
-    for pod in 0..4 {
-        let mut pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {
-                "name": format!("g-{pod}"), "namespace": "default", "labels": { "app": "g" },
-                "annotations": { "scheduling.k8s.io/group-name": "g" },
-            },
-            "spec": { "schedulerName": "volcano", "containers": [{
-                "name": "c", "resources": { "limits": { "nvidia.com/gpu": gpus.to_string() } },
-            }]},
-        });
-        for (field, value) in spec.as_object().unwrap() {
-            match field.as_str() {
-                "ports" => pod["spec"]["containers"][0]["ports"] = value.clone(),
-                _ => pod["spec"][field] = value.clone(),
-            }
-        }
-        documents.push(pod);
-    }
-    let input: Vec<String> = documents.iter().map(Value::to_string).collect();
-    let answer = simulate(&["-"], &input.join("\n---\n"));
-    let said = answer.out.lines().find_map(|line| line.strip_prefix("default/g: ")).unwrap_or("");
-    assert_eq!((answer.code, said), (0, expect), "{racks:?} {spec}");
+fn node(name: &str, rack: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": { "name": name, "labels": { "rack": rack, "kubernetes.io/hostname": name } },
+        "status": { "allocatable": { "pods": "110", "nvidia.com/gpu": "8" } },
+    })
 }
 
-fn near(kind: &str) -> Value {
-    let term = json!({ "topologyKey": "rack", "labelSelector": { "matchLabels": { "app": "g" } } });
+fn group(spec: Value) -> Value {
+    json!({
+        "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup",
+        "metadata": { "name": "g", "namespace": "default" }, "spec": spec,
+    })
+}
+
+/// One of four pods, with this in its spec; `ports` go to its container.
+fn pod(index: usize, spec: &Value, gpus: u32) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "name": format!("g-{index}"), "namespace": "default",
+            "labels": { "app": "g", "part": (index / 2).to_string() },
+            "annotations": { "scheduling.k8s.io/group-name": "g" },
+        },
+        "spec": { "schedulerName": "volcano", "containers": [{
+            "name": "c", "resources": { "limits": { "nvidia.com/gpu": gpus.to_string() } },
+        }]},
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        match field.as_str() {
+            "ports" => pod["spec"]["containers"][0]["ports"] = value.clone(),
+            _ => pod["spec"][field] = value.clone(),
+        }
+    }
+    pod
+}
+
+/// What is said of the gang.
+fn said(documents: &[Value]) -> String {
+    let input: Vec<String> = documents.iter().map(Value::to_string).collect();
+    let answer = simulate(&["-"], &input.join("\n---\n"));
+    assert_eq!(answer.code, 0, "{}", answer.err);
+    let said = answer.out.lines().find_map(|line| line.strip_prefix("default/g: "));
+    said.unwrap_or("").to_owned()
+}
+
+/// Nodes with 8 GPUs, so many in each rack, and a gang of 4 with this in the specs of its pods.
+fn check(racks: &[usize], spec: Value, gpus: u32, expect: &str) {
+    let names = racks.iter().enumerate().flat_map(|(rack, &nodes)| (0..nodes).map(move |node| (rack, node)));
+    let mut documents: Vec<Value> =
+        names.map(|(rack, at)| node(&format!("n{rack}{at}"), &format!("r{rack}"))).collect();
+    documents.push(group(json!({ "minMember": 4 })));
+    documents.extend((0..4).map(|index| pod(index, &spec, gpus)));
+    assert_eq!(said(&documents), expect, "{racks:?} {spec}");
+}
+
+fn near(kind: &str, topology_key: &str) -> Value {
+    let term = json!({ "topologyKey": topology_key, "labelSelector": { "matchLabels": { "app": "g" } } });
     json!({ "affinity": { kind: { "requiredDuringSchedulingIgnoredDuringExecution": [term] } } })
 }
 
@@ -53,14 +68,14 @@ fn near(kind: &str) -> Value {
 fn a_gang_in_its_own_way_is_told_which_rule_it_is() {
     check(
         &[3, 3],
-        near("podAffinity"),
+        near("podAffinity", "rack"),
         8,
         "fits 3 of 4 pods in the cluster; for the next, 6 nodes: 3 short of nvidia.com/gpu, 3 not matching the pod \
          affinity; would fit with a looser pod affinity, or with a minimum of 3",
     );
     check(
         &[3, 3],
-        near("podAntiAffinity"),
+        near("podAntiAffinity", "rack"),
         8,
         "fits 2 of 4 pods in the cluster; for the next, 6 nodes: 4 excluded by pod anti-affinity, 2 short of \
          nvidia.com/gpu; would fit with a looser pod anti-affinity, or with a minimum of 2",
@@ -85,11 +100,35 @@ fn a_gang_in_its_own_way_is_told_which_rule_it_is() {
     );
 }
 
+/// Each of two racks has one node, and takes one of the two pods that a subgroup needs to be placed at all.
+#[test]
+fn subgroups_in_their_own_way_are_told_so_though_none_is_placed() {
+    let mut documents: Vec<Value> = Vec::new();
+    for name in ["n0", "n1"] {
+        let member = json!({ "type": "Node", "selector": { "exactMatch": { "name": name } } });
+        documents.push(node(name, name));
+        documents.push(json!({
+            "apiVersion": "topology.volcano.sh/v1alpha1", "kind": "HyperNode",
+            "metadata": { "name": format!("rack-{name}") }, "spec": { "tier": 1, "members": [member] },
+        }));
+    }
+    let policy = json!({
+        "name": "p", "subGroupSize": 2, "minSubGroups": 2, "matchLabelKeys": ["part"],
+        "networkTopology": { "mode": "hard", "highestTierAllowed": 1 },
+    });
+    documents.push(group(json!({ "minMember": 4, "subGroupPolicy": [policy] })));
+    let apart = near("podAntiAffinity", "kubernetes.io/hostname");
+    documents.extend((0..4).map(|index| pod(index, &apart, 1)));
+    let expect = "fits 0 of 4 pods in the cluster; for the next, 2 nodes: 2 excluded by pod anti-affinity; would fit with a \
+                  looser pod anti-affinity";
+    assert_eq!(said(&documents), expect);
+}
+
 #[test]
 fn where_room_is_short_the_rules_are_not_to_blame() {
     check(
         &[1, 2],
-        near("podAntiAffinity"),
+        near("podAntiAffinity", "rack"),
         8,
         "fits 2 of 4 pods in the cluster; would fit with room for 2 more pods (nvidia.com/gpu) in the cluster, or with a \
          minimum of 2",

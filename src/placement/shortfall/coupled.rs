@@ -2,7 +2,9 @@
 //! nodes that have room.
 
 use super::super::general::Maker;
+use super::super::nodes::Seat;
 use super::super::request::GangRequest;
+use super::super::trial::Trial;
 use super::super::{Context, Tools, trial};
 use super::{Shortfall, by_cause, fits, shortest};
 use crate::cluster::cause::Cause;
@@ -34,6 +36,7 @@ pub(super) fn excluded(
     trial::with(context, tools, |trial, cover, fill| {
         Maker::new(context, trial, cover, fill).place_most(best.0);
         trial.load(&[kind as u32]);
+        fill_up(context, trial, kind as u32, &inside);
         let left = &trial.slots(kind as u32).nodes;
         by_cause(context, class, |position, node| {
             let full = left[position] == 0;
@@ -42,4 +45,21 @@ pub(super) fn excluded(
             short.map(|(resource, _)| Cause::Resource(resource)).or_else(coupled)
         })
     })
+}
+
+/// Places single pods of a kind beside those of whole groups, until none is left or no node takes one: what keeps a group
+/// from being whole shows only then.
+fn fill_up(context: &Context<'_>, trial: &mut Trial<'_, '_>, kind: u32, inside: &BTreeSet<NodeId>) {
+    let placed: u64 = trial.taken().iter().map(|taking| u64::from(taking.seat.pods)).sum();
+    let mut waiting = context.demand.pending.saturating_sub(placed);
+    for (position, node) in (0u32..).zip(context.view.topology.order()) {
+        while waiting > 0
+            && inside.contains(node)
+            && trial.slots(kind).nodes[position as usize] > 0
+            && trial.allows(kind, position)
+        {
+            trial.take(0, kind, Seat { position, pods: 1 });
+            waiting -= 1;
+        }
+    }
 }
