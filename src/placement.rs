@@ -155,8 +155,8 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
         return Err(Proof::Proven);
     }
     tools.fill.refresh(context.view, context.tree, context.rules, &demand.kinds);
-    let coupled = demand.kinds.iter().any(|&class| context.view.concerns(class));
-    if coupled && !tools.slots.lifts_coupling() {
+    let coupled = demand.kinds.iter().any(|&class| tools.slots.couples(context.view, class));
+    if coupled {
         return general::solve(context, tools);
     }
     if demand.kinds.len() == 1 && demand.groups[0].policy.is_none() && demand.groups.len() == 1 {

@@ -111,7 +111,7 @@ pub struct Engine {
     /// Ends of records that wait for a status to go with.
     endings: Endings,
     /// Until when what is less urgent than binds waits after the last one.
-    lull: Option<Duration>,
+    lull: Duration,
     /// Pods that are to be told that they wait.
     marks: Marks,
     /// Status writes and marks that may be out at the same time.
@@ -189,7 +189,7 @@ impl Engine {
             last_seen: BTreeMap::new(),
             statuses: Statuses::default(),
             endings: Endings::default(),
-            lull: None,
+            lull: Duration::ZERO,
             marks: Marks::default(),
             status_calls: Arc::new(Semaphore::new(16)),
             mark_calls: Arc::new(Semaphore::new(4)),

@@ -3,6 +3,7 @@
 use crate::cluster::cause::Cause;
 use crate::cluster::ids::{DomainId, NodeId, PodId, ResourceId};
 use crate::cluster::topology::Tier;
+use std::cmp::Reverse;
 
 /// The answer of the solver. "Does not fit" is an answer, not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +71,14 @@ pub struct Shortfall {
     pub remedies: Vec<Remedy>,
     /// How sure that is.
     pub proof: Proof,
+}
+
+impl Shortfall {
+    /// Of the tiers that the gang's hard rules allow, where most pods fit; of equals the whole cluster, then the
+    /// lowest.
+    pub fn best(&self) -> Option<&TierFit> {
+        self.tiers.iter().filter(|fit| fit.allowed).max_by_key(|fit| (fit.fits, Reverse(fit.tier)))
+    }
 }
 
 /// How far the best domain of a tier goes.

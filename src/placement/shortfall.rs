@@ -153,11 +153,18 @@ fn complete(
     }
     if let Some(class) = hardest(context, tools) {
         let own = coupled && demand.missing() == 0 && coupled::is_in_the_way(context, request, all);
-        let beside = own.then(|| coupled::excluded(context, tools, class, shortfall));
-        let beside = beside.filter(|counts| counts.iter().any(|(cause, _)| cause.is_coupling()));
-        let own = beside.is_some();
-        shortfall.excluded = beside.unwrap_or_else(|| excluded(context, class));
-        remedies(context, request, class, (all, own), shortfall);
+        let own = own.then(|| coupled::excluded(context, tools, class, shortfall));
+        match own.and_then(|counts| Some((coupled::remedy(&counts)?, counts))) {
+            Some((rule, counts)) => {
+                shortfall.excluded = counts;
+                shortfall.remedies.push(rule);
+            }
+            None => {
+                shortfall.excluded = excluded(context, class);
+                nodes_and_room(context, request, class, all, shortfall);
+            }
+        }
+        rules(context, request, all, shortfall);
     }
     let missing = demand.missing();
     if missing > 0 {
@@ -232,20 +239,16 @@ fn fits(context: &Context<'_>, request: &GangRequest, all: bool, tools: &mut Too
     (!all || plan.pods() == demand.pending).then(|| plan.pods())
 }
 
-/// `is_own`: the gang would fit without its rules about other pods.
-fn remedies(
+/// What would help about the nodes: to let more of them in, or to make room.
+fn nodes_and_room(
     context: &Context<'_>,
     request: &GangRequest,
     class: ClassId,
-    (all, is_own): (bool, bool),
+    all: bool,
     shortfall: &mut Shortfall,
 ) {
-    let Context { view, tree, demand, .. } = *context;
-    let fits = |request: &GangRequest, tools: &mut Tools| fits(context, request, all, tools);
-    let own = shortfall.excluded.iter().find(|(cause, _)| cause.is_coupling()).copied();
-    if let Some((cause, nodes)) = own.filter(|_| is_own) {
-        shortfall.remedies.push(Remedy::Lift { cause, nodes });
-    } else if demand.missing() == 0 {
+    let view = context.view;
+    if context.demand.missing() == 0 {
         for &(cause, _) in shortfall.excluded.iter().take(CAUSES) {
             if !matches!(
                 cause,
@@ -259,7 +262,7 @@ fn remedies(
             }
             let mut tools = Tools::default();
             tools.slots.lift(cause);
-            if fits(request, &mut tools).is_some() {
+            if fits(context, request, all, &mut tools).is_some() {
                 let nodes = lifted(view, view.classes.get(class), cause);
                 shortfall.remedies.push(Remedy::Lift { cause, nodes });
             }
@@ -268,6 +271,12 @@ fn remedies(
             shortfall.remedies.push(free);
         }
     }
+}
+
+/// What would help about the rules of the gang itself.
+fn rules(context: &Context<'_>, request: &GangRequest, all: bool, shortfall: &mut Shortfall) {
+    let Context { tree, demand, .. } = *context;
+    let fits = |request: &GangRequest, tools: &mut Tools| fits(context, request, all, tools);
     let mut tools = Tools::default();
     let wider = |limit: u32| tree.tiers.iter().copied().filter(move |&tier| tier > limit);
     if let Some(limit) = request.rule.required {

@@ -60,9 +60,9 @@ impl Slots {
         self.lifted = Some(cause);
     }
 
-    /// Are the rules about where other pods are taken to be lifted?
-    pub(super) fn lifts_coupling(&self) -> bool {
-        self.lifted.is_some_and(Cause::is_coupling)
+    /// Does a class depend on where other pods are, unless that is taken to be lifted?
+    pub(super) fn couples(&self, view: View<'_>, class: ClassId) -> bool {
+        !self.lifted.is_some_and(Cause::is_coupling) && view.concerns(class)
     }
 
     /// Brings a class up to date and returns where it is; valid until the next call for another class, and beyond for

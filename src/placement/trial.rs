@@ -39,8 +39,7 @@ impl<'a, 't> Trial<'a, 't> {
     /// Begins with nothing taken. Slots of all kinds are at hand if they are no more than [`KEPT`].
     pub(super) fn begin(context: Context<'a>, slots: &'t mut Slots, overlay: &'t mut Overlay) -> Self {
         let kinds = &context.demand.kinds;
-        let lifted = slots.lifts_coupling();
-        let coupled = kinds.iter().map(|&class| !lifted && context.view.concerns(class)).collect();
+        let coupled = kinds.iter().map(|&class| slots.couples(context.view, class)).collect();
         let mut trial = Trial {
             context,
             slots,

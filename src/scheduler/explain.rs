@@ -35,13 +35,8 @@ fn is_forbidden(shortfall: &Shortfall) -> bool {
 
 /// `fits 3 of 4 pods at tier 1 (rack-7)`
 fn how_far(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall, text: &mut String) {
-    let best = shortfall
-        .tiers
-        .iter()
-        .filter(|fit| fit.allowed)
-        .max_by_key(|fit| (fit.fits, std::cmp::Reverse(fit.tier)));
     let pods = |count: u32| if count == 1 { "pod" } else { "pods" };
-    match best {
+    match shortfall.best() {
         Some(fit) => {
             let _ = write!(
                 text,

@@ -73,20 +73,19 @@ impl Engine {
 
     /// Is any gang on its way to being bound, or has one just been?
     pub(super) fn binds_go_on(&self) -> bool {
-        self.lull.is_some_and(|until| self.clock.elapsed() < until)
+        self.clock.elapsed() < self.lull
             || self.reservations.gangs().any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
     }
 
     /// A pod has been bound.
     pub(super) fn give_way(&mut self) {
-        let until = self.clock.elapsed() + LULL;
-        self.recorder.hold_until(until);
-        self.lull = Some(until);
+        self.lull = self.clock.elapsed() + LULL;
+        self.recorder.hold_until(self.lull);
     }
 
     /// When what stands behind binds may be due, where it is not for their time alone.
     pub(super) fn lull_ends(&self) -> Option<Duration> {
         let waiting = !self.endings.is_empty() || !self.statuses.is_empty();
-        self.lull.filter(|until| waiting && *until > self.clock.elapsed())
+        (waiting && self.clock.elapsed() < self.lull).then_some(self.lull)
     }
 }

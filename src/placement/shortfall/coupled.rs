@@ -3,21 +3,27 @@
 
 use super::super::general::Maker;
 use super::super::nodes::Seat;
+use super::super::outcome::Remedy;
 use super::super::request::GangRequest;
 use super::super::trial::Trial;
 use super::super::{Context, Tools, trial};
 use super::{Shortfall, by_cause, fits, shortest};
 use crate::cluster::cause::Cause;
-use crate::cluster::ids::{ClassId, NodeId};
+use crate::cluster::ids::ClassId;
 use crate::cluster::topology::Topology;
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Would the gang fit if it were not for its rules about other pods?
 pub(super) fn is_in_the_way(context: &Context<'_>, request: &GangRequest, all: bool) -> bool {
     let mut tools = Tools::default();
     tools.slots.lift(Cause::PodAffinity);
     fits(context, request, all, &mut tools).is_some()
+}
+
+/// To loosen the rule that excludes most of these nodes, if any does.
+pub(super) fn remedy(counts: &[(Cause, u32)]) -> Option<Remedy> {
+    let rule = counts.iter().find(|(cause, _)| cause.is_coupling());
+    rule.map(|&(cause, nodes)| Remedy::Lift { cause, nodes })
 }
 
 /// Nodes that cannot take one more pod of the class beside those that fit in the best domain, by cause.
@@ -28,20 +34,18 @@ pub(super) fn excluded(
     shortfall: &Shortfall,
 ) -> Vec<(Cause, u32)> {
     let view = context.view;
-    let best =
-        shortfall.tiers.iter().filter(|fit| fit.allowed).max_by_key(|fit| (fit.fits, Reverse(fit.tier)));
-    let best = best.map_or(Topology::ROOT, |fit| fit.domain);
-    let inside: BTreeSet<NodeId> = view.topology.nodes(best).iter().copied().collect();
+    let best = shortfall.best().map_or(Topology::ROOT, |fit| fit.domain);
+    let inside = view.topology.run(best);
     let Some(kind) = context.demand.kinds.iter().position(|&it| it == class) else { return Vec::new() };
     trial::with(context, tools, |trial, cover, fill| {
         Maker::new(context, trial, cover, fill).place_most(best.0);
         trial.load(&[kind as u32]);
-        fill_up(context, trial, kind as u32, &inside);
+        fill_up(context, trial, kind as u32, inside.clone());
         let left = &trial.slots(kind as u32).nodes;
         by_cause(context, class, |position, node| {
             let full = left[position] == 0;
             let short = shortest(view, view.classes.get(class), node).filter(|_| full);
-            let coupled = || inside.contains(&node).then(|| trial.excludes(class, node)).flatten();
+            let coupled = || inside.contains(&position).then(|| trial.excludes(class, node)).flatten();
             short.map(|(resource, _)| Cause::Resource(resource)).or_else(coupled)
         })
     })
@@ -49,16 +53,12 @@ pub(super) fn excluded(
 
 /// Places single pods of a kind beside those of whole groups, until none is left or no node takes one: what keeps a group
 /// from being whole shows only then.
-fn fill_up(context: &Context<'_>, trial: &mut Trial<'_, '_>, kind: u32, inside: &BTreeSet<NodeId>) {
+fn fill_up(context: &Context<'_>, trial: &mut Trial<'_, '_>, kind: u32, inside: Range<usize>) {
     let placed: u64 = trial.taken().iter().map(|taking| u64::from(taking.seat.pods)).sum();
     let mut waiting = context.demand.pending.saturating_sub(placed);
-    for (position, node) in (0u32..).zip(context.view.topology.order()) {
-        while waiting > 0
-            && inside.contains(node)
-            && trial.slots(kind).nodes[position as usize] > 0
-            && trial.allows(kind, position)
-        {
-            trial.take(0, kind, Seat { position, pods: 1 });
+    for position in inside {
+        while waiting > 0 && trial.slots(kind).nodes[position] > 0 && trial.allows(kind, position as u32) {
+            trial.take(0, kind, Seat { position: position as u32, pods: 1 });
             waiting -= 1;
         }
     }
