@@ -9,12 +9,15 @@
 
 mod apex;
 pub mod audit;
+mod certificate;
 mod cost;
 mod cover;
 mod demand;
 mod exact;
 mod fill;
 mod general;
+mod guarantee;
+mod limits;
 mod mixed;
 mod nodes;
 pub mod outcome;
@@ -37,14 +40,14 @@ pub use rules::{CostTerm, Packing, PlacementRules};
 
 use crate::cluster::View;
 use crate::cluster::ids::{ClassId, DomainId};
+use certificate::Certificate;
 use cover::Cover;
 use demand::Demand;
 use fill::Fill;
-use mixed::Mixed;
+use guarantee::{Answer, guarantee};
 use nodes::Seat;
 use overlay::Overlay;
 use plan::Plan;
-use slices::Sliced;
 use slots::Slots;
 use tree::Tree;
 
@@ -148,37 +151,23 @@ impl Placer {
     }
 }
 
-/// Chooses the solver. An error is how sure it is that the minima cannot be met.
+/// Asks the strategies that [`guarantee`] names, and is the only one to say what is proven. An error is how sure it is
+/// that the minima cannot be met.
 fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
     let demand = context.demand;
     if demand.missing() > 0 || demand.groups.is_empty() {
-        return Err(Proof::Proven);
+        return Err(Certificate::Counted.proof());
     }
     tools.fill.refresh(context.view, context.tree, context.rules, &demand.kinds);
     let coupled = demand.kinds.iter().any(|&class| tools.slots.couples(context.view, class));
-    if coupled {
-        return general::solve(context, tools);
-    }
-    if demand.kinds.len() == 1 && demand.groups[0].policy.is_none() && demand.groups.len() == 1 {
-        return single::solve(context, tools).ok_or(Proof::Proven);
-    }
-    if slices::applies(demand) {
-        match slices::solve(context, tools) {
-            Sliced::Placed(plan) => return Ok(plan),
-            Sliced::Short => return Err(Proof::Proven),
-            Sliced::Partial => {}
+    for strategy in guarantee(context, coupled).strategies() {
+        match strategy.answer(context, tools) {
+            Answer::Placed(plan) => return Ok(plan),
+            Answer::Refused(certificate) => return Err(certificate.proof()),
+            Answer::StandsBack => {}
         }
     }
-    if mixed::applies(context) {
-        match mixed::solve(context, tools) {
-            Mixed::Placed(plan) => return Ok(plan),
-            Mixed::Refuted if mixed::is_hard(context) && demand.needed() >= demand.placeable() => {
-                return Err(Proof::Proven);
-            }
-            Mixed::Refuted | Mixed::Unknown => {}
-        }
-    }
-    general::solve(context, tools)
+    unreachable!("the last strategy never stands back")
 }
 
 fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
@@ -189,7 +178,7 @@ fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
         domain: Some(DomainId(domain)),
         tier: context.tree.tier[domain as usize],
         cost,
-        proof: plan.proof,
+        proof: plan.certificate.proof(),
         shortfall: left_out.then(|| shortfall::measure(context, tools, Ok(plan))),
     }
 }

@@ -10,24 +10,20 @@
 //!
 //! [`PlacementRules::search_budget`]: super::PlacementRules::search_budget
 
+use super::certificate::Certificate;
 use super::cost::{self, Base};
 use super::demand::tier_cost;
 use super::fill::Fill;
 use super::general::{Bounds, Candidate};
+use super::limits::Limits;
 use super::nodes::Seat;
-use super::outcome::Proof;
 use super::plan::Plan;
 use super::ranks;
 use super::rules::CostTerm;
-use super::slots::KEPT;
 use super::trial::{Taking, Trial};
 use super::{Context, Pads, Tools};
 use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
-
-/// Pods and nodes up to which the search is begun at all: beyond, it has no prospect of an end.
-const PODS: u64 = 32;
-const NODES: usize = 64;
 
 /// Looks for something better than the best, and says whether there is.
 pub(super) fn improve(
@@ -35,10 +31,10 @@ pub(super) fn improve(
     tools: &mut Tools,
     bounds: &Bounds,
     best: &mut Option<Candidate>,
-) -> Proof {
+) -> Certificate {
     let Context { tree, rules, demand, .. } = *context;
-    if demand.placeable() > PODS || demand.kinds.len() > KEPT {
-        return Proof::CutShort { steps: 0 };
+    if demand.placeable() > Limits::EXACT_PODS || demand.kinds.len() > Limits::CLASSES {
+        return Certificate::Open { steps: 0 };
     }
     let Tools { slots, fill, overlay, pads, .. } = tools;
     let trial = Trial::begin(*context, slots, overlay);
@@ -51,9 +47,9 @@ pub(super) fn improve(
     });
     let mut nodes: Vec<u32> = regions.filter(has_slot).collect();
     nodes.sort_unstable();
-    if nodes.len() > NODES {
+    if nodes.len() > Limits::EXACT_NODES {
         trial.end();
-        return Proof::CutShort { steps: 0 };
+        return Certificate::Open { steps: 0 };
     }
     let twins = if trial.is_any_coupled() { vec![None; nodes.len()] } else { twins(context, &trial, &nodes) };
     let coupled = trial.is_any_coupled();
@@ -114,7 +110,7 @@ pub(super) fn improve(
     }
     let Search { trial, steps, over, .. } = search;
     trial.end();
-    if over { Proof::CutShort { steps } } else { Proof::Proven }
+    if over { Certificate::Open { steps } } else { Certificate::Exhausted }
 }
 
 /// For each node, the node before it that is the same to every kind, if there is one in its domain.

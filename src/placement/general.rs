@@ -14,25 +14,18 @@ mod maker;
 pub(super) use bounds::{Bounds, homes_of};
 pub(super) use maker::Maker;
 
+use super::certificate::Certificate;
 use super::cover::Ground;
 use super::demand::tier_cost;
 use super::exact;
-use super::outcome::Proof;
+use super::guarantee::Answer;
+use super::limits::Limits;
 use super::plan::Plan;
 use super::ranks;
 use super::rules::{CostTerm, Packing};
 use super::trial;
 use super::{Context, Tools, price};
 use std::cmp::Reverse;
-
-/// Domains in which all pods are tried before giving that up.
-const ATTEMPTS: usize = 48;
-
-/// Domains of one tier in which all pods were placed, before the search looks no further for a cheaper one.
-const SUCCESSES: usize = 4;
-
-/// Regions in which as many pods as possible are tried.
-const REGIONS: usize = 32;
 
 /// A plan with what it is worth.
 #[derive(Clone, Debug)]
@@ -55,11 +48,11 @@ impl Candidate {
     }
 }
 
-/// Places as much as it can. An error is how sure it is that the minima cannot be met.
-pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
+/// Places as much as it can.
+pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let bounds = trial::with(context, tools, |trial, _, _| Bounds::new(context, trial));
     if bounds.regions.is_empty() {
-        return Err(Proof::Proven);
+        return Answer::Refused(Certificate::Counted);
     }
     let mut best: Option<Candidate> = None;
     let mut proven = false;
@@ -67,7 +60,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Pr
         proven = place_all(context, tools, &bounds, &mut best);
     }
     if best.is_none() {
-        for &(_, region) in bounds.regions.iter().take(REGIONS) {
+        for &(_, region) in bounds.regions.iter().take(Limits::REGIONS) {
             let plan = trial::with(context, tools, |trial, cover, fill| {
                 let mut maker = Maker::new(context, trial, cover, fill);
                 maker.place_most(region);
@@ -81,17 +74,17 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Pr
             }
         }
     }
-    let mut proof = Proof::Proven;
-    if !proven {
-        proof = exact::improve(context, tools, &bounds, &mut best);
-    }
+    let certificate = match proven {
+        true => Certificate::BoundMet,
+        false => exact::improve(context, tools, &bounds, &mut best),
+    };
     match best {
         Some(Candidate { mut plan, .. }) => {
-            plan.proof = proof;
+            plan.certificate = certificate;
             ranks::sort_alike(context.demand, &mut plan);
-            Ok(plan)
+            Answer::Placed(plan)
         }
-        None => Err(proof),
+        None => Answer::Refused(certificate),
     }
 }
 
@@ -108,7 +101,7 @@ fn place_all(
         < context.place(CostTerm::Domains).min(context.place(CostTerm::Stranded));
     let mut successes = 0;
     let mut reached = None;
-    for &domain in bounds.all.iter().take(ATTEMPTS) {
+    for &domain in bounds.all.iter().take(Limits::ATTEMPTS) {
         if reached.is_some_and(|reached| reached != tier(domain)) {
             let subgroups = context.place(CostTerm::SubgroupTier);
             let settled = subgroups > context.place(CostTerm::GangTier)
@@ -118,7 +111,7 @@ fn place_all(
             }
             successes = 0;
         }
-        if successes >= SUCCESSES {
+        if successes >= Limits::SUCCESSES {
             continue;
         }
         let plan = trial::with(context, tools, |trial, cover, fill| {
@@ -130,7 +123,7 @@ fn place_all(
             continue;
         }
         reached = Some(tier(domain));
-        successes += if tree.is_lump(domain) { SUCCESSES } else { 1 };
+        successes += if tree.is_lump(domain) { Limits::SUCCESSES } else { 1 };
         let candidate = Candidate::new(context, tools, plan);
         if candidate.beats(best.as_ref()) {
             *best = Some(candidate);

@@ -14,13 +14,14 @@
 mod choices;
 mod seating;
 
+use super::certificate::Certificate;
 use super::cost;
 use super::cover::{Cover, Ground, Place, Share};
 use super::demand::{Demand, Group, tier_cost};
+use super::guarantee::Answer;
+use super::limits::Limits;
 use super::nodes::Scorer;
-use super::outcome::Proof;
 use super::packing::{Packed, Sort, pack};
-use super::plan::Plan;
 use super::ranks;
 use super::rules::{CostTerm, Packing};
 use super::single::{around, own};
@@ -28,12 +29,6 @@ use super::slots::ClassSlots;
 use super::{Context, Tools};
 use crate::cluster::topology::Tier;
 use std::cmp::Reverse;
-
-/// Covers that are tried from above.
-const COVERS: u64 = 64;
-
-/// Domains of one tier that are searched.
-const CANDIDATES: usize = 64;
 
 /// Can [`solve`] take this on? One kind, whole subgroups, which all want the lowest domains there are.
 pub(super) fn applies(context: &Context<'_>) -> bool {
@@ -50,18 +45,8 @@ pub(super) fn applies(context: &Context<'_>) -> bool {
         && demand.groups.iter().all(wants_lowest)
 }
 
-/// What came of it.
-pub(super) enum Mixed {
-    /// All pods are placed.
-    Placed(Plan),
-    /// Not all subgroups can go into lowest domains; that is proven.
-    Refuted,
-    /// No packing was found.
-    Unknown,
-}
-
 /// Places all pods, or stands back.
-pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Mixed {
+pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let Context { view, tree, rules, demand } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
@@ -92,7 +77,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Mixed {
     candidates.sort_by_key(|&domain| tier(domain));
     let mut best: Option<(i64, i64, i64, u32, Opened)> = None;
     for alike in candidates.chunk_by(|&a, &b| tier(a) == tier(b)) {
-        search.exact &= alike.len() <= CANDIDATES;
+        search.exact &= alike.len() <= Limits::MIXED_DOMAINS;
         let mut alike: Vec<(i64, i64, u32)> = alike
             .iter()
             .filter_map(|&domain| {
@@ -103,7 +88,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Mixed {
             })
             .collect();
         alike.sort_unstable();
-        for &(least, room, domain) in alike.iter().take(CANDIDATES) {
+        for &(least, room, domain) in alike.iter().take(Limits::MIXED_DOMAINS) {
             if best.as_ref().is_some_and(|best| (least, room) > (best.0, best.1)) {
                 continue;
             }
@@ -122,21 +107,27 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Mixed {
         }
     }
     let Some((.., opened)) = best else {
-        return if search.exact { Mixed::Refuted } else { Mixed::Unknown };
+        // Not all subgroups can go into lowest domains. That ends it where every one must, and none may be left out.
+        let all = is_hard(context) && demand.needed() >= demand.placeable();
+        return if search.exact && all {
+            Answer::Refused(Certificate::Exhausted)
+        } else {
+            Answer::StandsBack
+        };
     };
     let place = |term| context.place(term);
     let in_order = place(CostTerm::GangTier) < place(CostTerm::Domains)
         && place(CostTerm::SubgroupTier) < place(CostTerm::Domains)
         && place(CostTerm::Domains) < place(CostTerm::Stranded);
     let exact = search.exact && search.cover.is_exact() && in_order && rules.packing == Packing::Tight;
-    let proof = if exact { Proof::Proven } else { Proof::CutShort { steps: search.steps } };
-    let mut plan = search.seat(&scorer, &opened, proof);
+    let certificate = if exact { Certificate::Exhausted } else { Certificate::Open { steps: search.steps } };
+    let mut plan = search.seat(&scorer, &opened, certificate);
     ranks::sort_alike(demand, &mut plan);
-    Mixed::Placed(plan)
+    Answer::Placed(plan)
 }
 
 /// Must every subgroup lie in a lowest domain?
-pub(super) fn is_hard(context: &Context<'_>) -> bool {
+fn is_hard(context: &Context<'_>) -> bool {
     let next = context.tree.tiers.get(1).copied().unwrap_or(Tier::MAX);
     let hard = |group: &Group| group.policy.is_none() || group.rule.required.is_some_and(|tier| tier < next);
     context.demand.groups.iter().all(hard)
@@ -230,11 +221,11 @@ impl Search<'_, '_> {
     /// Covers for more and more pods, until one takes all subgroups.
     fn from_above(&mut self, domain: u32) -> Option<Opened> {
         let most = self.slots.sums[domain as usize];
-        let stride = (self.pods / COVERS).max(1);
+        let stride = (self.pods / Limits::COVERS).max(1);
         let mut wanted = self.pods;
         let mut shares = Vec::new();
         let mut before: Vec<u32> = Vec::new();
-        for _ in 0..COVERS {
+        for _ in 0..Limits::COVERS {
             shares.clear();
             self.cover.begin(&self.ground, wanted);
             let cost = self.cover.cost(&self.ground, domain)?;

@@ -4,10 +4,8 @@
 //! If that fails, bins are filled one by one, the smallest first, each with every maximal choice of the sizes that are
 //! left; a count that has failed for the bins that remain is remembered.
 
+use super::limits::Limits;
 use rustc_hash::FxHashSet;
-
-/// Bins times sizes up to which the search is begun: it recurses that deep.
-const DEPTH: usize = 1 << 12;
 
 /// Items of one size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +34,7 @@ pub(super) fn pack(bins: &[u64], sorts: &[Sort], steps: &mut u64, budget: u64) -
     if let Some(packed) = best_fit(bins, sorts) {
         return Packed::Yes(packed);
     }
-    if bins.len() * sorts.len() > DEPTH {
+    if bins.len() * sorts.len() > Limits::PACKING_DEPTH {
         return Packed::Unknown;
     }
     let mut order: Vec<usize> = (0..bins.len()).collect();

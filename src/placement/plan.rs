@@ -1,16 +1,17 @@
 //! What the solvers hand over: seats for groups, before pods are dealt to them.
 
+use super::certificate::Certificate;
 use super::nodes::Seat;
-use super::outcome::Proof;
 use super::trial::Taking;
 use std::ops::Range;
 
 /// Seats for a gang.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) parts: Vec<Part>,
     seats: Vec<Seat>,
-    pub(super) proof: Proof,
+    /// Why there is none better, if that is known.
+    pub(super) certificate: Certificate,
 }
 
 /// Seats for pods of one kind of one group.
@@ -24,15 +25,15 @@ pub(super) struct Part {
 
 impl Plan {
     /// No seats yet.
-    pub(super) fn new(proof: Proof) -> Self {
-        Plan { proof, ..Plan::default() }
+    pub(super) fn new(certificate: Certificate) -> Self {
+        Plan { parts: Vec::new(), seats: Vec::new(), certificate }
     }
 
     /// The plan that amounts to these takings.
     pub(super) fn of_takings(takings: &[Taking]) -> Self {
         let mut takings = takings.to_vec();
         takings.sort_unstable_by_key(|taking| (taking.group, taking.kind, taking.seat));
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(Certificate::Open { steps: 0 });
         for part in takings.chunk_by(|a, b| (a.group, a.kind) == (b.group, b.kind)) {
             let mut seats: Vec<Seat> = Vec::with_capacity(part.len());
             for taking in part {

@@ -36,7 +36,7 @@ pub(super) fn measure(context: &Context<'_>, tools: &mut Tools, result: Result<&
     let mut shortfall = Shortfall {
         needed: small(needed),
         nodes: view.topology.order().len() as u32,
-        proof: result.map_or_else(|proof| proof, |plan| plan.proof),
+        proof: result.map_or_else(|proof| proof, |plan| plan.certificate.proof()),
         ..Shortfall::default()
     };
     if demand.kinds.is_empty() {

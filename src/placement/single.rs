@@ -8,22 +8,21 @@
 //! [`Cover`]: super::cover::Cover
 
 use super::apex::{self, Key};
+use super::certificate::Certificate;
 use super::cost;
 use super::cover::{Ground, Place, Share};
 use super::demand::tier_cost;
+use super::guarantee::Answer;
+use super::limits::Limits;
 use super::nodes::{Scorer, Seat};
-use super::outcome::Proof;
 use super::plan::Plan;
 use super::rules::{CostTerm, Packing};
 use super::tree::Tree;
 use super::{Context, Tools};
 use crate::cluster::ids::DomainId;
 
-/// Tied domains that are compared by `NodeScore`.
-const SCORED: u32 = 64;
-
-/// Places the loose group, as many of its pods as fit. `None`: fewer fit than the minima need.
-pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
+/// Places the loose group, as many of its pods as fit. Refused: fewer fit than the minima need.
+pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let Context { view, tree, rules, demand } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
@@ -32,7 +31,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
     let most = context.regions().map(|region| slots.sums[region as usize]).max().unwrap_or(0);
     let pods = most.min(demand.placeable());
     if pods == 0 || pods < demand.needed() {
-        return None;
+        return Answer::Refused(Certificate::Counted);
     }
     let share = fill.of(view, tree, class);
     let scorer = Scorer::new(context, fill, class);
@@ -47,17 +46,18 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
     cover.begin(&ground, pods);
     let mut keys = apex::keys(rules);
     keys.retain(|&key| key != Key::SubgroupTier);
-    let mut scored = 0;
+    let (mut scored, mut steps) = (0, 0);
     let mut chosen = Vec::new();
     let candidates = context.candidates(|domain| slots.sums[domain as usize] >= pods);
     let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
+        steps += 1;
         let value = match key {
             Key::SubgroupTier => 0,
             Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
             Key::Domains => around(context, domain) + cover.cost(&ground, domain)?,
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
             Key::Share => cost::shares(context, &share, domain),
-            Key::NodeScore if scored < SCORED && tree.is_lump(domain) => {
+            Key::NodeScore if scored < Limits::SCORED_DOMAINS && tree.is_lump(domain) => {
                 scored += 1;
                 chosen.clear();
                 scorer.choose(ground.nodes, own(tree, domain), pods, &mut chosen);
@@ -67,7 +67,8 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
             Key::NodeScore => i64::MAX,
         };
         Some(value)
-    })?;
+    });
+    let Some(domain) = domain else { return Answer::Refused(Certificate::Counted) };
     let mut seats = Vec::with_capacity(pods.min(1 << 16) as usize);
     if nodes_first(context) {
         let positions = view.topology.run(DomainId(domain));
@@ -78,13 +79,13 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Option<Plan> {
         seat(&scorer, ground, &shares, &mut seats);
     }
     let settled = rules.packing == Packing::Tight || is_tier_first(context);
-    let proof = match cover.is_exact() && settled {
-        true => Proof::Proven,
-        false => Proof::CutShort { steps: rules.search_budget },
+    let certificate = match cover.is_exact() && settled {
+        true => Certificate::Counted,
+        false => Certificate::Open { steps },
     };
-    let mut plan = Plan::new(proof);
+    let mut plan = Plan::new(certificate);
     plan.add(0, 0, seats);
-    Some(plan)
+    Answer::Placed(plan)
 }
 
 /// Chooses nodes for shares.

@@ -19,42 +19,35 @@ mod scene;
 pub(super) use count::Slices;
 
 use super::apex::{self, Key};
+use super::certificate::Certificate;
 use super::cost;
 use super::cover::Ground;
 use super::demand::{Demand, Group, tier_cost};
+use super::guarantee::Answer;
 use super::nodes::Scorer;
-use super::outcome::Proof;
 use super::plan::Plan;
 use super::rules::Packing;
 use super::single::around;
 use super::{Context, Tools};
 use scene::Scene;
 
-/// Can [`solve`] take this on? One kind, and groups that differ in nothing but their pods.
+/// Can [`solve`] take this on? One kind, and groups that differ in nothing but their pods and the roles of those.
 pub(super) fn applies(demand: &Demand) -> bool {
     let [first, rest @ ..] = &demand.groups[..] else { return false };
     let alike = |group: &Group| {
         group.policy.is_some()
+            && group.policy == first.policy
             && group.anchor.is_none()
             && group.completes
             && group.rule == first.rule
+            && group.need == first.need
             && group.pods() == first.pods()
     };
     demand.kinds.len() == 1 && alike(first) && rest.iter().all(alike)
 }
 
-/// What came of it.
-pub(super) enum Sliced {
-    /// As many subgroups as possible are placed.
-    Placed(Plan),
-    /// Too few fit.
-    Short,
-    /// Not all fit, and placing parts of them could do better: not for this solver.
-    Partial,
-}
-
 /// Places as many of the groups as fit.
-pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
+pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let Context { view, tree, rules, demand } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
@@ -66,9 +59,13 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
     let most = context.regions().map(|region| slices.held[region as usize]).max().unwrap_or(0);
     let count = most.min(demand.groups.len() as u64);
     if count < demand.groups.len() as u64 && group.need < size {
-        return Sliced::Partial;
+        return Answer::StandsBack;
     }
-    let Some(chosen) = choose(demand, count) else { return Sliced::Short };
+    let lacking = demand.policies.iter().copied().max().unwrap_or(0);
+    if count == 0 || count < lacking || count * u64::from(size) < demand.minimum {
+        return Answer::Refused(Certificate::Counted);
+    }
+    let Some(chosen) = choose(demand, count) else { return Answer::StandsBack };
     let share = fill.of(view, tree, class);
     let scorer = Scorer::new(context, fill, class);
     let ground = Ground {
@@ -80,8 +77,10 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
         tight: rules.packing == Packing::Tight,
     };
     let keys = apex::keys(rules);
+    let mut steps = 0;
     let candidates = context.candidates(|domain| slices.held[domain as usize] >= count);
     let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
+        steps += 1;
         let value = match key {
             Key::SubgroupTier => slices.split(domain, count).cost,
             Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
@@ -99,27 +98,23 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Sliced {
         };
         Some(value)
     });
-    let Some(domain) = domain else { return Sliced::Partial };
+    let Some(domain) = domain else { return Answer::StandsBack };
     let split = slices.split(domain, count);
     let scene = Scene::new(cover, ground, &slices, split, domain);
-    let Some(mut cut) = scene.cut(cover, &scorer, ground, &slices) else { return Sliced::Partial };
+    let Some(mut cut) = scene.cut(cover, &scorer, ground, &slices) else { return Answer::StandsBack };
     let exact = cover.is_exact() && scene.exact && !slices.domains_first && rules.packing == Packing::Tight;
-    let mut plan =
-        Plan::new(if exact { Proof::Proven } else { Proof::CutShort { steps: rules.search_budget } });
+    let mut plan = Plan::new(if exact { Certificate::Counted } else { Certificate::Open { steps } });
     cut.sort_by_key(|seats| seats.first().copied());
     for (group, seats) in chosen.into_iter().zip(cut) {
         plan.add(group, 0, seats);
     }
-    Sliced::Placed(plan)
+    Answer::Placed(plan)
 }
 
-/// The groups to place, `count` of them, in rank order: those that minima need, then the first ones. `None` if the
-/// minima need more.
+/// The groups to place, `count` of them, in rank order: those that minima need, then the first ones. `None` if it found
+/// no choice that meets the minima of roles; another may.
 fn choose(demand: &Demand, count: u64) -> Option<Vec<u32>> {
     let size = demand.groups.first()?.pods();
-    if count == 0 || count * u64::from(size) < demand.minimum {
-        return None;
-    }
     let rank = |group: u32| {
         let first = demand.members(&demand.groups[group as usize]).first();
         first.map(|member| (member.rank, member.pod))

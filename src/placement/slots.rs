@@ -3,11 +3,12 @@
 //! Derived from [`Capacity`] and [`Eligibility`], owned by the placer, never the truth: each class remembers its place
 //! in the log of changes and catches up when it is asked for, one node at a time (resources + depth steps per change).
 //! It starts over when the topology was rebuilt or the log is too short. The classes asked for least recently are
-//! dropped beyond [`KEPT`].
+//! dropped beyond [`Limits::CLASSES`].
 //!
 //! [`Capacity`]: crate::cluster::capacity::Capacity
 //! [`Eligibility`]: crate::cluster::eligibility::Eligibility
 
+use super::limits::Limits;
 use super::overlay::Overlay;
 use super::tree::Tree;
 use crate::cluster::View;
@@ -16,9 +17,6 @@ use crate::cluster::class::Class;
 use crate::cluster::eligibility::Row;
 use crate::cluster::ids::{ClassId, NodeId, ResourceId};
 use rustc_hash::FxHashMap;
-
-/// Classes whose counts are kept.
-pub(super) const KEPT: usize = 64;
 
 /// No node is said to take more pods than this; keeps sums and products far from overflow.
 pub(super) const SLOT_LIMIT: i64 = 1 << 20;
@@ -66,7 +64,7 @@ impl Slots {
     }
 
     /// Brings a class up to date and returns where it is; valid until the next call for another class, and beyond for
-    /// up to [`KEPT`] classes as long as they are pinned.
+    /// up to [`Limits::CLASSES`] classes as long as they are pinned.
     pub(super) fn ensure(&mut self, view: View<'_>, tree: &Tree, class: ClassId, overlay: &Overlay) -> usize {
         if self.generation != tree.generation {
             self.generation = tree.generation;
@@ -131,7 +129,7 @@ impl Slots {
         self.classes[at].recount(view, tree, position, overlay);
     }
 
-    /// Ends a trial: recounts where something was taken, and drops what exceeds [`KEPT`].
+    /// Ends a trial: recounts where something was taken, and drops what exceeds [`Limits::CLASSES`].
     pub(super) fn settle(&mut self, view: View<'_>, tree: &Tree, overlay: &mut Overlay) {
         let touched = overlay.clear();
         for class in &mut self.classes {
@@ -142,7 +140,7 @@ impl Slots {
                 }
             }
         }
-        while self.classes.len() > KEPT {
+        while self.classes.len() > Limits::CLASSES {
             if let Some(dropped) = self.classes.pop() {
                 self.index.remove(&dropped.class);
             }
@@ -153,7 +151,7 @@ impl Slots {
         let oldest = (0..self.classes.len())
             .filter(|&at| !self.classes[at].pinned)
             .min_by_key(|&at| self.classes[at].used)
-            .filter(|_| self.classes.len() >= KEPT);
+            .filter(|_| self.classes.len() >= Limits::CLASSES);
         match oldest {
             Some(at) => {
                 self.index.remove(&self.classes[at].class);

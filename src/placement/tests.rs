@@ -4,5 +4,6 @@ mod brute;
 mod index;
 mod optimal;
 mod reference;
+mod shapes;
 mod shortfalls;
 mod world;

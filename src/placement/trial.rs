@@ -2,9 +2,10 @@
 //! first.
 
 use super::cover::Touched;
+use super::limits::Limits;
 use super::nodes::Seat;
 use super::overlay::Overlay;
-use super::slots::{ClassSlots, KEPT, Slots};
+use super::slots::{ClassSlots, Slots};
 use super::{Context, Tools};
 use crate::cluster::cause::Cause;
 use crate::cluster::coupling;
@@ -36,7 +37,7 @@ pub(super) struct Taking {
 }
 
 impl<'a, 't> Trial<'a, 't> {
-    /// Begins with nothing taken. Slots of all kinds are at hand if they are no more than [`KEPT`].
+    /// Begins with nothing taken. Slots of all kinds are at hand if they are no more than [`Limits::CLASSES`].
     pub(super) fn begin(context: Context<'a>, slots: &'t mut Slots, overlay: &'t mut Overlay) -> Self {
         let kinds = &context.demand.kinds;
         let coupled = kinds.iter().map(|&class| slots.couples(context.view, class)).collect();
@@ -51,12 +52,12 @@ impl<'a, 't> Trial<'a, 't> {
             log: Vec::new(),
             touched: context.demand.touched.clone(),
         };
-        let all: Vec<u32> = (0..kinds.len().min(KEPT) as u32).collect();
+        let all: Vec<u32> = (0..kinds.len().min(Limits::CLASSES) as u32).collect();
         trial.load(&all);
         trial
     }
 
-    /// Makes the slots of these kinds available, of the first [`KEPT`] of them at least.
+    /// Makes the slots of these kinds available, of the first [`Limits::CLASSES`] of them at least.
     pub(super) fn load(&mut self, kinds: &[u32]) {
         if kinds.iter().all(|&kind| self.at[kind as usize].is_some()) {
             return;
@@ -66,7 +67,7 @@ impl<'a, 't> Trial<'a, 't> {
             self.at[kind as usize] = None;
         }
         let Context { view, tree, demand, .. } = self.context;
-        for &kind in kinds.iter().take(KEPT) {
+        for &kind in kinds.iter().take(Limits::CLASSES) {
             let at = self.slots.ensure(view, tree, demand.kinds[kind as usize], self.overlay);
             self.slots.pin(at);
             self.at[kind as usize] = Some(at);

@@ -6,17 +6,13 @@ use crate::placement::Context;
 use crate::placement::cover::{Cover, Ground};
 use crate::placement::demand::Group;
 use crate::placement::fill::Fill;
+use crate::placement::limits::Limits;
 use crate::placement::nodes::{Scorer, Seat};
 use crate::placement::plan::Plan;
 use crate::placement::rules::Packing;
 use crate::placement::single::seat;
 use crate::placement::trial::Trial;
 use std::cmp::Reverse;
-
-/// Pods up to which a group of several kinds is packed evenly where kind by kind fails.
-const EVENLY: u32 = 1024;
-/// Homes that are tried for a group.
-const HOMES: usize = 16;
 
 /// Places groups one after the other.
 pub(in crate::placement) struct Maker<'c, 'a, 't, 'm> {
@@ -109,9 +105,9 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             .filter(|&home| test(counts, &|kind| sum(kind, home)))
             .map(key)
             .collect();
-        if keys.len() > HOMES {
-            keys.select_nth_unstable(HOMES);
-            keys.truncate(HOMES);
+        if keys.len() > Limits::HOMES {
+            keys.select_nth_unstable(Limits::HOMES);
+            keys.truncate(Limits::HOMES);
         }
         keys.sort_unstable();
         keys.into_iter().map(|(_, _, _, home)| home).collect()
@@ -140,7 +136,8 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
     fn pack_evenly(&mut self, group: u32, counts: &[(u32, u32)], home: u32) -> bool {
         let pods: u32 = counts.iter().map(|&(_, count)| count).sum();
         let kinds: Vec<u32> = counts.iter().map(|&(kind, _)| kind).collect();
-        if counts.len() < 2 || pods > EVENLY || kinds.iter().any(|&kind| self.trial.is_coupled(kind)) {
+        if counts.len() < 2 || pods > Limits::EVENLY || kinds.iter().any(|&kind| self.trial.is_coupled(kind))
+        {
             return false;
         }
         self.trial.load(&kinds);

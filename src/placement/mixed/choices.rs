@@ -1,12 +1,10 @@
 //! All choices of domains at one cost: as many of the largest under each parent as the cost allows.
 
 use super::{Opened, Search};
+use crate::placement::limits::Limits;
 use crate::placement::packing::{Packed, pack};
 use crate::placement::single::own;
 use std::cmp::Reverse;
-
-/// Costs that are enumerated.
-const COSTS: i64 = 1 << 14;
 
 /// The lowest domains under one parent that cost the same, the largest first.
 #[derive(Clone, Debug)]
@@ -48,9 +46,9 @@ impl Search<'_, '_> {
         columns.sort_by_key(|column| {
             Reverse(column.bins.iter().map(|&bin| self.slots.sums[bin as usize]).sum::<u64>())
         });
-        let limit = if limit - least > COSTS || limit > COSTS {
+        let limit = if limit - least > Limits::MIXED_COSTS || limit > Limits::MIXED_COSTS {
             self.exact = false;
-            limit.min(least + COSTS).min(COSTS)
+            limit.min(least + Limits::MIXED_COSTS).min(Limits::MIXED_COSTS)
         } else {
             limit
         };

@@ -1,15 +1,15 @@
 //! From a choice to seats: nodes for what each domain takes, subgroups cut from them, loose pods from the rest.
 
 use super::{Opened, Search};
+use crate::placement::certificate::Certificate;
 use crate::placement::cover::{Place, Share};
 use crate::placement::nodes::{Scorer, Seat};
-use crate::placement::outcome::Proof;
 use crate::placement::plan::Plan;
 use crate::placement::single::seat;
 
 impl Search<'_, '_> {
     /// Turns the choice into seats: nodes for what each domain takes, subgroups cut from them, loose pods from the rest.
-    pub(super) fn seat(&self, scorer: &Scorer<'_>, opened: &Opened, proof: Proof) -> Plan {
+    pub(super) fn seat(&self, scorer: &Scorer<'_>, opened: &Opened, certificate: Certificate) -> Plan {
         let demand = self.context.demand;
         let mut by_size: Vec<Vec<u32>> = vec![Vec::new(); self.sorts.len()];
         let mut loose = None;
@@ -36,7 +36,7 @@ impl Search<'_, '_> {
             extra[at] = rest.min(left);
             left -= extra[at];
         }
-        let mut plan = Plan::new(proof);
+        let mut plan = Plan::new(certificate);
         let mut spare: Vec<Seat> = Vec::new();
         let mut order: Vec<usize> = (0..opened.bins.len()).collect();
         order.sort_by_key(|&at| opened.bins[at]);

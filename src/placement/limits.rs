@@ -1,0 +1,52 @@
+//! Every limit of the search, what it bounds, and what happens beyond it. No limit is a time: the same input takes the
+//! same steps. A limit never makes an answer wrong; beyond one, an answer is said to be cut short.
+//!
+//! What a user may set is [`PlacementRules::search_budget`]; these are the others. Limits that only keep numbers from
+//! overflowing stand where the numbers do.
+//!
+//! [`PlacementRules::search_budget`]: super::PlacementRules::search_budget
+
+/// The limits.
+pub(super) struct Limits;
+
+impl Limits {
+    /// Classes whose slot counts are kept. Beyond, the ones asked for least recently are counted anew.
+    pub(super) const CLASSES: usize = 64;
+
+    /// Tied domains that `single` compares by `NodeScore`. Beyond, the tightest of the first ones is taken.
+    pub(super) const SCORED_DOMAINS: u32 = 64;
+
+    /// Covers that `mixed` tries from above. Beyond, it enumerates.
+    pub(super) const COVERS: u64 = 64;
+
+    /// Domains of one tier that `mixed` searches. Beyond, the answer is cut short.
+    pub(super) const MIXED_DOMAINS: usize = 64;
+
+    /// Costs that `mixed` enumerates. Beyond, the answer is cut short.
+    pub(super) const MIXED_COSTS: i64 = 1 << 14;
+
+    /// Bins times sizes up to which `packing` searches: it recurses that deep. Beyond, best fit decides and "no" is not
+    /// proven.
+    pub(super) const PACKING_DEPTH: usize = 1 << 12;
+
+    /// Domains in which `general` tries to place all pods. Beyond, it places as many as it can.
+    pub(super) const ATTEMPTS: usize = 48;
+
+    /// Domains of one tier in which all pods were placed, before `general` looks no further for a cheaper one.
+    pub(super) const SUCCESSES: usize = 4;
+
+    /// Regions in which `general` places as many pods as it can. Beyond, regions that hold fewer pods by counts are not
+    /// tried.
+    pub(super) const REGIONS: usize = 32;
+
+    /// Homes that are tried for a subgroup. Beyond, it counts as not placed.
+    pub(super) const HOMES: usize = 16;
+
+    /// Pods up to which a subgroup of several kinds is packed evenly where kind by kind fails.
+    pub(super) const EVENLY: u32 = 1024;
+
+    /// Pods and nodes up to which every placement is looked at. Beyond, that has no prospect of an end.
+    pub(super) const EXACT_PODS: u64 = 32;
+    /// See [`Limits::EXACT_PODS`].
+    pub(super) const EXACT_NODES: usize = 64;
+}
