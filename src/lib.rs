@@ -9,6 +9,7 @@
 //! ```
 
 pub mod api;
+pub mod apiserver;
 pub mod cluster;
 pub mod modelserving;
 pub mod placement;

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Pure like the core: the command line reads the files and prints. The production scheduler and controller run here
-//! unchanged; the API server ([`store`]), the kubelets, the node controller and the garbage collector are doubles.
+//! unchanged; the API server ([`crate::apiserver`]), the kubelets, the node controller and the garbage collector are doubles.
 
 pub(crate) mod agenda;
 pub mod engine;
@@ -17,11 +17,10 @@ pub(crate) mod random;
 pub mod reader;
 pub mod report;
 pub mod scenario;
-pub(crate) mod schema;
-pub mod store;
 pub mod time;
 pub mod world;
 
+pub use crate::apiserver as store;
 pub use engine::{Ending, Progress, Simulation};
 pub use problem::Problem;
 pub use reader::Reader;

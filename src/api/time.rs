@@ -1,4 +1,5 @@
 //! Points in time: whole seconds since 1970-01-01T00:00:00Z, and their RFC 3339 text as `metav1.Time` writes it.
+//! Durations as people write them in manifests: `90s`, `1h30m`, `2s..5s`.
 
 use std::fmt;
 
@@ -90,6 +91,39 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// Milliseconds.
+pub type Millis = u64;
+
+/// Reads `250ms`, `90s`, `1h30m`, `2d`.
+pub fn parse_duration(text: &str) -> Option<Millis> {
+    let mut total: Millis = 0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let amount: Millis = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let unit_length = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let unit = match &rest[..unit_length] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return None,
+        };
+        total = total.checked_add(amount.checked_mul(unit)?)?;
+        rest = &rest[unit_length..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Reads a duration, or two of them as in `2s..5s`: from the first to the second, both included.
+pub fn parse_range(text: &str) -> Option<(Millis, Millis)> {
+    let (low, high) = text.split_once("..").unwrap_or((text, text));
+    let (low, high) = (parse_duration(low.trim())?, parse_duration(high.trim())?);
+    (low <= high).then_some((low, high))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,6 +145,22 @@ mod tests {
         check("2026-08-21 nonsense", None);
         check("", None);
         check("2026-08-21T10:00:00+0200", None);
+    }
+
+    #[test]
+    fn durations() {
+        let check = |text, expect| assert_eq!(parse_duration(text), expect, "{text}");
+        check("0s", Some(0));
+        check("250ms", Some(250));
+        check("90s", Some(90_000));
+        check("1h30m", Some(5_400_000));
+        check("2d1s", Some(172_801_000));
+        for bad in ["", "5", "s", "5 s", "5x", "-5s", "1.5s", "s5", "99999999999999999999s"] {
+            check(bad, None);
+        }
+        assert_eq!(parse_range("2s..5s"), Some((2_000, 5_000)));
+        assert_eq!(parse_range("5s"), Some((5_000, 5_000)));
+        assert_eq!(parse_range("5s..2s"), None);
     }
 
     proptest! {

@@ -45,7 +45,7 @@ pub(crate) enum Step {
     Index(usize),
 }
 
-/// Splits a path. Keys that hold dots are quoted, as [`join`] writes them.
+/// Splits a path. Keys that hold dots are quoted, as `schema::join` writes them.
 pub(crate) fn steps(path: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rest = path;
@@ -71,17 +71,6 @@ pub(crate) fn steps(path: &str) -> Vec<Step> {
         }
     }
     steps
-}
-
-/// A path with one more key.
-pub(crate) fn join(path: &str, key: &str) -> String {
-    if key.contains(['.', '[', '/']) {
-        format!("{path}[\"{key}\"]")
-    } else if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
 }
 
 enum Tree {
@@ -144,6 +133,7 @@ impl<'de> Deserialize<'de> for Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::apiserver::schema::join;
 
     #[test]
     fn lines_of_fields() {

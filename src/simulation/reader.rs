@@ -6,7 +6,8 @@
 
 use super::locate;
 use super::problem::Problem;
-use crate::simulation::store::At as _;
+use crate::apiserver::At as _;
+use crate::apiserver::schema::kind_of;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -238,18 +239,6 @@ fn shape(value: &Value) -> Option<(&'static str, String, &'static str)> {
         }
     }
     None
-}
-
-/// A JSON value in a reader's words.
-pub(crate) fn kind_of(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(value) => format!("the boolean {value}"),
-        Value::Number(value) => format!("the number {value}"),
-        Value::String(value) => format!("the text {value:?}"),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a map".into(),
-    }
 }
 
 /// How YAML is read: the limits that guard a server against a stranger's input would only refuse large clusters here.

@@ -12,11 +12,11 @@ pub use target::{NodeTarget, ObjectTarget, PodTarget};
 
 use super::problem::Problem;
 use super::reader::{Document, yaml_options};
-use super::schema::{self, Fault};
 use super::time::{Millis, parse_duration, parse_range, parse_timestamp};
 use crate::api::core::Toleration;
 use crate::api::pod_group::NetworkTopology;
 use crate::api::quantity::ResourceList;
+use crate::apiserver::schema::{self, Fault};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 use serde_json::Value;

@@ -39,7 +39,7 @@ impl UnderTest {
     fn double() -> Self {
         let server = Server::new();
         for n in 0..4 {
-            let _ = server.store().create(key("nodes", "", &format!("n{n}")), node(&format!("n{n}"), 8));
+            server.store().create(key("nodes", "", &format!("n{n}")), node(&format!("n{n}"), 8));
         }
         let upstream = Upstream::Double(server);
         let admin = crate::double::link::Link::new(upstream.clone(), rates(0, 0, 0), 0).client();
@@ -127,7 +127,7 @@ impl UnderTest {
         for member in 0..members {
             let name = format!("{gang}-{member:02}");
             if let Upstream::Double(server) = &self.upstream {
-                let _ = server.store().remove(&key("pods", NAMESPACE, &name));
+                server.store().remove(&key("pods", NAMESPACE, &name));
                 server.tell();
                 continue;
             }
@@ -145,7 +145,7 @@ impl UnderTest {
         let mut store = self.server().store();
         let deleting = store.all("pods", "").filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null());
         let names: Vec<String> = deleting.map(|pod| text(pod, "/metadata/name").to_owned()).collect();
-        names.iter().for_each(|name| drop(store.remove(&key("pods", NAMESPACE, name))));
+        names.iter().for_each(|name| store.remove(&key("pods", NAMESPACE, name)));
         drop(store);
         self.server().tell();
     }
@@ -372,7 +372,7 @@ async fn never_whole_again(parted: bool) -> usize {
             let gang = cluster.create(members).await;
             sleep(Duration::from_secs(1)).await;
             let at = key("pods", NAMESPACE, &format!("{gang}-{member:02}"));
-            let _ = cluster.server().store().remove(&at);
+            cluster.server().store().remove(&at);
             cluster.server().tell();
             instance.link.resume();
             let started = Instant::now();

@@ -8,6 +8,8 @@
 )]
 
 mod cluster;
+#[cfg(feature = "cluster")]
+mod conformance;
 mod deploy;
 #[cfg(feature = "cluster")]
 mod double;

@@ -30,17 +30,17 @@ fn prepare(claims: &[&str]) -> Server {
         for name in ["n0", "n1"] {
             let mut node = node(name, 4);
             node["metadata"]["labels"] = json!({ "kubernetes.io/hostname": name });
-            let _ = store.create(key("nodes", "", name), node);
+            store.create(key("nodes", "", name), node);
         }
         let class = json!({
             "provisioner": "volumes.test/none", "volumeBindingMode": "WaitForFirstConsumer",
             "allowedTopologies": [{ "matchLabelExpressions": [{ "key": "kubernetes.io/hostname", "values": ["n0"] }] }],
         });
-        let _ = store.create(key("storageclasses", "", "on-demand"), class);
+        store.create(key("storageclasses", "", "on-demand"), class);
         for claim in claims {
             let body =
                 json!({ "spec": { "storageClassName": "on-demand" }, "status": { "phase": "Pending" } });
-            let _ = store.create(key("persistentvolumeclaims", NAMESPACE, claim), body);
+            store.create(key("persistentvolumeclaims", NAMESPACE, claim), body);
         }
     }
     server
@@ -59,7 +59,7 @@ fn create(server: &Server, name: &str, gang: &str, claim: Option<&str>) {
     if let Some(claim) = claim {
         pod["spec"]["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": claim } }]);
     }
-    let _ = server.store().create(key("pods", NAMESPACE, name), pod);
+    server.store().create(key("pods", NAMESPACE, name), pod);
     server.tell();
 }
 
@@ -87,7 +87,7 @@ fn change(server: &Server, kind: &str, namespace: &str, name: &str, change: impl
 
 /// The volume of the claim `data` is made; every node reaches it.
 fn provision(server: &Server) {
-    let _ = server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": {} }));
+    server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": {} }));
     change(server, "persistentvolumeclaims", NAMESPACE, "data", |claim| {
         claim["spec"]["volumeName"] = "v".into();
         claim["status"]["phase"] = "Bound".into();
@@ -133,7 +133,7 @@ fn a_node_that_is_given_up_is_shown_no_longer() {
 fn a_gang_that_is_given_up_shows_no_node_and_keeps_its_pods() {
     in_virtual_time(async {
         let (server, _instance) = start(&["data"]);
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
         create(&server, "waits", "g", Some("data"));
         create(&server, "other", "g", None);
         check(&server, "waits", "/n0").await;
@@ -152,7 +152,7 @@ fn none_of_a_gang_is_bound_while_what_it_lacks_waits_for_claims() {
     for (minimum, alone) in [(2, false), (1, true)] {
         in_virtual_time(async {
             let (server, _instance) = start(&["data"]);
-            let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", minimum));
+            server.store().create(key("podgroups", NAMESPACE, "g"), group("g", minimum));
             create(&server, "waits", "g", Some("data"));
             create(&server, "other", "g", None);
             check(&server, "waits", "/n0").await;
@@ -172,17 +172,18 @@ fn none_of_a_gang_is_bound_while_what_it_lacks_waits_for_claims() {
 fn what_completed_its_gang_is_not_bound_when_the_others_have_gone_meanwhile() {
     in_virtual_time(async {
         let (server, _instance) = start(&["data"]);
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 2));
         create(&server, "theirs", "g", None);
         server.store().bind_as_another(&key("pods", NAMESPACE, "theirs"), "n1");
         create(&server, "ours", "g", Some("data"));
         check(&server, "ours", "/n0").await;
         let record = || {
-            let group = server.store().get(&key("podgroups", NAMESPACE, "g")).expect("nobody deletes it");
+            let group =
+                server.store().find(&key("podgroups", NAMESPACE, "g")).cloned().expect("nobody deletes it");
             group["metadata"]["annotations"].get(RESERVATION).cloned()
         };
         assert_eq!(record(), None, "one bind would have been all");
-        let _ = server.store().remove(&key("pods", NAMESPACE, "theirs"));
+        server.store().remove(&key("pods", NAMESPACE, "theirs"));
         server.tell();
         provision(&server);
         sleep(Duration::from_secs(5)).await;
@@ -205,7 +206,7 @@ fn a_gang_whose_volume_keeps_members_away_has_none_bound() {
                 n["status"]["allocatable"]["nvidia.com/gpu"] = gpus.into()
             });
         }
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 4));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 4));
         for (name, claim) in [("a", Some("data")), ("b", Some("data")), ("c", Some("data")), ("d", None)] {
             create(&server, name, "g", claim);
         }
@@ -214,7 +215,7 @@ fn a_gang_whose_volume_keeps_members_away_has_none_bound() {
             { "key": "kubernetes.io/hostname", "operator": "In", "values": ["n1"] },
         ] }]);
         let spec = json!({ "nodeAffinity": { "required": { "nodeSelectorTerms": terms } } });
-        let _ = server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": spec }));
+        server.store().create(key("persistentvolumes", "", "v"), json!({ "spec": spec }));
         change(&server, "persistentvolumeclaims", NAMESPACE, "data", |claim| {
             claim["spec"]["volumeName"] = "v".into();
             claim["status"]["phase"] = "Bound".into();
@@ -236,7 +237,7 @@ fn a_promise_ends_where_others_take_the_room() {
         let mut pod = pod("other", "", "default-scheduler", false, "");
         pod["spec"]["nodeName"] = "n0".into();
         pod["spec"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = 4.into();
-        let _ = server.store().create(other, pod);
+        server.store().create(other, pod);
         server.tell();
         // Longer than a bind looks for its claims, and not as long as the deadline.
         sleep(Duration::from_secs(3)).await;
@@ -252,7 +253,7 @@ fn binds_that_wait_for_claims_do_not_hold_up_others() {
     in_virtual_time(async {
         let names = ["w0", "w1", "w2", "w3"];
         let (server, _instance) = start(&names);
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 4));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 4));
         for name in names {
             create(&server, name, "g", Some(name));
         }
@@ -292,7 +293,7 @@ fn what_a_predecessor_nominated_is_withdrawn_from_pods_that_have_no_place() {
                 pod["status"]["nominatedNodeName"] = node.into();
             });
         };
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 3));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 3));
         shows("lonely", "g", None, SCHEDULER, "n1");
         shows("placed", "", Some("data"), SCHEDULER, "n0");
         shows("another", "", None, "default-scheduler", "n1");
@@ -317,7 +318,7 @@ fn what_a_predecessor_nominated_is_withdrawn_from_pods_that_have_no_place() {
 fn a_pod_that_is_bound_at_once_is_written_once() {
     in_virtual_time(async {
         let (server, _instance) = start(&[]);
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 3));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 3));
         for name in ["a", "b", "c"] {
             create(&server, name, "g", None);
         }

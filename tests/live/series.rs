@@ -13,10 +13,10 @@ const SOON: Duration = Duration::from_secs(12);
 
 fn create(server: &Server, gang: &str, members: usize) {
     let mut store = server.store();
-    let _ = store.create(key("podgroups", NAMESPACE, gang), group(gang, members));
+    store.create(key("podgroups", NAMESPACE, gang), group(gang, members));
     for member in 0..members {
         let name = format!("{gang}-{member}");
-        let _ = store.create(key("pods", NAMESPACE, &name), pod(&name, gang, SCHEDULER, true, ""));
+        store.create(key("pods", NAMESPACE, &name), pod(&name, gang, SCHEDULER, true, ""));
     }
     drop(store);
     server.tell();
@@ -25,9 +25,9 @@ fn create(server: &Server, gang: &str, members: usize) {
 fn remove(server: &Server, gang: &str, members: usize) {
     let mut store = server.store();
     for member in 0..members {
-        let _ = store.remove(&key("pods", NAMESPACE, &format!("{gang}-{member}")));
+        store.remove(&key("pods", NAMESPACE, &format!("{gang}-{member}")));
     }
-    let _ = store.remove(&key("podgroups", NAMESPACE, gang));
+    store.remove(&key("podgroups", NAMESPACE, gang));
     drop(store);
     server.tell();
 }
@@ -37,7 +37,7 @@ fn a_gang_that_is_gone_has_no_series() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(async {
         let server = Server::new();
-        let _ = server.store().create(key("nodes", "", "n"), node("n", 4));
+        server.store().create(key("nodes", "", "n"), node("n", 4));
         let way = Way::quick(SCHEDULER);
         let instance =
             Instance::start(Upstream::Double(server.clone()), &way, rates(0, 0, 0), 1, "i".to_owned());

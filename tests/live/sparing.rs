@@ -21,18 +21,18 @@ fn a_gang_of_eight_costs_few_writes() {
     runtime.unwrap().block_on(async {
         let server = Server::new();
         for name in ["n0", "n1"] {
-            let _ = server.store().create(key("nodes", "", name), node(name, 4));
+            server.store().create(key("nodes", "", name), node(name, 4));
         }
         let upstream = Upstream::Double(server.clone());
         let _instance = Instance::start(upstream, &Way::quick(SCHEDULER), rates(0, 0, 0), 1, "i".to_owned());
-        let _ = server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 8));
+        server.store().create(key("podgroups", NAMESPACE, "g"), group("g", 8));
         server.tell();
         sleep(Duration::from_secs(5)).await;
         let inqueue = changes(&server, "podgroups", "g");
         assert_eq!(inqueue, 2, "created, and let in");
         let names: Vec<String> = (0..8).map(|index| format!("p{index}")).collect();
         for name in &names {
-            let _ = server.store().create(key("pods", NAMESPACE, name), pod(name, "g", SCHEDULER, true, ""));
+            server.store().create(key("pods", NAMESPACE, name), pod(name, "g", SCHEDULER, true, ""));
             server.tell();
             sleep(Duration::from_millis(30)).await; // pods arrive one by one, and none is told that it cannot be placed
         }

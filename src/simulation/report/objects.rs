@@ -6,8 +6,12 @@ use serde_json::{Value, to_value};
 
 /// The objects, by kind, namespace and name; made gangs last.
 pub fn objects(run: &Simulation) -> Vec<Value> {
-    let mut objects: Vec<Value> =
-        run.store.iter().filter(|(_, object)| object.ours).map(|(_, object)| object.value.clone()).collect();
+    let mut objects: Vec<Value> = run
+        .store
+        .iter()
+        .filter(|(_, object)| object.ours)
+        .map(|(_, object)| Value::clone(&object.value))
+        .collect();
     for gang in run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
         let (group, pods) = run.crowd.objects(gang);
         objects.extend(object("PodGroup", to_value(group)));

@@ -156,7 +156,7 @@ fn room(store: &Store, pod: &Value) -> i64 {
 
 fn gpus(pod: &Value) -> i64 {
     let amount = pod.pointer("/spec/containers/0/resources/limits/nvidia.com~1gpu");
-    amount.and_then(Value::as_i64).unwrap_or(0)
+    amount.and_then(|amount| amount.as_str()?.parse().ok()).unwrap_or(0)
 }
 
 impl Judge {

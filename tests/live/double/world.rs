@@ -116,7 +116,7 @@ impl World {
     pub(crate) fn new(server: Server, seed: u64) -> Self {
         let class =
             json!({ "provisioner": "made.test/on-demand", "volumeBindingMode": "WaitForFirstConsumer" });
-        let _ = server.store().create(key("storageclasses", "", ON_DEMAND), class);
+        server.store().create(key("storageclasses", "", ON_DEMAND), class);
         let mut dice = Dice::new(seed);
         let provisioning = [100, 20, 5][dice.below(3)];
         let sharing = Dice::new(!seed);
@@ -129,7 +129,7 @@ impl World {
         let zone = ["a", "b"][store.all("nodes", "").count() % 2];
         let mut node = node(name, gpus);
         node["metadata"]["labels"] = json!({ NAME_LABEL: name, ZONE_LABEL: zone });
-        let _ = store.create(key("nodes", "", name), node);
+        store.create(key("nodes", "", name), node);
         drop(store);
         self.server.tell();
     }
@@ -160,19 +160,19 @@ impl World {
             }
             None => group(&name, minimum),
         };
-        let _ = store.create(key("podgroups", NAMESPACE, &name), group);
+        store.create(key("podgroups", NAMESPACE, &name), group);
         let claim = || json!({ "spec": { "storageClassName": ON_DEMAND }, "status": { "phase": "Pending" } });
         if claims == Claims::Shared {
-            let _ = store.create(key(CLAIMS, NAMESPACE, &name), claim());
+            store.create(key(CLAIMS, NAMESPACE, &name), claim());
         }
         for member in 0..size {
             let pod_name = format!("{name}-{member:02}");
             let pod = nth(pod(&pod_name, &name, SCHEDULER, recreated, ""), member, part);
             let pod = with_claim(pod, &name, claims);
             if claims == Claims::Own {
-                let _ = store.create(key(CLAIMS, NAMESPACE, &pod_name), claim());
+                store.create(key(CLAIMS, NAMESPACE, &pod_name), claim());
             }
-            let _ = store.create(key("pods", NAMESPACE, &pod_name), pod);
+            store.create(key("pods", NAMESPACE, &pod_name), pod);
         }
         drop(store);
         // Some owners are there in name only.
@@ -185,7 +185,7 @@ impl World {
         if self.room > 0 {
             self.room -= 1;
             let pod = pod(name, "", SCHEDULER, true, "");
-            let _ = self.server.store().create(key("pods", NAMESPACE, name), pod);
+            self.server.store().create(key("pods", NAMESPACE, name), pod);
             self.server.tell();
         }
     }
@@ -202,12 +202,12 @@ impl World {
             let has_node = !text(pod, "/spec/nodeName").is_empty();
             let deleting = !pod["metadata"]["deletionTimestamp"].is_null();
             if deleting && dice.chance(150) {
-                let _ = store.remove(&at);
+                store.remove(&at);
             } else if has_node && !deleting && text(pod, "/status/phase") == "Pending" && dice.chance(300) {
                 store.change(&at, |pod| pod["status"]["phase"] = "Running".into());
             } else if has_node && !deleting && is_lost(&store, text(pod, "/spec/nodeName")) && dice.chance(50)
             {
-                let _ = store.delete(&at, "", false);
+                store.delete(&at);
             }
         }
         for gang in wanted.iter().filter(|gang| gang.recreated) {
@@ -219,7 +219,7 @@ impl World {
                 let at = key("pods", NAMESPACE, &name);
                 if store.find(&at).is_none() && dice.chance(200) {
                     let pod = nth(pod(&name, &gang.name, SCHEDULER, true, ""), member, gang.part);
-                    let _ = store.create(at, with_claim(pod, &gang.name, gang.claims));
+                    store.create(at, with_claim(pod, &gang.name, gang.claims));
                 }
             }
         }
@@ -257,14 +257,16 @@ impl World {
         let group = key("podgroups", NAMESPACE, &gang.name);
         let what = match kind {
             1..=3 => {
-                let _ = store.delete(&pod, "", false);
+                store.delete(&pod);
                 "pods deleted"
             }
             4 | 5 => {
                 let node = key("nodes", "", &nodes[dice.below(nodes.len())]);
                 store.change(&node, |node| {
                     let lost = node["spec"]["taints"].is_null();
-                    let taint = json!([{ "key": "node.kubernetes.io/not-ready", "effect": "NoExecute" }]);
+                    let taint =
+                        |effect: &str| json!({ "key": "node.kubernetes.io/not-ready", "effect": effect });
+                    let taint = json!([taint("NoSchedule"), taint("NoExecute")]);
                     node["spec"]["taints"] = if lost { taint } else { Value::Null };
                 });
                 "nodes lost or back"
@@ -284,10 +286,10 @@ impl World {
                 let silent = dice.chance(500);
                 // Nobody who watches from before hears of it.
                 if silent {
-                    let _ = store.delete(&pod, "", false);
-                    let _ = store.remove(&pod);
+                    store.delete(&pod);
+                    store.remove(&pod);
                 }
-                store.compacted = store.version;
+                store.expire();
                 "watches expired, with silent deletes"
             }
             8 => {
@@ -305,9 +307,7 @@ impl World {
                         })
                         .map(|pod| text(pod, "/metadata/name").to_owned())
                         .collect();
-                    failed
-                        .iter()
-                        .for_each(|name| drop(store.delete(&key("pods", NAMESPACE, name), "", false)));
+                    failed.iter().for_each(|name| store.delete(&key("pods", NAMESPACE, name)));
                 }
                 "pods failed"
             }
@@ -337,7 +337,7 @@ impl World {
             return "nothing";
         }
         let pod = &promised[self.dice.below(promised.len())];
-        let _ = store.delete(&key("pods", NAMESPACE, pod), "", false);
+        store.delete(&key("pods", NAMESPACE, pod));
         drop(store);
         self.server.tell();
         "pods deleted in mid-gang"
@@ -412,7 +412,7 @@ impl World {
             .filter(|pod| text(pod, "/status/phase") == "Failed")
             .map(|pod| text(pod, "/metadata/name").to_owned())
             .collect();
-        failed.iter().for_each(|name| drop(store.delete(&key("pods", NAMESPACE, name), "", false)));
+        failed.iter().for_each(|name| store.delete(&key("pods", NAMESPACE, name)));
         drop(store);
         self.server.tell();
     }
@@ -433,7 +433,7 @@ fn provision(store: &mut Store, dice: &mut Dice, chance: u64, sharing: &mut Dice
         if dice.chance(chance) {
             let is_shared = store.find(&key("podgroups", NAMESPACE, &name)).is_some();
             let spec = if is_shared { reached_by_some(store, &claim, sharing) } else { json!({}) };
-            let _ = store.create(key("persistentvolumes", "", &name), json!({ "spec": spec }));
+            store.create(key("persistentvolumes", "", &name), json!({ "spec": spec }));
             store.change(&claim, |claim| {
                 claim["spec"]["volumeName"] = name.clone().into();
                 claim["status"]["phase"] = "Bound".into();

@@ -16,7 +16,7 @@ async fn succeeds(cluster: &mut UnderTest) -> (String, Instance) {
     (2..9).for_each(|write| first.link.script(write, Fault::Hung));
     for name in ["late-0", "late-1"] {
         let pod = pod(name, &gang, SCHEDULER, false, "");
-        let _ = cluster.server().store().create(key("pods", NAMESPACE, name), pod);
+        cluster.server().store().create(key("pods", NAMESPACE, name), pod);
     }
     let before = cluster.server().store().version;
     cluster.server().tell();
@@ -55,9 +55,9 @@ fn a_gang_whose_place_is_taken_when_its_record_appears_is_moved() {
         sleep(cluster.way.lease).await;
         let mut urgent = group("first", 29);
         urgent["spec"]["priorityClassName"] = "urgent".into();
-        let _ = cluster.server().store().create(key("podgroups", NAMESPACE, "first"), urgent);
+        cluster.server().store().create(key("podgroups", NAMESPACE, "first"), urgent);
         let class = json!({ "value": 100 });
-        let _ = cluster.server().store().create(key("priorityclasses", "", "urgent"), class);
+        cluster.server().store().create(key("priorityclasses", "", "urgent"), class);
         // The record arrives, and no bind does.
         (1..6).for_each(|write| first.link.script(write, Fault::Hung));
         let gang = cluster.create(5).await;
@@ -71,7 +71,7 @@ fn a_gang_whose_place_is_taken_when_its_record_appears_is_moved() {
         for member in 0..29 {
             let name = format!("first-{member:02}");
             let pod = pod(&name, "first", SCHEDULER, false, "");
-            let _ = cluster.server().store().create(key("pods", NAMESPACE, &name), pod);
+            cluster.server().store().create(key("pods", NAMESPACE, &name), pod);
         }
         let second = cluster.start(&calm, 2);
         second.link.lists_as_of(&["podgroups"], before);

@@ -1,112 +1,64 @@
-//! The double of an API server: objects as JSON, with uids, versions, generations, graceful deletion and garbage
-//! collection, all deterministic. The engine is its only user; what changed since it last looked is in a log.
+//! The objects and what may be done to them: typed calls, for who needs no HTTP. Every write goes through [`Store::write`],
+//! [`Store::create`] or [`Store::remove`], which give versions, keep the history and the log, and link owners.
 
-mod at;
-mod collect;
-pub(crate) mod defaults;
-mod key;
-mod patch;
-#[cfg(test)]
-mod tests;
-
-pub(crate) use at::At;
-pub use key::{Key, Kind};
-pub(crate) use patch::merge;
-
+use super::history::{Change, History};
 use super::schema::Schemas;
-use super::time::print_timestamp;
+use super::{Actor, At as _, Happening, Key, Kind, Object, Refusal, defaults, merge, pods, removal};
+use crate::api::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Who writes. What the controller and the scheduler make or change is what `--objects` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor {
-    /// The user: manifests and the timeline.
-    User,
-    /// The ModelServing controller.
-    Controller,
-    /// The scheduler.
-    Scheduler,
-    /// Kubelets, the node controller and the garbage collector.
-    System,
-}
-
-/// What happened to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Happening {
-    /// It is new or changed.
-    Written,
-    /// It is gone.
-    Gone,
-}
-
-/// Why a write was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// There is one already.
-    #[error("{0} already exists")]
-    AlreadyExists(Key),
-    /// There is none.
-    #[error("{0} does not exist")]
-    NotFound(Key),
-    /// The object is not what the write takes it for: changed since, another one, or on its way out.
-    #[error("{0}: {1}")]
-    Conflict(Key, &'static str),
-    /// The object, or the change, breaks a rule of its kind.
-    #[error("{0} is refused: {1}")]
-    Invalid(Key, String),
-    /// The object lacks something that every object must have.
-    #[error("{0}")]
-    Malformed(String),
-}
-
-/// An object in the store.
-#[derive(Clone, Debug)]
-pub struct Object {
-    /// The object.
-    pub value: Value,
-    /// Did the controller or the scheduler make or change it?
-    pub ours: bool,
-}
-
-impl Object {
-    /// The text at a JSON pointer; empty if there is none.
-    pub fn text(&self, pointer: &str) -> &str {
-        self.value.at(pointer).and_then(Value::as_str).unwrap_or("")
-    }
-
-    /// The uid.
-    pub fn uid(&self) -> &str {
-        self.text("/metadata/uid")
-    }
-
-    /// The version.
-    pub fn version(&self) -> &str {
-        self.text("/metadata/resourceVersion")
-    }
-
-    /// Is it on its way out?
-    pub fn is_deleting(&self) -> bool {
-        self.value.at("/metadata/deletionTimestamp").is_some()
-    }
-}
+use std::sync::Arc;
 
 /// The objects.
 #[derive(Debug, Default)]
 pub struct Store {
-    objects: BTreeMap<Key, Object>,
+    pub(super) objects: BTreeMap<Key, Object>,
     /// Owner uid -> what it owns.
-    owned: BTreeMap<String, BTreeSet<Key>>,
-    uids: BTreeSet<String>,
-    next_uid: u64,
-    version: u64,
+    pub(super) owned: BTreeMap<String, BTreeSet<Key>>,
+    /// What is deleted in the foreground and waits for what it owns.
+    pub(super) foreground: BTreeSet<Key>,
+    pub(super) uids: BTreeSet<String>,
+    pub(super) next_uid: u64,
+    pub(super) version: u64,
     /// Seconds since 1970.
-    now: i64,
-    log: Vec<(Key, Happening)>,
-    schemas: Schemas,
+    pub(super) now: i64,
+    pub(super) log: Vec<(Key, Happening)>,
+    pub(super) schemas: Schemas,
+    /// What watches and earlier versions are served from; `None`: nobody asks.
+    pub(super) history: Option<History>,
+    /// Does it leave to others what kubelets, node controller and webhooks write?
+    pub(super) bare: bool,
 }
 
 impl Store {
+    /// As the real one is when nobody else is there: what kubelets, the node controller and Volcano's webhooks would add
+    /// to a new object is left to those who play them. It keeps its history, so that it can be watched.
+    pub fn bare() -> Store {
+        Store { bare: true, history: Some(History::default()), ..Store::default() }
+    }
+
+    /// The version of the latest write.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Every write that is still known, oldest first; empty where no history is kept.
+    pub fn changes(&self) -> &[Change] {
+        self.history.as_ref().map_or(&[], History::changes)
+    }
+
+    /// Forgets the writes up to a version: who watches from before it is told that it has expired.
+    pub fn compact(&mut self, version: u64) {
+        if let Some(history) = &mut self.history {
+            history.compact(version);
+        }
+    }
+
+    /// The version that watches and lists are served from at the earliest.
+    pub fn compacted(&self) -> u64 {
+        self.history.as_ref().map_or(self.version, History::compacted)
+    }
+
     /// Sets the time that writes are stamped with, in seconds since 1970.
     pub fn set_now(&mut self, now: i64) {
         self.now = now;
@@ -176,14 +128,16 @@ impl Store {
         self.version = self.version.max(version.and_then(|v| v.parse().ok()).unwrap_or(0));
     }
 
-    /// Creates an object. Metadata that the API server owns is filled in where it is absent.
+    /// Creates an object. Metadata that the API server owns is filled in where it is absent, and kept where the object
+    /// brings it along, as objects that were printed do.
     pub fn create(&mut self, mut value: Value, by: Actor) -> Result<Key, Refusal> {
         let key = Key::of(&value).map_err(|(path, why)| Refusal::Malformed(format!("{path} {why}")))?;
         if self.objects.contains_key(&key) {
             return Err(Refusal::AlreadyExists(key));
         }
         self.reserve(&value);
-        let (uid, version, created) = (self.new_uid(), self.new_version(), print_timestamp(self.now));
+        self.version += 1;
+        let (uid, version, created) = (self.new_uid(), self.version.to_string(), self.stamp(0));
         let metadata = metadata(&mut value);
         if key.namespace.is_empty() {
             metadata.remove("namespace");
@@ -192,17 +146,19 @@ impl Store {
         }
         metadata.entry("uid").or_insert(uid.into());
         metadata.entry("resourceVersion").or_insert(version.into());
-        metadata.entry("creationTimestamp").or_insert(created.into());
-        if metadata.get("creationTimestamp").is_some_and(Value::is_null) {
-            metadata.insert("creationTimestamp".into(), print_timestamp(self.now).into());
+        let entry = metadata.entry("creationTimestamp").or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = created.into();
         }
         if key.kind.has_generation() {
             metadata.entry("generation").or_insert(1.into());
         }
         defaults::fill(&key.kind, &mut value, self);
-        let object = Object { value, ours: matches!(by, Actor::Controller | Actor::Scheduler) };
-        self.link(&key, &object);
+        let object =
+            Object { value: Arc::new(value), ours: matches!(by, Actor::Controller | Actor::Scheduler) };
+        self.link(&key, &object.value);
         self.uids.insert(object.uid().to_owned());
+        self.keep(&key, None, Some(&object.value));
         self.objects.insert(key.clone(), object);
         self.log.push((key.clone(), Happening::Written));
         Ok(key)
@@ -214,7 +170,7 @@ impl Store {
     pub fn apply(&mut self, value: Value, by: Actor) -> Result<Key, Refusal> {
         let key = Key::of(&value).map_err(|(path, why)| Refusal::Malformed(format!("{path} {why}")))?;
         let Some(existing) = self.objects.get(&key) else { return self.create(value, by) };
-        let mut next = existing.value.clone();
+        let mut next = Value::clone(&existing.value);
         let Value::Object(fields) = value else { return Ok(key) };
         for (name, field) in fields {
             if name != "metadata" {
@@ -246,7 +202,7 @@ impl Store {
                 return Err(Refusal::Conflict(key.clone(), why));
             }
         }
-        let mut next = existing.value.clone();
+        let mut next = Value::clone(&existing.value);
         merge(&mut next, patch);
         defaults::fill(&key.kind, &mut next, self);
         if by == Actor::User {
@@ -259,7 +215,7 @@ impl Store {
     /// Replaces an object's spec.
     pub fn set_spec(&mut self, key: &Key, spec: Value, by: Actor) -> Result<(), Refusal> {
         let existing = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
-        let mut next = existing.value.clone();
+        let mut next = Value::clone(&existing.value);
         next["spec"] = spec;
         defaults::fill(&key.kind, &mut next, self);
         self.write(key, next, by);
@@ -272,16 +228,16 @@ impl Store {
         if existing.value.get("status") == Some(&status) {
             return Ok(());
         }
-        let mut next = existing.value.clone();
+        let mut next = Value::clone(&existing.value);
         next["status"] = status;
         self.write(key, next, by);
         Ok(())
     }
 
     /// Changes an object in place; nothing happens if it is not there or stays the same.
-    pub(crate) fn update(&mut self, key: &Key, by: Actor, change: impl FnOnce(&mut Value)) {
+    pub fn update(&mut self, key: &Key, by: Actor, change: impl FnOnce(&mut Value)) {
         let Some(object) = self.objects.get(key) else { return };
-        let mut next = object.value.clone();
+        let mut next = Value::clone(&object.value);
         change(&mut next);
         self.write(key, next, by);
     }
@@ -298,9 +254,8 @@ impl Store {
         if pod.is_deleting() {
             return Err(Refusal::Conflict(key.clone(), "it is being deleted"));
         }
-        let mut next = pod.value.clone();
-        next["spec"]["nodeName"] = node.into();
-        set_condition(&mut next, "PodScheduled", "True", "", "", self.now);
+        let mut next = Value::clone(&pod.value);
+        pods::assign(&mut next, node, self.now);
         self.write(key, next, Actor::Scheduler);
         Ok(())
     }
@@ -309,21 +264,14 @@ impl Store {
     /// period (seconds; the pod's own if `None`). What it owns goes with it.
     pub fn delete(&mut self, key: &Key, grace: Option<i64>, by: Actor) -> Result<(), Refusal> {
         let object = self.objects.get(key).ok_or_else(|| Refusal::NotFound(key.clone()))?;
-        let graceful = key.kind == Kind::Pod
-            && !object.text("/spec/nodeName").is_empty()
-            && !matches!(object.text("/status/phase"), "Succeeded" | "Failed");
-        let own = object.value.at("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
-        let grace = if graceful { grace.or(own).unwrap_or(30).max(0) } else { 0 };
-        let held = object.value.at("/metadata/finalizers").and_then(Value::as_array);
-        if grace == 0 && held.is_none_or(Vec::is_empty) {
-            self.remove(key);
-            return Ok(());
-        }
-        if !object.is_deleting() {
-            let mut next = object.value.clone();
-            next["metadata"]["deletionTimestamp"] = print_timestamp(self.now + grace).into();
-            next["metadata"]["deletionGracePeriodSeconds"] = grace.into();
+        let marked = removal::marked(key, object, grace, self.now);
+        let grace = marked.grace;
+        let held = removal::is_held(&object.value);
+        if let Some(next) = marked.object {
             self.write(key, next, by);
+        }
+        if grace == 0 && !held {
+            self.remove(key);
         }
         Ok(())
     }
@@ -338,33 +286,45 @@ impl Store {
         }
     }
 
-    /// Writes a changed object: nothing happens if nothing changed.
-    fn write(&mut self, key: &Key, mut next: Value, by: Actor) {
-        let version = self.version + 1;
+    /// Writes a changed object: nothing happens if nothing changed. One that only waited for its last finalizer goes.
+    pub(super) fn write(&mut self, key: &Key, mut next: Value, by: Actor) {
         let Some(object) = self.objects.get_mut(key) else { return };
-        if object.value == next {
+        if *object.value == next {
             return;
         }
-        self.version = version;
+        if removal::was_released(key, &object.value, &next) {
+            object.value = Arc::new(next);
+            self.remove(key);
+            return;
+        }
+        self.version += 1;
         if key.kind.has_generation() && key.kind.spec_changed(&object.value, &next) {
             let generation = next.at("/metadata/generation").and_then(Value::as_i64).unwrap_or(0);
             next["metadata"]["generation"] = (generation + 1).into();
         }
-        next["metadata"]["resourceVersion"] = version.to_string().into();
+        next["metadata"]["resourceVersion"] = self.version.to_string().into();
         let relinked = object.value.at("/metadata/ownerReferences") != next.at("/metadata/ownerReferences");
         object.ours |= matches!(by, Actor::Controller | Actor::Scheduler);
-        let leaves = next.at("/metadata/deletionTimestamp").is_some()
-            && next.at("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
-        let old = std::mem::replace(&mut object.value, next);
+        let next = Arc::new(next);
+        let old = std::mem::replace(&mut object.value, Arc::clone(&next));
         if relinked {
-            let object = object.clone();
             self.unlink(key, &old);
-            self.link(key, &object);
+            self.link(key, &next);
         }
+        self.keep(key, Some(old), Some(&next));
         self.log.push((key.clone(), Happening::Written));
-        if leaves && key.kind != Kind::Pod {
-            self.remove(key);
+    }
+
+    /// Notes a write for those who watch.
+    pub(super) fn keep(&mut self, key: &Key, before: Option<Arc<Value>>, after: Option<&Arc<Value>>) {
+        if let Some(history) = &mut self.history {
+            history.push(Change { version: self.version, key: key.clone(), before, after: after.cloned() });
         }
+    }
+
+    /// The time so many seconds from now, as the API server writes it.
+    pub(super) fn stamp(&self, seconds: i64) -> String {
+        Timestamp(self.now + seconds).to_string()
     }
 
     fn new_uid(&mut self) -> String {
@@ -376,11 +336,6 @@ impl Store {
             }
         }
     }
-
-    fn new_version(&mut self) -> String {
-        self.version += 1;
-        self.version.to_string()
-    }
 }
 
 fn metadata(value: &mut Value) -> &mut Map<String, Value> {
@@ -391,14 +346,7 @@ fn metadata(value: &mut Value) -> &mut Map<String, Value> {
 }
 
 /// Sets a condition in an object's status; its transition time moves only when its status does.
-pub(crate) fn set_condition(
-    object: &mut Value,
-    type_: &str,
-    status: &str,
-    reason: &str,
-    message: &str,
-    now: i64,
-) {
+pub fn set_condition(object: &mut Value, type_: &str, status: &str, reason: &str, message: &str, now: i64) {
     if !object["status"].is_object() {
         object["status"] = json!({});
     }
@@ -413,7 +361,7 @@ pub(crate) fn set_condition(
     });
     let condition = &mut list[at];
     if condition["status"] != status || condition.get("lastTransitionTime").is_none() {
-        condition["lastTransitionTime"] = print_timestamp(now).into();
+        condition["lastTransitionTime"] = Timestamp(now).to_string().into();
     }
     condition["status"] = status.into();
     let fields = condition.as_object_mut().expect("a condition is a map");

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Looks up a field by JSON pointer. Nothing is allocated where no step is escaped, and few are: a run of 10,000 nodes asks
 /// half a million times.
-pub(crate) trait At {
+pub trait At {
     /// The value at a pointer such as `/metadata/name`.
     fn at(&self, path: &str) -> Option<&Value>;
 }

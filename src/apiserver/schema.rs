@@ -4,13 +4,11 @@
 //! The subset is what those schemas use: types, properties, required, enum, bounds, patterns, defaults, int-or-string
 //! and preserved unknown fields. `format` additionally knows `duration`, `duration-range`, `date-time` and `quantity`.
 
-use super::locate::join;
-use super::reader::kind_of;
-use super::store::Kind;
-use super::time;
+use super::Kind;
 use crate::api::crd;
 use crate::api::nearest::nearest;
 use crate::api::quantity::Quantity;
+use crate::api::time;
 use serde_json::{Map, Value};
 
 /// The schemas of our CRDs.
@@ -21,10 +19,10 @@ impl Default for Schemas {
     fn default() -> Self {
         let schemas = crd::crds().into_iter().filter_map(|mut crd| {
             let spec = &mut crd["spec"];
-            let version = spec["versions"][0].take();
+            let mut version = spec["versions"][0].take();
             let api_version = format!("{}/{}", spec["group"].as_str()?, version["name"].as_str()?);
             let kind = Kind::of(&api_version, spec["names"]["kind"].as_str()?);
-            Some((kind, version["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()))
+            Some((kind, version["schema"]["openAPIV3Schema"].take()))
         });
         Schemas(schemas.collect())
     }
@@ -33,6 +31,11 @@ impl Default for Schemas {
 impl Schemas {
     /// The schema of a kind's `spec`, if the kind is one of ours.
     pub(crate) fn spec_of(&self, kind: &Kind) -> Option<&Value> {
+        self.whole(kind)?.get("properties")?.get("spec")
+    }
+
+    /// The schema of a kind's objects, if the kind is one of ours.
+    pub(crate) fn whole(&self, kind: &Kind) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == kind).map(|(_, schema)| schema)
     }
 }
@@ -190,7 +193,7 @@ fn format_fault(schema: &Value, written: &str) -> Option<(String, String)> {
             (time::parse_range(written).is_some(), "write a duration such as 5s, or a range such as 2s..5s")
         }
         "date-time" => {
-            (time::parse_timestamp(written).is_some(), "write a time such as \"2026-01-01T00:00:00Z\"")
+            (time::Timestamp::parse(written).is_some(), "write a time such as \"2026-01-01T00:00:00Z\"")
         }
         "quantity" => {
             (Quantity(written.to_owned()).amount().is_ok(), "write a quantity such as 8, 100m or 800Gi")
@@ -227,6 +230,59 @@ pub(crate) fn fill_defaults(schema: &Value, value: &mut Value) {
             }
         }
         _ => {}
+    }
+}
+
+/// Drops fields that the schema does not know, as the API server does; nulls go silently. Returns the paths of the others.
+pub(crate) fn prune(schema: &Value, value: &mut Value, path: &str, dropped: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let open = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
+            let known = schema.get("properties").and_then(Value::as_object);
+            let rest = schema.get("additionalProperties").filter(|inner| inner.is_object());
+            let is_free = schema.get("additionalProperties") == Some(&Value::Bool(true));
+            fields.retain(|name, field| {
+                let inner = known.and_then(|known| known.get(name)).or(rest);
+                let stays = open || is_free || inner.is_some();
+                if let Some(inner) = inner {
+                    prune(inner, field, &join(path, name), dropped);
+                } else if !stays && !field.is_null() {
+                    dropped.push(join(path, name));
+                }
+                stays
+            });
+        }
+        Value::Array(items) => {
+            if let Some(inner) = schema.get("items") {
+                for (index, item) in items.iter_mut().enumerate() {
+                    prune(inner, item, &format!("{path}[{index}]"), dropped);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A path with one more key.
+pub(crate) fn join(path: &str, key: &str) -> String {
+    if key.contains(['.', '[', '/']) {
+        format!("{path}[\"{key}\"]")
+    } else if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+/// What a value is, for people.
+pub(crate) fn kind_of(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => format!("the boolean {value}"),
+        Value::Number(value) => format!("the number {value}"),
+        Value::String(value) => format!("the text {value:?}"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "a map".into(),
     }
 }
 

@@ -3,29 +3,29 @@
 //! Left out on purpose: the service account's token volume (its name is random and no decision depends on it).
 
 use super::at::At as _;
-use super::{Key, Kind, Refusal, Store};
+use super::{Key, Kind, Refusal, Store, schema};
 use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
 use crate::api::quantity::Quantity;
 use crate::modelserving;
-use crate::simulation::schema;
 use serde_json::{Value, json};
 
 /// Fills in what the object's author left out.
 pub(super) fn fill(kind: &Kind, value: &mut Value, store: &Store) {
-    if let Some(schema) = store.schemas.spec_of(kind) {
-        set(value, "/spec", json!({}));
-        schema::fill_defaults(schema, &mut value["spec"]);
+    if let Some(schema) = store.schemas.spec_of(kind)
+        && let Some(spec) = value.get_mut("spec").filter(|spec| spec.is_object())
+    {
+        schema::fill_defaults(schema, spec);
     }
     match kind {
         Kind::Pod => pod(value, store),
-        Kind::Node => node(value),
+        Kind::Node if !store.bare => node(value),
         // What Volcano's webhook and its queue controller write.
-        Kind::Queue => {
+        Kind::Queue if !store.bare => {
             set(value, "/spec/reclaimable", json!(true));
             set(value, "/status/state", json!("Open"));
         }
-        Kind::PodGroup => set(value, "/spec/queue", json!("default")),
+        Kind::PodGroup if !store.bare => set(value, "/spec/queue", json!("default")),
         _ => {}
     }
 }

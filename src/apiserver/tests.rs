@@ -1,4 +1,5 @@
 use super::*;
+use serde_json::json;
 
 fn object(kind: &str, name: &str, more: Value) -> Value {
     let version = Kind::version_of(kind).unwrap_or("v1");
@@ -221,4 +222,133 @@ fn a_uid_and_a_version_in_a_write_are_preconditions() {
     assert!(matches!(store.delete_exactly(&key, "another", Actor::Scheduler), Err(Refusal::Conflict(..))));
     store.delete_exactly(&key, &uid, Actor::Scheduler).unwrap();
     assert!(matches!(store.delete_exactly(&key, &uid, Actor::Scheduler), Err(Refusal::NotFound(_))));
+}
+
+// --- requests ---
+
+fn ask(store: &mut Store, verb: Verb, path: &str, body: Option<Value>) -> Response {
+    match store.serve(&Request::new(verb, path, body)) {
+        Answer::Done(response) => response,
+        Answer::Watching(_) => panic!("{path} is a watch"),
+    }
+}
+
+fn watch(store: &mut Store, path: &str) -> Watch {
+    match store.serve(&Request::new(Verb::Get, path, None)) {
+        Answer::Done(response) => panic!("{path} is answered with {response:?}"),
+        Answer::Watching(watch) => *watch,
+    }
+}
+
+const GROUPS: &str = "/apis/scheduling.volcano.sh/v1beta1/namespaces/default/podgroups";
+
+fn with_groups(names: &[&str]) -> Store {
+    let mut store = Store::bare();
+    for name in names {
+        let made = ask(&mut store, Verb::Post, GROUPS, Some(object("PodGroup", name, json!({}))));
+        assert_eq!(made.code, 201, "{made:?}");
+    }
+    store
+}
+
+#[test]
+fn what_is_not_done_is_refused_with_501() {
+    let mut store = with_groups(&["g"]);
+    let mut check = |verb: Verb, path: &str, content: &str| {
+        let mut request = Request::new(verb, path, Some(json!({})));
+        request.content_type = content.to_owned();
+        let Answer::Done(response) = store.serve(&request) else { panic!("{path} is a watch") };
+        assert_eq!(
+            (response.code, response.reason()),
+            (501, "NotImplemented"),
+            "{verb:?} {path}: {response:?}"
+        );
+    };
+    let serving = "/apis/workload.serving.volcano.sh/v1alpha1/namespaces/default/modelservings/m";
+    check(Verb::Get, &format!("{serving}/scale"), "application/json");
+    check(Verb::Get, "/api/v1/namespaces/default/pods/p/log", "application/json");
+    check(Verb::Patch, &format!("{GROUPS}/g"), "application/apply-patch+yaml");
+    check(Verb::Post, &format!("{GROUPS}?dryRun=All"), "application/json");
+    check(Verb::Delete, &format!("{GROUPS}/g?dryRun=All"), "application/json");
+    check(Verb::Delete, "/api/v1/namespaces/default", "application/json");
+}
+
+#[test]
+fn the_simulator_keeps_no_history_and_serves_no_watches() {
+    let mut store = store();
+    let answer = ask(&mut store, Verb::Get, &format!("{GROUPS}?watch=true"), None);
+    assert_eq!(answer.code, 501);
+}
+
+#[test]
+fn pages_show_one_version_whatever_happens_meanwhile() {
+    let mut store = with_groups(&["a", "b", "c"]);
+    let names = |response: &Response| -> Vec<String> {
+        let items = response.body["items"].as_array().unwrap();
+        items.iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = ask(&mut store, Verb::Get, &format!("{GROUPS}?limit=2"), None);
+    assert_eq!(names(&first), ["a", "b"]);
+    ask(&mut store, Verb::Delete, &format!("{GROUPS}/c"), None);
+    ask(&mut store, Verb::Post, GROUPS, Some(object("PodGroup", "d", json!({}))));
+    let token = first.body["metadata"]["continue"].as_str().unwrap().to_owned();
+    let next = format!("{GROUPS}?limit=2&continue={token}");
+    let second = ask(&mut store, Verb::Get, &next, None);
+    assert_eq!(
+        (names(&second), &second.body["metadata"]["resourceVersion"]),
+        (vec!["c".to_owned()], &json!("3"))
+    );
+    let version = store.version();
+    store.compact(version);
+    let late = ask(&mut store, Verb::Get, &next, None);
+    assert_eq!((late.code, late.reason()), (410, "Expired"));
+}
+
+#[test]
+fn a_watch_tells_what_happened_since_its_version() {
+    let mut store = with_groups(&["a"]);
+    let mut events =
+        watch(&mut store, &format!("{GROUPS}?watch=true&resourceVersion=1&allowWatchBookmarks=true"));
+    let mut check = |store: &mut Store, expect: &[(&str, &str)]| {
+        let seen = store.next_events(&mut events);
+        let version =
+            |event: &Event| event.object["metadata"]["resourceVersion"].as_str().unwrap_or("").to_owned();
+        let seen: Vec<(&str, String)> = seen.iter().map(|event| (event.kind, version(event))).collect();
+        let expect: Vec<(&str, String)> =
+            expect.iter().map(|(kind, version)| (*kind, (*version).to_owned())).collect();
+        assert_eq!(seen, expect);
+    };
+    check(&mut store, &[]);
+    ask(&mut store, Verb::Post, GROUPS, Some(object("PodGroup", "b", json!({}))));
+    ask(&mut store, Verb::Delete, &format!("{GROUPS}/a"), None);
+    check(&mut store, &[("ADDED", "2"), ("DELETED", "3")]);
+    store.set_now(59);
+    check(&mut store, &[]);
+    store.set_now(60);
+    check(&mut store, &[("BOOKMARK", "3")]);
+    ask(&mut store, Verb::Delete, &format!("{GROUPS}/b"), None);
+    let version = store.version();
+    store.compact(version);
+    check(&mut store, &[("ERROR", "")]);
+    assert!(events.has_ended());
+}
+
+#[test]
+fn an_owner_that_is_deleted_in_the_foreground_goes_last() {
+    let mut store = with_groups(&["owner"]);
+    let uid = store.get(&key(Kind::PodGroup, "owner")).unwrap().uid().to_owned();
+    let owner = json!([{
+        "apiVersion": "v", "kind": "PodGroup", "name": "owner", "uid": uid, "blockOwnerDeletion": true,
+    }]);
+    let child = json!({ "metadata": { "ownerReferences": owner, "finalizers": ["x.y/z"] } });
+    ask(&mut store, Verb::Post, GROUPS, Some(object("PodGroup", "child", child)));
+    let foreground = format!("{GROUPS}/owner?propagationPolicy=Foreground");
+    let answer = ask(&mut store, Verb::Delete, &foreground, None);
+    assert_eq!(answer.body["metadata"]["finalizers"], json!(["foregroundDeletion"]));
+    assert!(store.get(&key(Kind::PodGroup, "child")).unwrap().is_deleting());
+    store
+        .patch(&key(Kind::PodGroup, "child"), &json!({ "metadata": { "finalizers": null } }), Actor::User)
+        .unwrap();
+    assert!(store.get(&key(Kind::PodGroup, "child")).is_none());
+    assert!(store.get(&key(Kind::PodGroup, "owner")).is_none());
 }

@@ -1,6 +1,7 @@
 //! What names an object: kind, namespace, name.
 
 use super::at::At as _;
+use super::resource::Resource;
 use crate::api::keys;
 use serde_json::Value;
 use std::fmt;
@@ -29,7 +30,7 @@ pub enum Kind {
 }
 
 /// kind, apiVersion, namespaced?
-const KNOWN: [(Kind, &str, &str, bool); 14] = [
+pub(super) const KNOWN: [(Kind, &str, &str, bool); 14] = [
     (Kind::PriorityClass, "PriorityClass", "scheduling.k8s.io/v1", false),
     (Kind::StorageClass, "StorageClass", "storage.k8s.io/v1", false),
     (Kind::PersistentVolume, "PersistentVolume", "v1", false),
@@ -120,24 +121,27 @@ impl Kind {
 
     /// Does the API server count generations of this kind?
     pub(crate) fn has_generation(&self) -> bool {
-        !matches!(
-            self,
-            Kind::Node
-                | Kind::CsiNode
-                | Kind::PriorityClass
-                | Kind::ControllerRevision
-                | Kind::Service
-                | Kind::Other(_)
-        )
+        match self {
+            Kind::Pod
+            | Kind::PodGroup
+            | Kind::Queue
+            | Kind::HyperNode
+            | Kind::ModelServing
+            | Kind::LeaderWorkerSet
+            | Kind::PriorityClass => true,
+            Kind::Other(_) => Resource::of(self).is_some_and(|resource| resource.habits.generation),
+            _ => false,
+        }
     }
 
     /// Is this a change that moves the generation? Of a kind without a status subresource every field does, but
     /// metadata; a pod's generation does not move when it is bound.
     pub(crate) fn spec_changed(&self, old: &Value, new: &Value) -> bool {
+        let spec = old.get("spec") != new.get("spec");
         match self {
-            Kind::Pod => false,
-            Kind::PodGroup => old.get("spec") != new.get("spec") || old.get("status") != new.get("status"),
-            _ => old.get("spec") != new.get("spec"),
+            Kind::Pod => spec && old.at("/spec/nodeName") == new.at("/spec/nodeName"),
+            Kind::PodGroup => spec || old.get("status") != new.get("status"),
+            _ => spec,
         }
     }
 }
