@@ -23,7 +23,7 @@ pub mod topology;
 pub mod volumes;
 
 pub use event::{Event, Marks};
-pub use state::{Cluster, Settings};
+pub use state::{Cluster, Room, Settings};
 pub use volumes::open::OpenClaim;
 
 use capacity::Capacity;

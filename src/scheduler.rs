@@ -5,6 +5,7 @@
 //! itself, when a node gained something that one of its pods could use, when something changed that its rules about
 //! other pods look at, or when the topology or a queue changed.
 
+pub mod admission;
 pub mod config;
 pub mod decision;
 pub mod explain;
@@ -16,6 +17,10 @@ pub mod report;
 pub mod status;
 
 mod cycle;
+mod gates;
+mod room;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 pub use config::SchedulerConfig;
@@ -23,9 +28,12 @@ pub use decision::{Decision, GangPlacement, PodPlacement, PodRef, SubgroupRef};
 pub use reason::Reason;
 pub use report::GangReport;
 
+use crate::api::time::Timestamp;
 use crate::cluster::ids::GangId;
 use crate::cluster::{Cluster, Event, Settings};
 use crate::placement::{PlacementRules, Placer};
+use admission::AdmissionRules;
+use order::WaitingTimes;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use waiting::{Told, Wait};
@@ -36,6 +44,19 @@ pub struct Scheduler {
     cluster: Cluster,
     placer: Placer,
     rules: PlacementRules,
+    times: WaitingTimes,
+    admission: AdmissionRules,
+    /// Gangs that are admitted and not Inqueue yet, and what keeps the others out.
+    admitted: admission::Admitted,
+    kept_out: FxHashMap<GangId, admission::Limit>,
+    /// Gates that are being removed.
+    lifting: gates::Lifting,
+    /// Gangs, by the number of their arrival, that have had all that their `minResources` ask for: no room is kept any more.
+    whole: FxHashMap<GangId, u64>,
+    /// Gangs that room is to be kept for and that have not all of it.
+    roomless: BTreeSet<GangId>,
+    /// Seconds since 1970, as of the last cycle.
+    now: Option<Timestamp>,
     /// Gangs with pods that wait, and why. Derived: dropping it only makes them be tried again.
     waiting: FxHashMap<GangId, Wait>,
     /// What waiting gangs were told.
@@ -68,6 +89,14 @@ impl Scheduler {
             cluster: Cluster::new(settings),
             placer: Placer::default(),
             rules,
+            times: WaitingTimes::default(),
+            admission: AdmissionRules::default(),
+            admitted: admission::Admitted::default(),
+            kept_out: FxHashMap::default(),
+            lifting: gates::Lifting::default(),
+            whole: FxHashMap::default(),
+            roomless: BTreeSet::new(),
+            now: None,
             waiting: FxHashMap::default(),
             told: Told::default(),
             coupling_version: 0,
@@ -78,8 +107,10 @@ impl Scheduler {
 
     /// A scheduler as it was configured.
     pub fn configured(config: SchedulerConfig) -> Self {
-        let SchedulerConfig { cluster, placement, resource_weights, volcano: _ } = config;
+        let SchedulerConfig { cluster, placement, resource_weights, waiting_times, admission, volcano: _ } =
+            config;
         let mut scheduler = Scheduler::new(cluster, placement);
+        (scheduler.times, scheduler.admission) = (waiting_times, admission);
         let weights =
             resource_weights.iter().map(|(name, weight)| (scheduler.cluster.resource(name), *weight));
         scheduler.rules.resource_weights = weights.collect();
@@ -90,6 +121,10 @@ impl Scheduler {
     /// in was read by them.
     pub fn reconfigure(&mut self, config: SchedulerConfig) {
         self.rules = config.placement;
+        (self.times, self.admission) = (config.waiting_times, config.admission);
+        if !self.admission.by_resources {
+            (self.admitted, self.kept_out) = Default::default();
+        }
         let weights = config.resource_weights.iter();
         let weights = weights.map(|(name, weight)| (self.cluster.resource(name), *weight));
         self.rules.resource_weights = weights.collect();
@@ -104,6 +139,30 @@ impl Scheduler {
     /// Would a cycle have anything to look at?
     pub fn has_work(&self) -> bool {
         self.cluster.has_marks() || !self.told.owed.is_empty()
+    }
+
+    /// When something is due that no event announces: a waiting time is up, or room has been kept long enough.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        let overdue = self.kept_out.keys().filter_map(|&gang| {
+            let gang = self.cluster.gangs().get(gang).filter(|_| self.admission.waiting_times_admit)?;
+            let at = order::deadline(gang, self.times)?;
+            Some(Timestamp(at.div_euclid(1_000_000_000) + i64::from(at % 1_000_000_000 > 0)))
+        });
+        let now = self.now;
+        let gates =
+            self.lifting.values().filter_map(|(_, since)| Some(since.as_ref()?.plus(gates::PATIENCE)));
+        overdue.chain(self.room_ends()).chain(gates).filter(|&at| now.is_none_or(|now| at > now)).min()
+    }
+
+    /// It is that late: has the next cycle look at what [`Scheduler::wake_at`] announced.
+    pub fn wake(&mut self, now: Timestamp) {
+        if self.wake_at().is_some_and(|at| at <= now) {
+            let gangs: Vec<GangId> =
+                self.kept_out.keys().copied().chain(self.cluster.gangs_with_room()).collect();
+            let gated = self.lifting.keys().filter_map(|&pod| self.cluster.pods().get(pod)?.gang);
+            let gangs: Vec<GangId> = gangs.into_iter().chain(gated).collect();
+            gangs.into_iter().for_each(|gang| self.cluster.mark_changed(gang));
+        }
     }
 
     /// What the scheduler believes.

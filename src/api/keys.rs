@@ -9,6 +9,12 @@ pub const QUEUE_NAME: &str = "scheduling.volcano.sh/queue-name";
 pub const TASK_SPEC: &str = "volcano.sh/task-spec";
 /// Pod annotation: the index of the pod within its role.
 pub const TASK_INDEX: &str = "volcano.sh/task-index";
+/// Pod annotation (`"true"`) and scheduling gate: the gate goes when the pod's queue has room for it.
+pub const QUEUE_ALLOCATION_GATE: &str = "scheduling.volcano.sh/queue-allocation-gate";
+/// PodGroup annotation: after this span of waiting (Go's notation) the gang should have been placed.
+pub const SLA_WAITING_TIME: &str = "volcano.sh/sla-waiting-time";
+/// The same, as vcjobs write it; counts where the other is absent.
+pub const SLA_WAITING_TIME_SHORT: &str = "sla-waiting-time";
 /// Pod label or annotation: may the pod be evicted for others.
 pub const PREEMPTABLE: &str = "volcano.sh/preemptable";
 /// PodGroup annotation that upstream compares and never writes; Phalanx ignores it and derives the domain from pods.
@@ -54,6 +60,8 @@ pub const LWS_GROUP_INDEX: &str = "leaderworkerset.sigs.k8s.io/group-index";
 pub const LWS_WORKER_INDEX: &str = "leaderworkerset.sigs.k8s.io/worker-index";
 /// Label: SHA-1 of `<lws>-<group index>`.
 pub const LWS_GROUP_KEY: &str = "leaderworkerset.sigs.k8s.io/group-key";
+/// Pod annotation: pods in the group.
+pub const LWS_SIZE: &str = "leaderworkerset.sigs.k8s.io/size";
 /// Environment variable: the leader's address.
 pub const ENV_LWS_LEADER_ADDRESS: &str = "LWS_LEADER_ADDRESS";
 /// Environment variable: pods in the group.

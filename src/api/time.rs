@@ -1,7 +1,8 @@
 //! Points in time: whole seconds since 1970-01-01T00:00:00Z, and their RFC 3339 text as `metav1.Time` writes it.
-//! Durations as people write them in manifests: `90s`, `1h30m`, `2s..5s`.
+//! Durations as people write them in manifests: `90s`, `1h30m`, `2s..5s`; and spans as Go writes them.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Seconds since the epoch, UTC. The core is told what time it is; it never asks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,47 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(days);
         write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
     }
+}
+
+/// Reads a span as Go's `time.ParseDuration` does: `1h30m`, `2.5s`, `300ms`; units `h`, `m`, `s`, `ms`, `us`, `µs`, `ns`.
+/// `None` for anything else, spans below zero among it, and for more than an `i64` of nanoseconds (292 years).
+pub fn parse_span(text: &str) -> Option<Duration> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let mut nanoseconds: i128 = 0;
+    while !rest.is_empty() {
+        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+        let (whole, tail) = rest.split_at(digits(rest));
+        let (fraction, tail) = match tail.strip_prefix('.') {
+            Some(tail) => tail.split_at(digits(tail)),
+            None => ("", tail),
+        };
+        if whole.is_empty() && fraction.is_empty() || whole.len() > 18 {
+            return None;
+        }
+        let end = tail.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(tail.len());
+        let unit: i128 = match &tail[..end] {
+            "h" => 3_600_000_000_000,
+            "m" => 60_000_000_000,
+            "s" => 1_000_000_000,
+            "ms" => 1_000_000,
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1_000,
+            "ns" => 1,
+            _ => return None,
+        };
+        rest = &tail[end..];
+        nanoseconds += whole.parse::<i128>().unwrap_or(0) * unit;
+        let (mut part, mut share) = (0, unit);
+        for digit in fraction.bytes() {
+            share /= 10;
+            part += i128::from(digit - b'0') * share;
+        }
+        nanoseconds += part;
+    }
+    let nanoseconds = i64::try_from(nanoseconds).ok().filter(|_| !text.is_empty())?;
+    Some(Duration::from_nanos(nanoseconds.unsigned_abs()))
 }
 
 /// Days since the epoch of a date in the Gregorian calendar.
@@ -161,6 +203,25 @@ mod tests {
         assert_eq!(parse_range("2s..5s"), Some((2_000, 5_000)));
         assert_eq!(parse_range("5s"), Some((5_000, 5_000)));
         assert_eq!(parse_range("5s..2s"), None);
+    }
+
+    #[test]
+    fn reads_spans_as_go_writes_them() {
+        let check = |text: &str, expect: Option<u64>| {
+            assert_eq!(parse_span(text), expect.map(Duration::from_nanos), "{text}");
+        };
+        check("3s", Some(3_000_000_000));
+        check("1h2m3s4ms5us6ns", Some(3_723_004_005_006));
+        check("1.5h", Some(5_400_000_000_000));
+        check(".5s", Some(500_000_000));
+        check("7\u{b5}s", Some(7_000));
+        check("0", Some(0));
+        check("30", None);
+        check("-1s", None);
+        check("1d", None);
+        check("s", None);
+        check("", None);
+        check("999999999999999h", None);
     }
 
     proptest! {

@@ -1,9 +1,10 @@
 //! Gangs: a PodGroup and its pods, whichever arrives first; or one plain pod that has no PodGroup.
 
-use super::ids::{GangId, PodId};
+use super::ids::{GangId, PodId, ResourceId};
 use crate::api::pod_group::{PodGroupSpec, PodGroupStatus};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is kept of a gang.
 #[derive(Clone, Debug)]
@@ -40,8 +41,13 @@ pub struct Group {
     pub spec: PodGroupSpec,
     /// What was last written.
     pub status: PodGroupStatus,
-    /// Does the PodGroup have a controller that recreates pods? The uid of that owner.
+    /// Is it being deleted?
     pub deleting: bool,
+    /// `spec.minResources`, ascending by resource, values above 0: those that nodes count. Names of quotas
+    /// (`requests.cpu`, `count/pods`), which Volcano's controller writes beside them, are left out.
+    pub min_resources: Box<[(ResourceId, i64)]>,
+    /// How long it may wait, from [`keys::SLA_WAITING_TIME`](crate::api::keys::SLA_WAITING_TIME).
+    pub patience: Option<Duration>,
 }
 
 impl GangRecord {

@@ -22,6 +22,10 @@ pub struct PodRecord {
     pub deleting: bool,
     /// Is it held back by a scheduling gate?
     pub gated: bool,
+    /// Does it go through the gate of its queue?
+    pub queue_gate: QueueGate,
+    /// Pods of its group, where a LeaderWorkerSet says so; 0 else.
+    pub group_size: u32,
     /// The gang it belongs to; `None` for pods of other schedulers.
     pub gang: Option<GangId>,
     /// Its priority; `None` where the pod does not say.
@@ -34,6 +38,20 @@ pub struct PodRecord {
     pub task_index: Option<u32>,
     /// Why we cannot place it, if it asks for something that we do not honour.
     pub refusal: Option<Box<str>>,
+}
+
+/// The gate [`keys::QUEUE_ALLOCATION_GATE`](crate::api::keys::QUEUE_ALLOCATION_GATE) of a pod.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum QueueGate {
+    /// The pod has not asked for it.
+    #[default]
+    None,
+    /// It holds the pod back, and nothing else does.
+    Closed,
+    /// It, or another gate, is still there beside others.
+    Behind,
+    /// It has been lifted.
+    Lifted,
 }
 
 /// Where a pod stands.
@@ -75,6 +93,11 @@ impl PodRecord {
     /// Does it count as placed for its gang: it has a node, and stays?
     pub fn is_placed(&self) -> bool {
         !self.deleting && matches!(self.state, PodState::Assumed | PodState::Bound | PodState::Running)
+    }
+
+    /// Does only the gate of its queue hold it back?
+    pub fn awaits_queue(&self) -> bool {
+        !self.deleting && self.state == PodState::Pending && self.queue_gate == QueueGate::Closed
     }
 
     /// Does it want a node?

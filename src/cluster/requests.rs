@@ -3,7 +3,7 @@
 //! The sums follow `PodRequests` of k8s.io/component-helpers and the defaulting of the API server, which a manifest
 //! on disk has not been through. [`Resources`] owns the names; units are those of [`super::capacity`].
 
-use super::capacity::{CPU, FIXED_RESOURCES, PODS};
+use super::capacity::{CPU, EPHEMERAL_STORAGE, FIXED_RESOURCES, MEMORY, PODS};
 use super::ids::ResourceId;
 use crate::api::core::{Container, ContainerStatus, Node, Pod, PodStatus, ResourceRequirements};
 use crate::api::quantity::{Quantity, ResourceList};
@@ -16,6 +16,9 @@ pub const DEFAULT_PODS_PER_NODE: i64 = 110;
 /// More than any machine has, in the units of [`super::capacity`] (256 TiB): a node that claims more is taken to have so
 /// much. Sums over 32,000 pods or nodes of it do not leave an `i64`, so that nobody's object can make others' sums wrap.
 pub const MOST_OF_A_NODE: i64 = 1 << 48;
+
+/// More than any cluster has: sums of a few thousand of it do not leave an `i64`.
+const MOST_OF_A_CLUSTER: i64 = 1 << 51;
 
 /// What a pod counts as that asks for more than that: it fits nowhere.
 pub const TOO_MUCH: i64 = MOST_OF_A_NODE + 1;
@@ -158,6 +161,33 @@ pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
     }
     amounts.0.sort_unstable();
     NodeAmounts { amounts: amounts.0, errors }
+}
+
+/// The amounts of a list (`spec.minResources`, `spec.capability`) of resources that nodes count, ascending by resource.
+/// What a quota counts by another name is left out, and so are quantities that cannot be read: schemas keep them out.
+pub fn list_amounts(list: &ResourceList, resources: &mut Resources) -> Vec<(ResourceId, i64)> {
+    let is_quota = |name: &str| {
+        let (prefix, rest) = name.split_once('.').map_or((name, ""), |(prefix, rest)| (prefix, rest));
+        name.starts_with("count/") || !rest.is_empty() && matches!(prefix, "requests" | "limits")
+    };
+    let mut amounts: Vec<(ResourceId, i64)> = Vec::with_capacity(list.len());
+    for (name, quantity) in list.iter().filter(|(name, _)| !is_quota(name)) {
+        let resource = resources.intern(name);
+        if let Ok(amount) = amount(resource, quantity, String::new) {
+            amounts.push((resource, amount.min(MOST_OF_A_CLUSTER)));
+        }
+    }
+    amounts.sort_unstable();
+    amounts
+}
+
+/// An amount as a quantity: `250m` of cpu, `16Gi` of memory, `8` of anything else.
+pub fn quantity(resource: ResourceId, amount: i64) -> Quantity {
+    match resource {
+        CPU => Quantity::from_milli(amount),
+        MEMORY | EPHEMERAL_STORAGE => Quantity::from_bytes(amount),
+        _ => Quantity::from_value(amount),
+    }
 }
 
 /// Where a node says what it has to give, and the name of that field.

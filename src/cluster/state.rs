@@ -6,10 +6,13 @@
 mod admin;
 mod claims;
 mod intake;
+mod room;
 #[cfg(test)]
 mod tests;
 
 use intake::Holder;
+use room::Kept;
+pub use room::Room;
 
 use super::capacity::Capacity;
 use super::class::Classes;
@@ -17,7 +20,7 @@ use super::coupling::Coupling;
 use super::eligibility::Eligibility;
 use super::event::{Event, Marks};
 use super::gangs::Gangs;
-use super::ids::{NodeId, PodId, ResourceId};
+use super::ids::{GangId, NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
 use super::pods::{PodState, Pods};
@@ -52,6 +55,8 @@ pub struct QueueRecord {
     pub open: bool,
     /// First key of the order of queues.
     pub priority: i32,
+    /// `spec.capability`: what its gangs may hold together, by resource; `None` for no limit.
+    pub capability: Option<Box<[(ResourceId, i64)]>>,
 }
 
 /// What we believe.
@@ -65,6 +70,10 @@ pub struct Cluster {
     pods: Pods,
     gangs: Gangs,
     volumes: Volumes,
+    /// Room that is kept for pods that do not exist yet.
+    kept: Kept,
+    /// Pods that only the gate of their queue holds back.
+    queue_gated: BTreeSet<PodId>,
     /// Promised pods whose claims have changed.
     unsettled: BTreeSet<PodId>,
     capacity: Capacity,
@@ -97,6 +106,8 @@ impl Cluster {
             pods: Pods::default(),
             gangs: Gangs::default(),
             volumes: Volumes::default(),
+            kept: Kept::default(),
+            queue_gated: BTreeSet::new(),
             unsettled: BTreeSet::new(),
             capacity: Capacity::default(),
             classes: Classes::default(),
@@ -253,6 +264,11 @@ impl Cluster {
         }
     }
 
+    /// Marks a gang as changed.
+    pub fn mark_changed(&mut self, gang: GangId) {
+        self.marks.gangs.insert(gang);
+    }
+
     /// The pods.
     pub fn pods(&self) -> &Pods {
         &self.pods
@@ -271,6 +287,11 @@ impl Cluster {
     /// The id of a resource by name, seen before or not.
     pub fn resource(&mut self, name: &str) -> ResourceId {
         self.resources.intern(name)
+    }
+
+    /// Pods that only the gate of their queue holds back.
+    pub fn queue_gated(&self) -> impl Iterator<Item = PodId> {
+        self.queue_gated.iter().copied()
     }
 
     /// Names of resources.
@@ -293,7 +314,9 @@ impl Cluster {
         let name = if name.is_empty() { "default" } else { name };
         match self.queues.get(name) {
             Some(queue) => Some(queue.clone()),
-            None if name == "default" || name == "root" => Some(QueueRecord { open: true, priority: 0 }),
+            None if name == "default" || name == "root" => {
+                Some(QueueRecord { open: true, priority: 0, capability: None })
+            }
             None => None,
         }
     }
@@ -350,6 +373,11 @@ impl Cluster {
                 && self.gangs.get(gang).is_none_or(|gang| gang.pods.binary_search(&id).is_err())
             {
                 wrong.push(format!("pod {} is not listed in its gang", pod.key));
+            }
+        }
+        for room in self.kept.all() {
+            for &(resource, amount) in &*self.classes.get(room.class).requests {
+                held[room.node.index()][resource.index()] += amount;
             }
         }
         for (node, held) in held.iter().enumerate() {
@@ -417,6 +445,7 @@ impl Cluster {
         if gained {
             self.marks.gained.insert(id);
         }
+        self.yield_room(id);
     }
 
     fn remove_node(&mut self, name: &str) {

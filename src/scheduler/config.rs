@@ -14,6 +14,8 @@ pub use volcano::{Action, ActionArguments, Plugin, VolcanoConfig};
 
 use crate::cluster::Settings;
 use crate::placement::PlacementRules;
+use crate::scheduler::admission::AdmissionRules;
+use crate::scheduler::order::WaitingTimes;
 
 /// Everything that can be configured about scheduling.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +26,10 @@ pub struct SchedulerConfig {
     pub placement: PlacementRules,
     /// Weights of resources when the fill of a node or a domain is compared; none: each that is asked for counts once.
     pub resource_weights: Vec<(String, i64)>,
+    /// How long gangs may wait before they go first among their equals.
+    pub waiting_times: WaitingTimes,
+    /// How PodGroups get from Pending to Inqueue.
+    pub admission: AdmissionRules,
     /// What a Volcano file said, carried for the parts of the scheduler that will use it; `None` for our own format.
     pub volcano: Option<VolcanoConfig>,
 }

@@ -1,15 +1,17 @@
 //! One cycle: which gangs a change could help, each in its turn, and the statuses that follow.
 
+use super::admission::{Ledger, admit, refusal};
 use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
-use super::gang::{Hold, Prepared, prepare};
+use super::gang::{Hold, Prepared, members_lost, prepare};
 use super::order::{Turn, turn};
 use super::promise::Held;
 use super::reason::Reason;
 use super::report::{counts, minimum, placed_domain};
 use super::status::{Waiting, status};
 use super::waiting::{Asked, Explanation, FIRST, Round, Shape, Wait};
-use super::{Cycle, Scheduler};
+use super::{Cycle, Scheduler, gates, room};
+use crate::api::time::Timestamp;
 use crate::cluster::event::Marks;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
@@ -22,11 +24,16 @@ use std::collections::BTreeSet;
 impl Scheduler {
     /// Runs one cycle. `now` is an RFC 3339 time, used for transition times only.
     pub fn cycle(&mut self, now: &str) -> Cycle {
+        self.now = Timestamp::parse(now).or(self.now);
         self.cluster.refresh();
         let marks = self.cluster.take_marks();
         self.forget_questions(&marks);
         let mut round = Round::default();
-        let candidates = self.candidates(&marks, &mut round);
+        let mut candidates = self.candidates(&marks, &mut round);
+        self.admit(&mut candidates, &mut round);
+        let again = self.roomless.iter().filter(|_| !marks.gained.is_empty() || marks.everything);
+        let again: Vec<GangId> = candidates.iter().chain(again).copied().collect();
+        again.into_iter().for_each(|gang| self.settle_room(gang));
         let mut queue: PriorityQueue<GangId, _, FxBuildHasher> = PriorityQueue::with_default_hasher();
         for gang in candidates {
             if let Some(record) = self.cluster.gangs().get(gang)
@@ -35,7 +42,7 @@ impl Scheduler {
                 let asked = self.waiting.get(&gang).and_then(|wait| wait.asked.as_ref());
                 queue.push(
                     gang,
-                    asked.map_or_else(|| turn(&self.cluster, record), |asked| asked.turn.clone()),
+                    asked.map_or_else(|| turn(&self.cluster, record, self.times), |asked| asked.turn.clone()),
                 );
             }
         }
@@ -43,10 +50,38 @@ impl Scheduler {
         while let Some((gang, turn)) = queue.pop() {
             self.try_gang(gang, turn, &mut round, &mut cycle);
         }
+        self.lift_gates(&mut cycle);
         for gang in round.touched {
             self.write_status(gang, now, &mut cycle);
         }
         cycle
+    }
+
+    /// Admits PodGroups, where that is by resources: those that are in may be placed, those that are not are told.
+    fn admit(&mut self, candidates: &mut BTreeSet<GangId>, round: &mut Round) {
+        if !self.admission.by_resources {
+            return;
+        }
+        let mut kept_out = FxHashMap::default();
+        let new =
+            admit(&self.cluster, &self.admission, self.times, self.now, &mut self.admitted, &mut kept_out);
+        candidates.extend(&new);
+        round.touched.extend(&new);
+        candidates.extend(kept_out.keys().filter(|gang| !self.kept_out.contains_key(gang)));
+        self.kept_out = kept_out;
+    }
+
+    /// Lets pods through the gates of their queues.
+    fn lift_gates(&mut self, cycle: &mut Cycle) {
+        if self.cluster.queue_gated().next().is_none() {
+            return;
+        }
+        let mut ledger = Ledger::of(&self.cluster, &self.admitted);
+        let by_resources = self.admission.by_resources;
+        let pods = gates::lift(&self.cluster, by_resources, &mut ledger, &mut self.lifting, self.now);
+        if !pods.is_empty() {
+            cycle.decisions.push(Decision::Ungate { pods });
+        }
     }
 
     /// Drops kept questions that may not be the same any more.
@@ -122,29 +157,38 @@ impl Scheduler {
             }
             return;
         }
+        if let Some(&limit) = self.kept_out.get(&id) {
+            let hold = refusal(&self.cluster, &self.admission, gang, limit);
+            return self.hold(id, hold, round, cycle);
+        }
         let kept = self.waiting.get_mut(&id).and_then(|wait| wait.asked.take());
         let asked = match kept {
             Some(asked) => asked,
             None => match prepare(&self.cluster, gang) {
                 Prepared::Idle => {
+                    let lost = members_lost(&self.cluster, gang);
                     match held {
                         Some(Held::Waits(message)) => self.hold(id, because(message), round, cycle),
+                        _ if let Some(lost) = lost => self.hold(id, lost, round, cycle),
                         _ => drop(self.waiting.remove(&id)),
                     }
                     return;
                 }
                 Prepared::Held(hold) => return self.hold(id, hold, round, cycle),
-                Prepared::Ready(request) => {
+                Prepared::Ready(mut request) => {
+                    let stand_ins = self.add_stand_ins(id, &mut request);
                     // Another question: what could help is another thing now, whatever is said about it.
                     let below_minimum = self.is_below_minimum(id);
                     if let Some(wait) = self.waiting.get_mut(&id) {
                         (wait.classes, wait.below_minimum) = (classes(&request), below_minimum);
                     }
-                    Box::new(Asked::new(self.cluster.view(), request, turn))
+                    Box::new(Asked::new(self.cluster.view(), request, turn, stand_ins))
                 }
             },
         };
         cycle.tried += 1;
+        // What is kept for the gang is for these pods.
+        let room = self.cluster.give_room_back(id);
         let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled);
         let answer = match refused {
             Some(proof) => Err(proof),
@@ -155,13 +199,25 @@ impl Scheduler {
                 cycle.placed += 1;
                 cycle.cut_short += usize::from(placement.proof != Proof::Proven);
                 self.commit(id, &asked.request, &placement, round, cycle);
+                self.cluster.keep_room(id, room::room(&asked.request, &placement.assignments));
+                self.settle_room(id);
             }
             Err(proof) => {
+                self.cluster.keep_room(id, room);
                 cycle.cut_short += usize::from(proof != Proof::Proven);
                 round.refused.insert(Shape::clone(&asked.shape), proof);
                 self.refuse(id, asked, proof, round, cycle);
             }
         }
+    }
+
+    /// Adds stand-ins for pods that do not exist yet to a gang that is to start only with all of them. Returns how many.
+    fn add_stand_ins(&mut self, id: GangId, request: &mut GangRequest) -> u32 {
+        if self.has_started(id) {
+            return 0;
+        }
+        let rest = self.rest_of(id);
+        rest.map_or(0, |rest| room::add_stand_ins(&mut self.cluster, &rest, request))
     }
 
     /// Notes that a gang was refused, and why, as far as that is news and there is time to find out.
@@ -220,7 +276,12 @@ impl Scheduler {
         round: &mut Round,
         cycle: &mut Cycle,
     ) {
-        let Explanation { is_full, reason, message, shortfall, counted } = explanation;
+        let Explanation { is_full, reason, mut message, shortfall, counted } = explanation;
+        if asked.stand_ins > 0
+            && let Some(gang) = self.cluster.gangs().get(id)
+        {
+            message.push_str(&room::explain(asked.stand_ins, gang));
+        }
         let wait = Wait {
             reason,
             message,
@@ -319,7 +380,8 @@ impl Scheduler {
         let news = before.is_none_or(|before| before.reason != *reason || before.message != *message);
         round.touched.insert(id);
         // Pods that are still to come are no news for a person or an autoscaler: the condition says it.
-        let is_told = !matches!(reason, Reason::NotEnoughTasks | Reason::NotEnoughPodsOfTask);
+        let is_told =
+            !matches!(reason, Reason::NotEnoughTasks | Reason::NotEnoughPodsOfTask | Reason::MembersLost);
         if news
             && is_told
             && let Some(gang) = self.cluster.gangs().get(id)
@@ -378,7 +440,8 @@ impl Scheduler {
             let separator = if placed.is_empty() { "" } else { "; more pods wait: " };
             placed = format!("{placed}{separator}{extra}");
         }
-        let admitted = self.cluster.queue(&group.spec.queue).is_some_and(|queue| queue.open);
+        let admitted = self.cluster.queue(&group.spec.queue).is_some_and(|queue| queue.open)
+            && (!self.admission.by_resources || self.admitted.contains_key(&id));
         let counts = counts(&self.cluster, gang);
         let status = status(minimum(gang), &counts, waiting.as_ref(), &placed, admitted, &group.status, now);
         if status != group.status {

@@ -23,6 +23,11 @@ pub enum Decision {
         /// The sentence.
         message: String,
     },
+    /// Remove the scheduling gate of their queue ([`keys::QUEUE_ALLOCATION_GATE`](crate::api::keys)) from these pods.
+    Ungate {
+        /// The pods.
+        pods: Vec<PodRef>,
+    },
     /// Report on an object; an event with the same object and reason is updated, not repeated.
     Event {
         /// `PodGroup` or `Pod`.

@@ -5,7 +5,8 @@
 //! Semantics: volcano `pkg/scheduler/api/job_info.go`, `sub_job_info.go`, `plugins/gang`.
 
 use super::reason::Reason;
-use crate::api::pod_group::{NetworkTopology, PodGroupSpec, TopologyMode};
+use super::report::{counts, minimum};
+use crate::api::pod_group::{NetworkTopology, PodGroupPhase, PodGroupSpec, TopologyMode};
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::PodId;
@@ -48,6 +49,32 @@ pub fn prepare(cluster: &Cluster, gang: &GangRecord) -> Prepared {
         Ok(request) => Prepared::Ready(request),
         Err(hold) => Prepared::Held(hold),
     }
+}
+
+/// A gang that had its minimum, has lost members, and has nothing to place in their stead: as Volcano has it, it is
+/// unschedulable, and of unknown phase while some of it runs. Controllers act on that (a vcjob's event `Unknown`).
+pub(super) fn members_lost(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {
+    let group = gang.group.as_ref().filter(|group| gang.kind == GangKind::PodGroup && !group.deleting)?;
+    let was_placed = group.status.conditions.iter().any(|condition| condition.type_ == "Scheduled");
+    let (counts, minimum) = (counts(cluster, gang), minimum(gang));
+    let left = counts.scheduled() + counts.assumed + counts.releasing;
+    let is_over = group.status.phase == Some(PodGroupPhase::Completed);
+    (was_placed && !is_over && left < minimum).then(|| Hold {
+        reason: Reason::MembersLost,
+        message: format!(
+            "{left} of {minimum} pods are left (spec.minMember), {} of them running; the others are to be created again",
+            counts.running
+        ),
+    })
+}
+
+/// The question without its pods to place: what of the gang has a node, and the rules that tie others to it.
+pub(super) fn placed_request(cluster: &Cluster, gang: &GangRecord) -> Option<GangRequest> {
+    let pods: Vec<(PodId, &PodRecord)> =
+        gang.pods.iter().filter_map(|&id| cluster.pods().get(id).map(|pod| (id, pod))).collect();
+    let mut request = request(cluster, gang, &pods).ok()?;
+    request.subgroups.iter_mut().for_each(|subgroup| subgroup.members.clear());
+    Some(request)
 }
 
 fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -> Result<GangRequest, Hold> {

@@ -1,8 +1,25 @@
 //! Who is next: a total order over gangs, so that the same cluster gives the same turn whatever came in first.
 
+use crate::api::time::Timestamp;
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use std::cmp::Reverse;
+use std::time::Duration;
+
+/// How long gangs may wait: an order among those of one priority, by when their time is up. Volcano's plugin `sla`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingTimes {
+    /// Do they count? Where Volcano's configuration does not list the plugin, they do not.
+    pub count: bool,
+    /// For PodGroups without an annotation of their own.
+    pub default: Option<Duration>,
+}
+
+impl Default for WaitingTimes {
+    fn default() -> Self {
+        WaitingTimes { count: true, default: None }
+    }
+}
 
 /// The turn of a gang; the greatest goes first. Ends in the order of arrival, which is unique.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +31,8 @@ pub struct Turn {
     /// A gang that lost members and runs below its minimum goes before one that has not started: what it holds
     /// serves nobody until it is whole again.
     partial: bool,
+    /// Whose waiting time is up earlier goes first; those without one last. Nanoseconds since 1970.
+    deadline: Reverse<(bool, i64)>,
     /// Older first; PodGroups without a creation time last.
     created: Reverse<(bool, Box<str>)>,
     /// Seen earlier first.
@@ -21,7 +40,7 @@ pub struct Turn {
 }
 
 /// The turn of a gang now.
-pub fn turn(cluster: &Cluster, gang: &GangRecord) -> Turn {
+pub fn turn(cluster: &Cluster, gang: &GangRecord, times: WaitingTimes) -> Turn {
     let spec = gang.group.as_ref().map(|group| &group.spec);
     let queue = cluster.queue(spec.map_or("", |spec| &spec.queue)).map_or(0, |queue| queue.priority);
     let created = gang.group.as_ref().map(|group| group.created.clone()).unwrap_or_default();
@@ -29,9 +48,19 @@ pub fn turn(cluster: &Cluster, gang: &GangRecord) -> Turn {
         queue,
         priority: priority(cluster, gang),
         partial: is_partial(cluster, gang),
+        deadline: Reverse(deadline(gang, times).map_or((true, 0), |at| (false, at))),
         created: Reverse((created.is_empty(), created)),
         sequence: Reverse(gang.sequence),
     }
+}
+
+/// When the gang's waiting time is up, in nanoseconds since 1970; `None` if it has none.
+pub fn deadline(gang: &GangRecord, times: WaitingTimes) -> Option<i64> {
+    let group = gang.group.as_ref().filter(|_| times.count)?;
+    let patience = group.patience.or(times.default)?;
+    let created = Timestamp::parse(&group.created)?.0;
+    let patience = i64::try_from(patience.as_nanos()).unwrap_or(i64::MAX);
+    Some(created.saturating_mul(1_000_000_000).saturating_add(patience))
 }
 
 /// The PodGroup's class decides; else the highest among its pods; else the global default.

@@ -13,6 +13,10 @@ pub enum Reason {
     SearchCutShort,
     /// Fewer pods exist than the minimum asks for.
     NotEnoughTasks,
+    /// The cluster or the queue has no room for `spec.minResources`: the PodGroup stays Pending.
+    NotAdmitted,
+    /// It had its minimum and has lost members, and what made them has not made others.
+    MembersLost,
     /// A role, or a kind of subgroup, has fewer pods than its minimum.
     NotEnoughPodsOfTask,
     /// Pods name a PodGroup that does not exist.
@@ -41,6 +45,8 @@ impl Reason {
             Reason::TopologyConstraint => "TopologyConstraint",
             Reason::SearchCutShort => "SearchCutShort",
             Reason::NotEnoughTasks => "NotEnoughTasks",
+            Reason::NotAdmitted => "NotAdmitted",
+            Reason::MembersLost => "MembersLost",
             Reason::NotEnoughPodsOfTask => "NotEnoughPodsOfTask",
             Reason::PodGroupNotFound => "PodGroupNotFound",
             Reason::QueueNotFound => "QueueNotFound",

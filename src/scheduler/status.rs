@@ -54,6 +54,10 @@ pub fn phase(
     if counts.running > 0 && unschedulable {
         return PodGroupPhase::Unknown;
     }
+    // Nothing is asked for and nothing is there; or all has ended, and been tidied away since.
+    if *counts == Counts::default() && (minimum == 0 || current == Some(&PodGroupPhase::Completed)) {
+        return PodGroupPhase::Completed;
+    }
     if counts.scheduled() + counts.releasing >= minimum.max(1) {
         let ended = counts.succeeded + counts.failed;
         return if ended > 0 && ended == counts.scheduled() + counts.releasing {
@@ -155,7 +159,10 @@ mod tests {
         check(2, Running, Counts { releasing: 1, ..none }, false, Pending);
         check(2, Running, Counts { running: 1, pending: 1, ..none }, true, Unknown);
         check(2, Inqueue, Counts { pending: 2, ..none }, true, Inqueue);
-        check(0, Pending, none, false, Pending);
+        check(0, Pending, none, false, Completed);
+        check(0, Completed, Counts { pending: 1, ..none }, false, Pending);
+        check(2, Completed, none, false, Completed);
+        check(2, Running, none, true, Pending);
     }
 
     #[test]

@@ -57,19 +57,21 @@ pub(super) struct Asked {
     pub(super) shape: Shape,
     /// Does any of its pods look at where other pods are, or is looked at?
     pub(super) coupled: bool,
+    /// Members that stand for pods that do not exist yet.
+    pub(super) stand_ins: u32,
 }
 
 /// A question without names: equal shapes get equal answers.
 pub(super) type Shape = Arc<[u32]>;
 
 impl Asked {
-    pub(super) fn new(view: View<'_>, request: GangRequest, turn: Turn) -> Self {
+    pub(super) fn new(view: View<'_>, request: GangRequest, turn: Turn, stand_ins: u32) -> Self {
         let members = request.subgroups.iter().flat_map(|subgroup| &subgroup.members);
         let mut last = None;
         let coupled = members
             .filter(|member| last.replace(member.class) != Some(member.class))
             .any(|member| view.concerns(member.class));
-        Asked { shape: shape(&request), turn, coupled, request }
+        Asked { shape: shape(&request), turn, coupled, stand_ins, request }
     }
 }
 

@@ -2,10 +2,17 @@
 
 use super::{Cluster, QueueRecord};
 use crate::api::core::PriorityClass;
+use crate::api::keys;
+use crate::api::meta::ObjectMeta;
 use crate::api::pod_group::PodGroup;
+use crate::api::quantity::ResourceList;
 use crate::api::queue::{Queue, QueueState};
+use crate::api::time::parse_span;
 use crate::cluster::gangs::Group;
+use crate::cluster::ids::ResourceId;
+use crate::cluster::requests::{Resources, list_amounts};
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Cluster {
     pub(super) fn apply_group(&mut self, group: &PodGroup) {
@@ -18,12 +25,17 @@ impl Cluster {
             spec: group.spec.clone(),
             status: group.status.clone(),
             deleting: group.metadata.deletion_timestamp.is_some(),
+            min_resources: listed(group.spec.min_resources.as_ref(), &mut self.resources).unwrap_or_default(),
+            patience: patience(&group.metadata),
         };
         let Some(record) = self.gangs.get_mut(gang) else { return };
         match &record.group {
             Some(known) if **known == new => return,
             Some(known)
-                if known.spec == new.spec && known.uid == new.uid && known.deleting == new.deleting =>
+                if known.spec == new.spec
+                    && known.uid == new.uid
+                    && known.deleting == new.deleting
+                    && known.patience == new.patience =>
             {
                 self.marks.statuses.insert(gang);
             }
@@ -50,7 +62,8 @@ impl Cluster {
             queue.status.state,
             Some(QueueState::Closed | QueueState::Closing | QueueState::Unknown)
         );
-        let record = QueueRecord { open, priority: queue.spec.priority.unwrap_or(0) };
+        let capability = listed(queue.spec.capability.as_ref(), &mut self.resources);
+        let record = QueueRecord { open, priority: queue.spec.priority.unwrap_or(0), capability };
         if self.queues.get(&queue.metadata.name) != Some(&record) {
             self.queues.insert(queue.metadata.name.clone(), record);
             self.marks.everything = true;
@@ -75,4 +88,17 @@ impl Cluster {
         }
         self.marks.everything = true;
     }
+}
+
+/// The amounts of a list that nodes count; `None` for no list, or one that names none of them.
+fn listed(list: Option<&ResourceList>, resources: &mut Resources) -> Option<Box<[(ResourceId, i64)]>> {
+    let amounts = list_amounts(list?, resources);
+    (!amounts.is_empty()).then(|| amounts.into())
+}
+
+/// How long a PodGroup may wait. Volcano ignores a span that it cannot read, and one of nothing.
+fn patience(metadata: &ObjectMeta) -> Option<Duration> {
+    let text = |key| metadata.annotations.get(key);
+    let text = text(keys::SLA_WAITING_TIME).or_else(|| text(keys::SLA_WAITING_TIME_SHORT))?;
+    parse_span(text).filter(|span| !span.is_zero())
 }

@@ -8,7 +8,7 @@ use crate::cluster::coupling::{Applicant, Resident};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId, PodId, ResourceId};
 use crate::cluster::labels::LabelSetId;
-use crate::cluster::pods::{PodRecord, PodState};
+use crate::cluster::pods::{PodRecord, PodState, QueueGate};
 use crate::cluster::refusal::refusal;
 use crate::cluster::requests;
 use crate::cluster::volumes::Demands;
@@ -75,6 +75,8 @@ impl Cluster {
             state: state_of(pod),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             gated: !pod.spec.scheduling_gates.is_empty(),
+            queue_gate: queue_gate(pod),
+            group_size: annotation(keys::LWS_SIZE).and_then(|size| size.parse().ok()).unwrap_or(0),
             gang,
             priority: self.pod_priority(pod),
             labels,
@@ -84,7 +86,11 @@ impl Cluster {
         };
         let holder = Holder::of(&record);
         self.enter(&holder);
+        let is_gated = record.awaits_queue();
         let id = self.pods.insert(record);
+        if is_gated {
+            self.queue_gated.insert(id);
+        }
         if let Some(gang) = gang {
             self.gangs.add_pod(gang, id);
         }
@@ -117,8 +123,15 @@ impl Cluster {
         record.refusal = refusal.map(String::into_boxed_str);
         record.deleting = pod.metadata.deletion_timestamp.is_some();
         record.gated = !pod.spec.scheduling_gates.is_empty();
+        record.queue_gate = queue_gate(pod);
+        let is_gated = record.awaits_queue();
         let after = (Holder::of(record), record.state, record.gated);
         let gang = record.gang;
+        if is_gated {
+            self.queue_gated.insert(id);
+        } else {
+            self.queue_gated.remove(&id);
+        }
         if before.0 != after.0 {
             self.leave(&before.0);
             self.enter(&after.0);
@@ -139,6 +152,7 @@ impl Cluster {
 
     fn drop_pod(&mut self, id: PodId) {
         let Some(record) = self.pods.remove(id) else { return };
+        self.queue_gated.remove(&id);
         let others = self.volumes.leave(id);
         self.judge(&others);
         self.leave(&Holder::of(&record));
@@ -156,6 +170,7 @@ impl Cluster {
         self.capacity.take(node, &class.requests);
         let resident = holder.resident(class.coupling);
         self.marks.coupled |= self.coupling.add_pod(resident, node, &self.labels);
+        self.yield_room(node);
     }
 
     /// The pod gives back what it holds.
@@ -270,5 +285,16 @@ fn state_of(pod: &Pod) -> PodState {
         Some(PodPhase::Running) if has_node => PodState::Running,
         _ if has_node => PodState::Bound,
         _ => PodState::Pending,
+    }
+}
+
+fn queue_gate(pod: &Pod) -> QueueGate {
+    let has_asked =
+        pod.metadata.annotations.get(keys::QUEUE_ALLOCATION_GATE).is_some_and(|value| value == "true");
+    match &*pod.spec.scheduling_gates {
+        _ if !has_asked => QueueGate::None,
+        [] => QueueGate::Lifted,
+        [gate] if gate.name == keys::QUEUE_ALLOCATION_GATE => QueueGate::Closed,
+        _ => QueueGate::Behind,
     }
 }

@@ -6,6 +6,7 @@ use crate::api::keys;
 use crate::live::call::{Answer as Reply, Call};
 use crate::live::claims::Waits;
 use crate::live::events::Note;
+use crate::live::kind::Kind;
 use crate::live::serving::Batch;
 use crate::live::writer;
 use crate::reservation::{
@@ -13,6 +14,7 @@ use crate::reservation::{
 };
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 use futures::StreamExt;
+use serde_json::json;
 
 /// Calls of one ModelServing that may be out at the same time.
 const BATCH_CALLS: usize = 16;
@@ -39,6 +41,7 @@ impl Engine {
                     self.statuses.put(format!("{namespace}/{name}"), status, now);
                 }
                 Decision::Unschedulable { pods, message } => self.mark_unschedulable(&pods, &message),
+                Decision::Ungate { pods } => pods.iter().for_each(|pod| self.ungate(pod)),
                 Decision::Event { kind, namespace, name, type_, reason, message } => {
                     let key = format!("{namespace}/{name}");
                     let uid = match kind {
@@ -63,6 +66,18 @@ impl Engine {
         self.answer_again(&placed);
         self.carry_out();
         self.count_cycle(&counts, decided - started, self.clock.elapsed() - started);
+    }
+
+    /// Removes the gate of its queue from a pod, if it is the only one.
+    fn ungate(&self, pod: &PodRef) {
+        let gate = json!([{ "name": keys::QUEUE_ALLOCATION_GATE }]);
+        let patch = json!([
+            { "op": "test", "path": "/metadata/uid", "value": pod.uid },
+            { "op": "test", "path": "/spec/schedulingGates", "value": gate },
+            { "op": "remove", "path": "/spec/schedulingGates" },
+        ]);
+        let call = Call::json_patch(Kind::Pod.path(&pod.namespace, &pod.name, ""), patch);
+        self.send(call, &self.mark_calls);
     }
 
     /// Says on HyperNodes what is wrong with them, when the topology has changed.

@@ -2,7 +2,11 @@
 
 use super::SchedulerConfig;
 use super::document::{Entry, Node, Problems, suggestion};
+use crate::api::quantity::Quantity;
+use crate::api::time::parse_span;
 use crate::placement::{CostTerm, Packing};
+use crate::scheduler::admission::AdmissionRules;
+use std::time::Duration;
 
 /// Names of the cost terms, in the default order.
 const COST_TERMS: [(&str, CostTerm); 5] = [
@@ -15,10 +19,13 @@ const COST_TERMS: [(&str, CostTerm); 5] = [
 
 pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {
     let mut config = SchedulerConfig::default();
-    for entry in known(root, &["schedulerNames", "topology", "placement"], problems) {
+    let keys = ["schedulerNames", "topology", "placement", "admission", "order"];
+    for entry in known(root, &keys, problems) {
         match entry.key.as_str() {
             "schedulerNames" => scheduler_names(&entry.value, &mut config, problems),
             "topology" => topology(&entry.value, &mut config, problems),
+            "admission" => admission(&entry.value, &mut config, problems),
+            "order" => order_of_gangs(&entry.value, &mut config, problems),
             _ => placement(&entry.value, &mut config, problems),
         }
     }
@@ -85,6 +92,55 @@ fn placement(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems)
             }
         }
     }
+}
+
+fn admission(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    let mut rules = AdmissionRules::default();
+    let mut factor = AdmissionRules::OVERCOMMIT;
+    for Entry { key, value, .. } in known(node, &["by", "overcommitFactor", "roomIsKeptFor"], problems) {
+        match key.as_str() {
+            "by" => match value.text() {
+                Some("queue") => rules.by_resources = false,
+                Some("resources") => rules.by_resources = true,
+                _ => problems.error(value, format!("is {}", value.name()), "write queue or resources"),
+            },
+            "overcommitFactor" => {
+                let written = value.scalar_text().and_then(|text| Quantity(text).milli().ok());
+                match written.filter(|milli| (1000..=100_000).contains(milli)) {
+                    Some(milli) => factor = milli,
+                    None => problems.error(
+                        value,
+                        format!("is {}", value.name()),
+                        "write a number from 1 to 100, such as 1.2",
+                    ),
+                }
+            }
+            _ => rules.room_is_kept_for = span(value, problems).unwrap_or_default(),
+        }
+    }
+    rules.overcommit = rules.by_resources.then_some(factor);
+    rules.queue_limits = rules.by_resources;
+    rules.waiting_times_admit = rules.by_resources;
+    config.admission = rules;
+}
+
+fn order_of_gangs(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    for entry in known(node, &["waitingTime"], problems) {
+        if entry.value.text() == Some("") {
+            continue;
+        }
+        config.waiting_times.default = span(&entry.value, problems).filter(|span| !span.is_zero());
+    }
+}
+
+/// A span of time, at most 1,000 hours.
+fn span(node: &Node, problems: &mut Problems) -> Option<Duration> {
+    let span = node.scalar_text().and_then(|text| parse_span(&text));
+    let span = span.filter(|&span| span <= Duration::from_secs(3_600_000));
+    if span.is_none() {
+        problems.error(node, format!("is {}", node.name()), "write a span of time such as 90s, 30m or 2h");
+    }
+    span
 }
 
 fn order(node: &Node, problems: &mut Problems) -> Option<Vec<CostTerm>> {

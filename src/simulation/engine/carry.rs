@@ -5,7 +5,7 @@ use crate::cluster::pods::{PodRecord, PodState};
 use crate::reservation::{BoundPod, Decided, GangKey, Input, Promise};
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 use crate::simulation::store::{Actor, Key, Kind, set_condition};
-use serde_json::to_value;
+use serde_json::{json, to_value};
 
 impl Simulation {
     /// One scheduling cycle, and what follows from it at once.
@@ -36,6 +36,13 @@ impl Simulation {
                 Decision::Unschedulable { pods, message } => {
                     for pod in pods {
                         self.unschedulable(&pod, &message);
+                    }
+                }
+                Decision::Ungate { pods } => {
+                    for pod in pods {
+                        let key = Key::new(Kind::Pod, &pod.namespace, &pod.name);
+                        self.store
+                            .update(&key, Actor::Scheduler, |pod| pod["spec"]["schedulingGates"] = json!([]));
                     }
                 }
                 Decision::Event { kind, namespace, name, type_, reason, message } => {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::placement::{CostTerm, Packing};
+use std::time::Duration;
 
 #[test]
 fn the_default_file_is_the_built_in_default() {
@@ -15,6 +16,10 @@ fn the_default_file_is_the_built_in_default() {
         "packing",
         "searchBudget",
         "resourceWeights",
+        "waitingTime",
+        "by",
+        "overcommitFactor",
+        "roomIsKeptFor",
     ] {
         assert!(text.contains(&format!("{key}:")), "default.yaml shows {key}");
     }
@@ -56,7 +61,9 @@ fn each_key_is_taken() {
            levelWeight: 7\n  \
            packing: spread\n  \
            searchBudget: 9\n  \
-           resourceWeights: {nvidia.com/gpu: 10, cpu: 0}\n",
+           resourceWeights: {nvidia.com/gpu: 10, cpu: 0}\n\
+         order: {waitingTime: 90s}\n\
+         admission: {by: resources, overcommitFactor: 1.5, roomIsKeptFor: 2h}\n",
     );
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(config.cluster.scheduler_names, ["volcano", "phalanx"]);
@@ -67,6 +74,11 @@ fn each_key_is_taken() {
     assert_eq!(placement.packing, Packing::Spread);
     assert_eq!(config.resource_weights, [("nvidia.com/gpu".to_owned(), 10), ("cpu".to_owned(), 0)]);
     assert_eq!(config.volcano, None);
+    assert_eq!(config.waiting_times.default, Some(Duration::from_secs(90)));
+    let admission = config.admission;
+    assert_eq!((admission.by_resources, admission.overcommit), (true, Some(1500)));
+    assert!(admission.queue_limits && admission.waiting_times_admit);
+    assert_eq!(admission.room_is_kept_for, Duration::from_secs(7200));
 }
 
 #[test]
@@ -76,7 +88,9 @@ fn errors_of_our_own_format() {
     check("placment: {}", &["line 1: placment: is not a known key; did you mean placement?"]);
     check(
         "fairness: {}",
-        &["line 1: fairness: is not a known key; known are schedulerNames, topology, placement"],
+        &[
+            "line 1: fairness: is not a known key; known are schedulerNames, topology, placement, admission, order",
+        ],
     );
     check(
         "placement:\n  packing: tigth\n  levelWeigth: 3\n",

@@ -77,10 +77,9 @@ fn configurations_that_volcano_ships() {
         loaded(BUILT_IN).1,
         [
             "line 7: tiers[0].plugins[2]: conformance has no meaning yet: nothing is evicted to make room yet",
-            "line 9: tiers[1].plugins[0]: overcommit has no meaning yet: gangs are admitted when they can be placed, \
-         not by a factor",
             "line 10: tiers[1].plugins[1]: drf has no meaning yet: queues have no shares yet",
-            "line 12: tiers[1].plugins[3]: proportion has no meaning yet: queues have no shares yet",
+            "line 12: tiers[1].plugins[3]: proportion has no meaning yet: queues have no shares yet; spec.capability \
+         limits only what is admitted",
         ]
     );
 
@@ -89,7 +88,7 @@ fn configurations_that_volcano_ships() {
     assert_eq!(file.tiers[0][1].flags, [("enablePreemptable", false)].into());
     assert_eq!(loaded(HELM).0.placement.packing, Packing::Tight, "binpack draws with nodeorder");
     let warnings = loaded(HELM).1;
-    assert_eq!(warnings.len(), 5, "{warnings:#?}");
+    assert_eq!(warnings.len(), 4, "{warnings:#?}");
     assert!(warnings.contains(
         &"line 7: tiers[0].plugins[1].enablePreemptable: enablePreemptable: false of gang, drf has no meaning yet"
             .to_owned()
@@ -100,7 +99,7 @@ fn configurations_that_volcano_ships() {
     assert_eq!(file.actions[3..], [Action::Reclaim, Action::Preempt]);
     let argument = json!(true);
     assert_eq!(file.tiers[1][2].arguments["predicate.DynamicResourceAllocationEnable"], argument);
-    assert_eq!(warnings.len(), 9, "{warnings:#?}");
+    assert_eq!(warnings.len(), 7, "{warnings:#?}");
     assert_eq!(config.cluster, SchedulerConfig::default().cluster);
     assert_eq!(config.placement, SchedulerConfig::default().placement);
 }
@@ -144,8 +143,8 @@ fn every_action_and_plugin_name_is_known() {
     let (config, warnings) = loaded(&format!("actions: \"{actions}\"\ntiers:\n- plugins:\n{list}"));
     assert_eq!(config.volcano.expect("a Volcano file").actions.len(), 8);
     assert!(warnings.iter().all(|warning| warning.contains("has no meaning yet: ")), "{warnings:#?}");
-    // 5 actions and all plugins but binpack, gang, network-topology-aware, nodeorder, predicates and priority
-    assert_eq!(warnings.len(), 5 + 18, "{warnings:#?}");
+    // 5 actions and all plugins but binpack, gang, network-topology-aware, nodeorder, overcommit, predicates, priority, sla
+    assert_eq!(warnings.len(), 5 + 16, "{warnings:#?}");
 }
 
 #[test]

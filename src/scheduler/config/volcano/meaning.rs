@@ -8,10 +8,14 @@
 
 use super::names::{ACTIONS, FLAGS, KnownPlugin, PLUGINS};
 use super::{Action, Written};
+use crate::api::quantity::Quantity;
+use crate::api::time::parse_span;
 use crate::placement::Packing;
+use crate::scheduler::admission::AdmissionRules;
 use crate::scheduler::config::SchedulerConfig;
 use crate::scheduler::config::document::{Node, Problems, suggestion};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// No weight counts for more than this.
 const LARGEST_WEIGHT: i64 = 1_000_000;
@@ -23,6 +27,8 @@ pub(super) fn apply(
     problems: &mut Problems,
 ) {
     idle_actions(actions, problems);
+    config.waiting_times.count = false;
+    config.admission.by_resources = actions.contains(&Action::Enqueue);
     let mut warned: Vec<&str> = Vec::new();
     let (mut tight, mut spread) = (0, 0);
     let mut weights: [Option<Vec<(String, i64)>>; 2] = [None, None];
@@ -34,6 +40,9 @@ pub(super) fn apply(
             problems.warn(plugin.node.line, &plugin.node.path, message);
             continue;
         };
+        if matches!(known.name, "proportion" | "capacity") && plugin.enabled("enableJobEnqueued") {
+            config.admission.queue_limits = config.admission.by_resources;
+        }
         if let Some(why) = known.idle {
             if !warned.contains(&known.name) {
                 warned.push(known.name);
@@ -58,6 +67,14 @@ pub(super) fn apply(
                 spread += weight(plugin, "leastrequested.weight", 1, problems);
             }
             "predicates" => filters(plugin, known, problems),
+            "overcommit" if plugin.enabled("enableJobEnqueued") && config.admission.by_resources => {
+                config.admission.overcommit = Some(overcommit(plugin, problems));
+            }
+            "sla" => {
+                config.waiting_times.count = plugin.enabled("enableJobOrder");
+                config.waiting_times.default = waiting_time(plugin, problems);
+                config.admission.waiting_times_admit = plugin.enabled("enableJobEnqueued");
+            }
             _ => {}
         }
     }
@@ -152,6 +169,31 @@ fn weight(plugin: &Written<'_>, key: &str, default: i64, problems: &mut Problems
             default
         }
     }
+}
+
+/// The factor that the cluster counts by, in thousandths; upstream's default where it is below 1 or no number.
+fn overcommit(plugin: &Written<'_>, problems: &mut Problems) -> i64 {
+    let Some(value) = argument(plugin, "overcommit-factor") else { return AdmissionRules::OVERCOMMIT };
+    let written = value.scalar_text().and_then(|text| Quantity(text).milli().ok());
+    match written.filter(|milli| (1000..=LARGEST_WEIGHT).contains(milli)) {
+        Some(milli) => milli,
+        None => {
+            let message = format!("is {}, not a number of at least 1; 1.2 is used", value.name());
+            problems.warn(value.line, &value.path, message);
+            AdmissionRules::OVERCOMMIT
+        }
+    }
+}
+
+/// How long a gang without a waiting time of its own may wait.
+fn waiting_time(plugin: &Written<'_>, problems: &mut Problems) -> Option<Duration> {
+    let value = argument(plugin, "sla-waiting-time")?;
+    let span = value.text().and_then(parse_span).filter(|span| !span.is_zero());
+    if span.is_none() {
+        let message = format!("is {}, not a span such as 1h30m; it is left out", value.name());
+        problems.warn(value.line, &value.path, message);
+    }
+    span
 }
 
 /// The weights of cpu, memory and further resources; `None` if the file gives none.

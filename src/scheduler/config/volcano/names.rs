@@ -51,6 +51,7 @@ const fn plugin(
 }
 
 const NO_SHARES: &str = "queues have no shares yet";
+const NO_SHARES_BUT_A_LIMIT: &str = "queues have no shares yet; spec.capability limits only what is admitted";
 const NOT_SCORED: &str = "nodes are not scored by it yet";
 
 pub(super) const PLUGINS: [KnownPlugin; 24] = [
@@ -59,7 +60,7 @@ pub(super) const PLUGINS: [KnownPlugin; 24] = [
         &["binpack.weight", "binpack.cpu", "binpack.memory", "binpack.resources", "binpack.resources."],
         &[],
     ),
-    idle("capacity", NO_SHARES),
+    idle("capacity", NO_SHARES_BUT_A_LIMIT),
     idle("cdp", NO_EVICTION),
     idle("conformance", NO_EVICTION),
     idle("deviceshare", "shared devices count as plain extended resources"),
@@ -95,7 +96,7 @@ pub(super) const PLUGINS: [KnownPlugin; 24] = [
         ],
     ),
     idle("numa-aware", "the inside of a node is not looked at"),
-    idle("overcommit", "gangs are admitted when they can be placed, not by a factor"),
+    plugin("overcommit", &["overcommit-factor"], &[]),
     idle("pdb", NO_EVICTION),
     plugin(
         "predicates",
@@ -112,11 +113,11 @@ pub(super) const PLUGINS: [KnownPlugin; 24] = [
         &["predicate.CacheEnable", "predicate.DynamicResourceAllocationEnable"],
     ),
     plugin("priority", &[], &[]),
-    idle("proportion", NO_SHARES),
+    idle("proportion", NO_SHARES_BUT_A_LIMIT),
     idle("rescheduling", "running pods are not moved"),
     idle("resource-strategy-fit", NOT_SCORED),
     idle("resourcequota", "quotas are left to the API server"),
-    idle("sla", "waiting times have no limit yet"),
+    plugin("sla", &["sla-waiting-time"], &[]),
     idle("task-topology", NOT_SCORED),
     idle("tdm", "nodes are not shared by time of day"),
     idle("usage", "no load figures are read"),
@@ -153,7 +154,7 @@ const fn used(name: &'static str, used_by: &'static [&'static str]) -> Flag {
 const MINIMUM: &str = "a gang is placed with its minimum or not at all";
 
 pub(super) const FLAGS: [Flag; 25] = [
-    flag_of("enableJobOrder"),
+    used("enableJobOrder", &["sla"]),
     off("enableHierarchy"),
     guard("enableJobReady", MINIMUM),
     guard("enableJobPipelined", MINIMUM),
@@ -168,7 +169,7 @@ pub(super) const FLAGS: [Flag; 25] = [
     used("enableNodeOrder", &["binpack", "nodeorder"]),
     flag_of("enableTargetJob"),
     flag_of("enableReservedNodes"),
-    flag_of("enableJobEnqueued"),
+    used("enableJobEnqueued", &["overcommit", "proportion", "capacity", "sla"]),
     flag_of("enabledVictim"),
     flag_of("enableJobStarving"),
     flag_of("enabledOverused"),
