@@ -7,6 +7,32 @@
 //! api -> cluster -> placement -> scheduler -> reservation -> simulation -> cli
 //!   \-> modelserving -------------------------------------^
 //! ```
+//!
+//! Whether something fits, without a cluster:
+//!
+//! ```
+//! use phalanx::scheduler::SchedulerConfig;
+//! use phalanx::simulation::{Reader, Report, Simulation, World};
+//!
+//! let manifests = r#"
+//! {apiVersion: v1, kind: Node, metadata: {name: node-0}, status: {allocatable: {cpu: 8, nvidia.com/gpu: 8}}}
+//! ---
+//! apiVersion: v1
+//! kind: Pod
+//! metadata: {name: trainer}
+//! spec:
+//!   schedulerName: volcano
+//!   containers: [{name: main, image: "trainer:1", resources: {limits: {nvidia.com/gpu: 8}}}]
+//! "#;
+//! let mut reader = Reader::default();
+//! reader.read("manifests.yaml", manifests);
+//! let world = World::admit(reader).expect("nothing is wrong with them");
+//! let mut run = Simulation::new(world, SchedulerConfig::default());
+//! run.run(|_progress| {});
+//! assert_eq!(Report::of(&run, false).pods[0].node.as_deref(), Some("node-0"));
+//! ```
+//!
+//! `examples/` has more; the feature `live` adds the shell that runs on a cluster, `cli` the command line.
 
 pub mod api;
 pub mod apiserver;

@@ -20,6 +20,16 @@ use std::collections::BTreeMap;
 
 /// A quantity as it was written (`125`, `"800Gi"`, `"100m"`). Two texts can mean the same amount: compare what
 /// [`Quantity::amount`], [`Quantity::milli`] or [`Quantity::value`] return.
+///
+/// ```
+/// use phalanx::api::quantity::Quantity;
+///
+/// let quantity = |text: &str| Quantity(text.to_owned());
+/// assert_eq!(quantity("1.5").milli(), Ok(1_500));
+/// assert_eq!(quantity("1Gi").value(), quantity("1024Mi").value());
+/// assert_eq!(Quantity::from_bytes(1_610_612_736).0, "1536Mi");
+/// assert!(quantity("eight").amount().is_err());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Quantity(pub String);

@@ -5,6 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 /// Seconds since the epoch, UTC. The core is told what time it is; it never asks.
+///
+/// ```
+/// use phalanx::api::time::Timestamp;
+///
+/// let noon = Timestamp::parse("2026-01-01T13:00:00+01:00").expect("it is RFC 3339");
+/// assert_eq!(noon.plus(90).to_string(), "2026-01-01T12:01:30Z");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 

@@ -177,6 +177,23 @@ impl Store {
             self.take_from_budget(&key)?;
         }
         let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
+        self.check_preconditions(resource, &key, &options)?;
+        let now = self.now;
+        self.update(&key, by, |pod| {
+            set_condition(
+                pod,
+                "DisruptionTarget",
+                "True",
+                "EvictionByEvictionAPI",
+                "Eviction API: evicting",
+                now,
+            );
+        });
+        // The version in a precondition was that of before.
+        let mut options = options;
+        if let Some(preconditions) = options.get_mut("preconditions").and_then(Value::as_object_mut) {
+            preconditions.remove("resourceVersion");
+        }
         self.delete_request(resource, target, &options, by)?;
         Ok(Response::success(201, None))
     }

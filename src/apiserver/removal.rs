@@ -78,8 +78,6 @@ pub(super) fn was_released(key: &Key, old: &Value, new: &Value) -> bool {
 /// What a DELETE asks for.
 #[derive(Debug, Default)]
 struct Options<'a> {
-    uid: Option<&'a str>,
-    version: Option<&'a str>,
     grace: Option<i64>,
     propagation: Option<&'a str>,
 }
@@ -108,12 +106,7 @@ impl<'a> Options<'a> {
         if body.at("/orphanDependents").is_some() {
             return Err(Response::not_done("orphanDependents, which propagationPolicy replaced"));
         }
-        Ok(Options {
-            uid: text("/preconditions/uid"),
-            version: text("/preconditions/resourceVersion"),
-            grace,
-            propagation,
-        })
+        Ok(Options { grace, propagation })
     }
 }
 
@@ -131,20 +124,7 @@ impl Store {
             return Err(Response::not_done("the deletion of a namespace with all that is in it"));
         }
         let options = Options::read(target, body)?;
-        let object = self.found(resource, &key)?;
-        let conflict = |what: &str, wanted: &str, found: &str| {
-            let message = format!(
-                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found})"
-            );
-            Err(Response::conflict(resource.kind, &key.name, &message))
-        };
-        match (options.uid, options.version) {
-            (Some(uid), _) if uid != object.uid() => return conflict("UID", uid, object.uid()),
-            (_, Some(version)) if version != object.version() => {
-                return conflict("ResourceVersion", version, object.version());
-            }
-            _ => {}
-        }
+        self.check_preconditions(resource, &key, body)?;
         let finalizer = match options.propagation {
             Some("Foreground") => Some(FOREGROUND),
             Some("Orphan") => Some(ORPHAN),
@@ -185,6 +165,30 @@ impl Store {
                 Response::success(200, Some(details))
             }
         })
+    }
+
+    /// Is the object the one that a deletion means?
+    pub(super) fn check_preconditions(
+        &self,
+        resource: &Resource,
+        key: &Key,
+        options: &Value,
+    ) -> Result<(), Response> {
+        let object = self.found(resource, key)?;
+        let text = |pointer: &str| options.at(pointer).and_then(Value::as_str);
+        let conflict = |what: &str, wanted: &str, found: &str| {
+            let message = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found})"
+            );
+            Err(Response::conflict(resource.kind, &key.name, &message))
+        };
+        match (text("/preconditions/uid"), text("/preconditions/resourceVersion")) {
+            (Some(uid), _) if uid != object.uid() => conflict("UID", uid, object.uid()),
+            (_, Some(version)) if version != object.version() => {
+                conflict("ResourceVersion", version, object.version())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Deletes an object and tells what it was last, and the version of its deletion if it is gone at once.

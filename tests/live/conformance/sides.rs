@@ -256,6 +256,12 @@ impl Side {
             let status = json!({ "status": {
                 "observedGeneration": budget.body["metadata"]["generation"], "disruptionsAllowed": allowed,
                 "currentHealthy": healthy, "desiredHealthy": desired, "expectedPods": expected,
+                "conditions": [{
+                    "type": "DisruptionAllowed", "status": if allowed > 0 { "True" } else { "False" }, "message": "",
+                    "reason": if allowed > 0 { "SufficientPods" } else { "InsufficientPods" },
+                    "observedGeneration": budget.body["metadata"]["generation"],
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }],
             } });
             let reply = self.send("PATCH", &format!("{path}/status"), MERGE, Some(&status)).await;
             assert_eq!(reply.code, 200, "{}", reply.body);

@@ -98,6 +98,10 @@ impl Server {
         let Some(verb) = Verb::of(method.as_str()) else {
             return refusal(405, "MethodNotAllowed", "no such method");
         };
+        // A cache that is behind has what can still be watched from.
+        let mut target = target.clone();
+        target.as_of = target.as_of.map(|version| version.max(self.store().api.compacted()));
+        let target = &target;
         let request = Request {
             verb,
             path: target.path(),

@@ -60,7 +60,7 @@ pub(crate) fn pod(name: &str, gang: &str, scheduler: &str, recreated: bool, rack
         pod["metadata"]["annotations"] = json!({ "scheduling.k8s.io/group-name": gang });
     }
     if recreated {
-        pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "Keeper", "name": gang, "uid": "u", "controller": true }]);
+        pod["metadata"]["ownerReferences"] = json!([{ "apiVersion": "apps/v1", "kind": "Keeper", "name": if gang.is_empty() { "keeper" } else { gang }, "uid": "u", "controller": true }]);
     }
     if !rack.is_empty() {
         pod["spec"]["nodeSelector"] = json!({ "fleet.test/rack": rack });
