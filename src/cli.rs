@@ -8,6 +8,8 @@ mod account;
 mod crds;
 #[cfg(feature = "cluster")]
 mod explain;
+#[cfg(feature = "cluster")]
+mod found;
 mod input;
 mod output;
 mod progress;

@@ -18,6 +18,7 @@ pub mod pods;
 pub mod refusal;
 pub mod requests;
 pub mod state;
+mod strangers;
 pub mod text;
 pub mod topology;
 pub mod volumes;

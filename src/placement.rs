@@ -17,6 +17,7 @@ mod exact;
 mod fill;
 mod general;
 mod guarantee;
+pub mod hypothesis;
 mod limits;
 mod mixed;
 mod nodes;
@@ -34,7 +35,8 @@ mod slots;
 mod tree;
 mod trial;
 
-pub use outcome::{Assignment, Outcome, Placement, Proof, Remedy, Shortfall, TierFit};
+pub use hypothesis::Change;
+pub use outcome::{Absent, Assignment, Outcome, Placement, Proof, Remedy, Shortfall, TierFit};
 pub use request::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, TierRule};
 pub use rules::{CostTerm, Packing, PlacementRules};
 
@@ -117,6 +119,21 @@ impl Placer {
     ) -> Shortfall {
         self.ask(view, request, rules, |context, tools| {
             shortfall::measure(context, tools, Err(Proof::Proven))
+        })
+    }
+
+    /// As [`Placer::decide`], if all of this were so. What is supposed is undone before it returns.
+    pub fn suppose(
+        &mut self,
+        view: View<'_>,
+        request: &GangRequest,
+        rules: &PlacementRules,
+        changes: &[Change],
+    ) -> Result<Placement, Proof> {
+        self.ask(view, request, rules, |context, tools| {
+            hypothesis::under(context, tools, changes, |context, tools| {
+                solve(context, tools).map(|plan| finish(context, tools, &plan))
+            })
         })
     }
 

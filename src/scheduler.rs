@@ -188,6 +188,14 @@ impl Scheduler {
         }
     }
 
+    /// Classes of the pods that wait, with the gang (`namespace/name`) of each.
+    pub fn waiting_classes(&self) -> impl Iterator<Item = (&str, crate::cluster::ids::ClassId)> {
+        self.waiting
+            .iter()
+            .filter_map(|(&gang, wait)| Some((self.cluster.gangs().get(gang)?, wait)))
+            .flat_map(|(gang, wait)| wait.classes.iter().map(move |&class| (&*gang.key, class)))
+    }
+
     /// Gangs that wait for their minimum.
     pub fn waiting(&self) -> impl Iterator<Item = Waiting<'_>> {
         self.waiting.iter().filter(|(_, wait)| wait.below_minimum).filter_map(|(&gang, wait)| {

@@ -1,11 +1,17 @@
 //! What the scheduler knows of a PodGroup, for a person on call: does it wait, for what, how far does it get, what would
 //! help, and who sits where. Pure: whoever fills the scheduler prints the text.
 
+pub(super) mod objects;
+pub(super) mod waiting;
+
+use super::found::Found;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::topology::Severity;
 use crate::scheduler::{GangReport, Scheduler};
 use crate::simulation::report::columns::columns;
+use crate::simulation::report::rows::shortfall;
+use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// More pods than this that are all well are not listed one by one.
@@ -13,7 +19,14 @@ const MANY: usize = 64;
 
 /// What there is to say of a PodGroup (`namespace/name`) after a cycle; `None` if there is neither a PodGroup nor a pod
 /// that names it.
-pub(super) fn of_pod_group(scheduler: &Scheduler, key: &str) -> Option<String> {
+pub(super) fn of_pod_group(found: &Found, key: &str) -> Option<(String, Value)> {
+    account(&found.scheduler, key, found.would_fit.contains(key))
+}
+
+/// What is said of a gang that the cycle has placed and the scheduler in the cluster has not.
+const WOULD_FIT: &str = "would fit now, not placed by the scheduler yet";
+
+fn account(scheduler: &Scheduler, key: &str, would_fit: bool) -> Option<(String, Value)> {
     let cluster = scheduler.cluster();
     let gang = cluster.gangs().get(cluster.gangs().id(key)?)?;
     let report = scheduler.reports().into_iter().find(|report| {
@@ -21,18 +34,65 @@ pub(super) fn of_pod_group(scheduler: &Scheduler, key: &str) -> Option<String> {
             && gang.key.as_ref() == format!("{}/{}", report.namespace, report.name)
     })?;
     let mut text = String::new();
-    headline(gang, &report, &mut text);
+    headline(gang, &report, would_fit, &mut text);
     facts(scheduler, gang, &report, &mut text);
     parts(&report, &mut text);
     pods(scheduler, gang, &mut text);
     findings(scheduler, gang, &mut text);
-    Some(text)
+    Some((text, value(scheduler, gang, &report, would_fit)))
+}
+
+/// The same for programs.
+fn value(scheduler: &Scheduler, gang: &GangRecord, report: &GangReport, would_fit: bool) -> Value {
+    let cluster = scheduler.cluster();
+    let counts = &report.counts;
+    let mut pods: Vec<&PodRecord> = gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod)).collect();
+    pods.sort_by(|a, b| crate::cluster::natural::compare(a.name(), b.name()));
+    let pod = |pod: &&PodRecord| {
+        let node = pod.node.map(|node| cluster.nodes().name(node));
+        json!({ "name": pod.name(), "node": node, "state": state(pod) })
+    };
+    let group = gang.group.as_ref();
+    json!({
+        "kind": "PodGroup",
+        "namespace": report.namespace,
+        "name": report.name,
+        "phase": group.and_then(|group| group.status.phase.as_ref()).map(|phase| phase.as_str()),
+        "minimum": report.minimum,
+        "wouldFit": would_fit && report.reason.is_none(),
+        "reason": report.reason.map(|reason| reason.to_string()),
+        "message": report.message,
+        "domain": report.domain,
+        "tier": report.tier,
+        "counts": {
+            "running": counts.running, "bound": counts.bound, "promised": counts.assumed,
+            "pending": counts.pending, "releasing": counts.releasing, "succeeded": counts.succeeded,
+            "failed": counts.failed,
+        },
+        "shortfall": report.explanation.clone().map(shortfall),
+        "pods": pods.iter().map(pod).collect::<Vec<Value>>(),
+    })
+}
+
+/// How a pod is, in words.
+fn state(pod: &PodRecord) -> String {
+    let state = match pod.state {
+        _ if pod.deleting => "being deleted",
+        PodState::Pending if pod.gated => "held back by a scheduling gate",
+        PodState::Pending => pod.refusal.as_deref().unwrap_or("waits"),
+        PodState::Assumed => "to be bound",
+        PodState::Bound => "bound, does not run yet",
+        PodState::Running => "runs",
+        PodState::Succeeded => "succeeded",
+        PodState::Failed => "failed",
+    };
+    state.to_owned()
 }
 
 /// `PodGroup default/a waits: NotEnoughResources`, and the sentence.
-fn headline(gang: &GangRecord, report: &GangReport, text: &mut String) {
+fn headline(gang: &GangRecord, report: &GangReport, would_fit: bool, text: &mut String) {
     let counts = &report.counts;
-    let placed = counts.scheduled() + counts.assumed;
+    let placed = counts.placed() + counts.assumed;
     let _ = match report.reason {
         Some(reason) if placed < report.minimum.max(1) => {
             writeln!(text, "PodGroup {} waits: {reason}\n  {}", gang.key, report.message)
@@ -42,6 +102,7 @@ fn headline(gang: &GangRecord, report: &GangReport, text: &mut String) {
             "PodGroup {} has its minimum; more pods of it wait: {reason}\n  {}",
             gang.key, report.message
         ),
+        None if would_fit => writeln!(text, "PodGroup {} {WOULD_FIT}", gang.key),
         None if counts.pending + placed + counts.releasing == 0 => {
             writeln!(text, "PodGroup {} has no pods", gang.key)
         }
@@ -131,13 +192,13 @@ fn parts(report: &GangReport, text: &mut String) {
         explanation.excluded.iter().map(|(cause, nodes)| vec![nodes.to_string(), cause.clone()]).collect();
     if !excluded.is_empty() {
         text.push('\n');
-        let header = format!("WHY THEY TAKE NO MORE, OF {}", explanation.nodes);
-        text.push_str(&columns(&["NODES", &header], &excluded));
+        let header = format!("CAUSE, OF {} NODES", explanation.nodes);
+        text.push_str(&columns(&["EXCLUDED", &header], &excluded));
     }
     if !explanation.remedies.is_empty() {
         text.push_str("\nIt would fit with any of these:\n");
         for remedy in &explanation.remedies {
-            let _ = writeln!(text, "- {remedy}");
+            let _ = writeln!(text, "- {}", remedy.text);
         }
     }
     if !explanation.proven {
@@ -165,18 +226,8 @@ fn pods(scheduler: &Scheduler, gang: &GangRecord, text: &mut String) {
             .and_then(|node| topology.position(node))
             .map(|position| topology.leaf(position))
             .filter(|&domain| domain != crate::cluster::topology::Topology::ROOT);
-        let state = match pod.state {
-            _ if pod.deleting => "being deleted",
-            PodState::Pending if pod.gated => "held back by a scheduling gate",
-            PodState::Pending => pod.refusal.as_deref().unwrap_or("waits"),
-            PodState::Assumed => "to be bound",
-            PodState::Bound => "bound, does not run yet",
-            PodState::Running => "runs",
-            PodState::Succeeded => "succeeded",
-            PodState::Failed => "failed",
-        };
         let domain = domain.map_or("", |domain| topology.name(domain));
-        rows.push(vec![pod.name().to_owned(), node.to_owned(), domain.to_owned(), state.to_owned()]);
+        rows.push(vec![pod.name().to_owned(), node.to_owned(), domain.to_owned(), state(pod)]);
     }
     if !rows.is_empty() {
         text.push('\n');
@@ -211,7 +262,7 @@ mod tests {
     use super::*;
     use crate::cluster::{Event, Settings};
     use crate::placement::PlacementRules;
-    use serde_json::{Value, from_value, json};
+    use serde_json::from_value;
 
     fn scheduler(nodes: usize) -> Scheduler {
         let mut scheduler = Scheduler::new(Settings::default(), PlacementRules::default());
@@ -246,7 +297,7 @@ mod tests {
     }
 
     fn check(nodes: usize, lines: &[&str]) {
-        let text = of_pod_group(&scheduler(nodes), "d/g").unwrap();
+        let (text, _) = account(&scheduler(nodes), "d/g", false).unwrap();
         for line in lines {
             let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(text.lines().any(|found| squeezed(found) == *line), "{line:?} in\n{text}");
@@ -277,6 +328,6 @@ mod tests {
 
     #[test]
     fn an_unknown_gang_has_no_account() {
-        assert_eq!(of_pod_group(&scheduler(1), "d/other"), None);
+        assert_eq!(account(&scheduler(1), "d/other", false), None);
     }
 }

@@ -1,7 +1,12 @@
 //! `phalanx simulate`: manifests in, what the user would see out.
 
+#[cfg(feature = "cluster")]
+use super::found::Objects;
 use super::{BAD_INPUT, NOT_WELL, input, output, progress};
+#[cfg(feature = "cluster")]
+use crate::live::client;
 use crate::scheduler::config::{self, SchedulerConfig};
+use crate::simulation::report::diff::{Diff, Now};
 use crate::simulation::report::{self, html, table, tree};
 use crate::simulation::time::{Millis, parse_duration, print_duration};
 use crate::simulation::{Ending, Problem, Reader, Report, Simulation, World};
@@ -19,6 +24,9 @@ Examples:
   phalanx simulate cluster.yaml new-model.yaml --html report.html
           What if: the new model on top of what runs now, with a page to look at
 
+  phalanx simulate --from-cluster new-model.yaml --diff
+          What the new model would alter on the cluster of the kubeconfig: who is placed, moves, waits or is evicted
+
   phalanx simulate cluster.yaml new-model.yaml --require-all && kubectl apply -f new-model.yaml
           Apply it only if all of it would be placed";
 
@@ -35,8 +43,25 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Simulate {
     /// Manifests: files, folders, or - for standard input.
-    #[arg(required_unless_present = "schema", value_name = "FILE")]
+    #[cfg_attr(feature = "cluster", arg(required_unless_present_any = ["schema", "from_cluster"], value_name = "FILE"))]
+    #[cfg_attr(not(feature = "cluster"), arg(required_unless_present = "schema", value_name = "FILE"))]
     files: Vec<PathBuf>,
+    /// Read what the cluster holds first, as far as you may; the files are applied over it. Nothing is written.
+    #[cfg(feature = "cluster")]
+    #[arg(long)]
+    from_cluster: bool,
+    /// Which context of the kubeconfig; else its current one.
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "NAME", requires = "from_cluster")]
+    context: Option<String>,
+    /// Which cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account.
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "FILE", requires = "from_cluster")]
+    kubeconfig: Option<PathBuf>,
+    /// Print what would be different from what runs now: pods that are placed, move or lose their node, gangs that wait. What
+    /// runs now is the cluster with --from-cluster, else what the first FILE says.
+    #[arg(long, conflicts_with_all = ["tree", "objects", "timeline"])]
+    diff: bool,
     /// What to print.
     #[arg(short, long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -62,7 +87,8 @@ pub(super) struct Simulate {
     /// The scheduler's configuration: Phalanx's own format or Volcano's.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Exit with 1 if a pod or a PodGroup of ours is left waiting.
+    /// Exit with 1 if a pod or a PodGroup of ours is left waiting, or a ModelServing has fewer replicas available than it
+    /// asks for.
     #[arg(long)]
     require_all: bool,
     /// Name the kinds that were read and not used.
@@ -96,7 +122,8 @@ impl Simulate {
             output::print(crate::simulation::scenario::SCHEMA)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (config, mut world) = match (self.read_config(), self.read_world()) {
+        let mut now = Now::default();
+        let (config, mut world) = match (self.read_config(), self.read_world(&mut now)) {
             (Ok(config), Ok(world)) => (config, world),
             (config, world) => {
                 for problem in config.err().into_iter().chain(world.err()).flatten() {
@@ -133,7 +160,11 @@ impl Simulate {
         line.show("writing the report");
         let report = Report::of(&run, self.timeline);
         drop(line);
-        self.print(&run, &report)?;
+        if self.diff {
+            self.print_diff(&Diff::of(&now, &report))?;
+        } else {
+            self.print(&run, &report)?;
+        }
         if let Some(path) = &self.html {
             output::save(path, &html::page(&run, &report, &self.title()))?;
         }
@@ -169,10 +200,23 @@ impl Simulate {
         }
     }
 
-    fn read_world(&self) -> Result<World, Vec<String>> {
+    /// Also notes what runs now.
+    fn read_world(&self, now: &mut Now) -> Result<World, Vec<String>> {
         let mut reader = Reader::default();
         let mut unreadable = Vec::new();
-        for path in &self.files {
+        #[cfg(not(feature = "cluster"))]
+        let from_cluster = false;
+        #[cfg(feature = "cluster")]
+        let from_cluster = self.from_cluster;
+        #[cfg(feature = "cluster")]
+        if from_cluster {
+            match self.list_cluster() {
+                Ok(list) => reader.read("the cluster", &list),
+                Err(error) => return Err(vec![format!("phalanx: {error:#}")]),
+            }
+            reader.documents.iter().for_each(|document| now.take(&document.value));
+        }
+        for (index, path) in self.files.iter().enumerate() {
             let files = match input::files(path) {
                 Ok(files) => files,
                 Err(error) => {
@@ -190,6 +234,9 @@ impl Simulate {
                     Err(error) => unreadable.push(error),
                 }
             }
+            if index == 0 && !from_cluster {
+                reader.documents.iter().for_each(|document| now.take(&document.value));
+            }
         }
         if unreadable.is_empty() && reader.documents.is_empty() && reader.problems.is_empty() {
             // A dump that failed leaves an empty file: "nothing waits" would be the wrong answer.
@@ -203,6 +250,35 @@ impl Simulate {
             // What could be read is judged as well, so that all problems are known at once.
             unreadable.extend(World::admit(reader).err().map(print).into_iter().flatten());
             Err(unreadable)
+        }
+    }
+
+    /// What the cluster holds, as one list.
+    #[cfg(feature = "cluster")]
+    fn list_cluster(&self) -> anyhow::Result<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let objects = runtime.block_on(async {
+            let connected = client::connect_to(self.kubeconfig.as_deref(), self.context.as_deref()).await;
+            let (clients, _) = connected.context("cannot find the cluster")?;
+            Objects::list(&clients.watch, &[]).await
+        })?;
+        for unread in &objects.unread {
+            output::complain(&format!("note: {unread}"));
+        }
+        let items: Vec<_> = objects.kinds.into_iter().flat_map(|(_, items)| items).collect();
+        Ok(serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string())
+    }
+
+    fn print_diff(&self, diff: &Diff) -> anyhow::Result<()> {
+        match self.output {
+            Format::Table => output::print(&diff.text()),
+            Format::Json => output::write(|out| {
+                serde_json::to_writer_pretty(&mut *out, diff)?;
+                Ok(writeln!(out)?)
+            }),
+            Format::Yaml => {
+                output::print(&serde_saphyr::to_string(diff).context("the difference has no YAML form")?)
+            }
         }
     }
 

@@ -188,6 +188,19 @@ impl Coupling {
             })
     }
 
+    /// Do spread constraints of this coupling count only nodes whose taints the pod tolerates (`nodeTaintsPolicy: Honor`),
+    /// and only nodes that its selectors match (`nodeAffinityPolicy: Honor`)? Then what the pod tolerates or selects
+    /// changes where it is counted.
+    pub fn honors(&self, coupling: CouplingId) -> (bool, bool) {
+        let rules = &self.rules[self.couplings[coupling.index()].rules as usize];
+        let grounds =
+            rules.spread.iter().filter_map(|spread| match self.counters.get(spread.counter).kind() {
+                Kind::Spread { ground, .. } => Some(self.domains.policies(*ground)),
+                _ => None,
+            });
+        grounds.fold((false, false), |all, one| (all.0 | one.0, all.1 | one.1))
+    }
+
     /// Trial placements on top of the cluster's pods.
     pub fn trial<'a>(&'a self, classes: &'a Classes) -> Trial<'a> {
         Trial::new(self, classes)

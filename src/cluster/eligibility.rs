@@ -208,6 +208,12 @@ impl Eligibility {
         })
     }
 
+    /// The labels, key and value, that the node selector asks for; ids as in [`Eligibility::texts`].
+    pub fn selector(&self, constraint: ConstraintId) -> impl Iterator<Item = (TextId, TextId)> + '_ {
+        let pairs = self.constraint(constraint).selector().iter();
+        pairs.filter_map(|&(column, value)| Some((self.nodes.column_key(column)?, value)))
+    }
+
     /// Does the constraint have a node selector or a required node affinity?
     pub fn has_selectors(&self, constraint: ConstraintId) -> bool {
         self.constraint(constraint).has_selectors()

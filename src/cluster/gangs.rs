@@ -15,6 +15,8 @@ pub struct GangRecord {
     pub kind: GangKind,
     /// The PodGroup as last seen; `None` until it arrives, and for plain pods.
     pub group: Option<Box<Group>>,
+    /// Has there been a PodGroup? If it is gone, it was deleted, and its pods are on their way out.
+    pub had_group: bool,
     /// Its pods, by id.
     pub pods: Vec<PodId>,
     /// When it was first seen, in the order of events; breaks ties of age.
@@ -104,8 +106,14 @@ impl Gangs {
 
     fn insert(&mut self, kind: GangKind, key: &Arc<str>) -> GangId {
         self.sequence += 1;
-        let record =
-            GangRecord { key: Arc::clone(key), kind, group: None, pods: Vec::new(), sequence: self.sequence };
+        let record = GangRecord {
+            key: Arc::clone(key),
+            kind,
+            group: None,
+            had_group: false,
+            pods: Vec::new(),
+            sequence: self.sequence,
+        };
         match self.vacant.pop() {
             Some(gang) => {
                 self.slots[gang.index()] = Some(record);

@@ -51,6 +51,19 @@ pub struct NodeAmounts {
     pub errors: Vec<RequestError>,
 }
 
+/// An amount in the unit that the cluster counts the resource in, as a quantity.
+pub fn amount_text(resource: &str, amount: i64) -> String {
+    let [cpu, memory, storage, _] = FIXED_RESOURCES;
+    match resource {
+        name if name == cpu => Quantity::from_milli(amount).0,
+        name if name == memory || name == storage || name.starts_with("hugepages-") => {
+            Quantity::from_bytes(amount).0
+        }
+        // 80000 and not 80k: these are counted, not measured.
+        _ => amount.to_string(),
+    }
+}
+
 impl Default for Resources {
     fn default() -> Self {
         Resources { names: FIXED_RESOURCES.iter().map(|&name| name.into()).collect() }

@@ -25,6 +25,7 @@ use super::labels::LabelSets;
 use super::nodes::Nodes;
 use super::pods::{PodState, Pods};
 use super::requests::Resources;
+use super::strangers::Strangers;
 use super::text::Texts;
 use super::topology::{Finding, HyperNodeInput, LabelLevels, NodeInput, Topology};
 use super::volumes::Volumes;
@@ -74,6 +75,7 @@ pub struct Cluster {
     kept: Kept,
     /// Pods that only the gate of their queue holds back.
     queue_gated: BTreeSet<PodId>,
+    strangers: Strangers,
     /// Promised pods whose claims have changed.
     unsettled: BTreeSet<PodId>,
     capacity: Capacity,
@@ -108,6 +110,7 @@ impl Cluster {
             volumes: Volumes::default(),
             kept: Kept::default(),
             queue_gated: BTreeSet::new(),
+            strangers: Strangers::default(),
             unsettled: BTreeSet::new(),
             capacity: Capacity::default(),
             classes: Classes::default(),
@@ -277,6 +280,12 @@ impl Cluster {
     /// The gangs.
     pub fn gangs(&self) -> &Gangs {
         &self.gangs
+    }
+
+    /// Pods that name a PodGroup (`namespace/name`) and ask for a scheduler that is not ours: `namespace/name` and the
+    /// scheduler.
+    pub fn strangers(&self, group: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.strangers.of(group)
     }
 
     /// The nodes.

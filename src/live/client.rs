@@ -17,16 +17,30 @@ pub struct Clients {
 
 /// Finds the API server: an explicit kubeconfig, else `KUBECONFIG` or `~/.kube/config`, else the pod's service account.
 pub async fn connect(kubeconfig: Option<&std::path::Path>) -> anyhow::Result<Clients> {
+    Ok(connect_to(kubeconfig, None).await?.0)
+}
+
+/// The same by a context of the kubeconfig, with the namespace that the context names, `default` if it names none.
+pub async fn connect_to(
+    kubeconfig: Option<&std::path::Path>,
+    context: Option<&str>,
+) -> anyhow::Result<(Clients, String)> {
     // With `ring` chosen as a feature nothing installs it; the second call in one process is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let options = kube::config::KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..kube::config::KubeConfigOptions::default()
+    };
     let config = match kubeconfig {
         Some(path) => {
             let file = kube::config::Kubeconfig::read_from(path)?;
-            Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await?
+            Config::from_custom_kubeconfig(file, &options).await?
         }
+        None if context.is_some() => Config::from_kubeconfig(&options).await?,
         None => Config::infer().await?,
     };
-    from_config(config)
+    let namespace = config.default_namespace.clone();
+    Ok((from_config(config)?, namespace))
 }
 
 /// The clients of a configuration.

@@ -63,6 +63,29 @@ pub(crate) fn update(
     conditions
 }
 
+/// Says why pods of it cannot be placed, as code and sentence, or takes that back: the condition is there only while it is
+/// true, so that a column can show its reason.
+pub(crate) fn unschedulable(
+    conditions: &mut Vec<Condition>,
+    why: Option<(&str, &str)>,
+    generation: i64,
+    now: Timestamp,
+) {
+    let Some((reason, message)) = why else {
+        conditions.retain(|condition| condition.type_ != UNSCHEDULABLE);
+        return;
+    };
+    if !conditions.iter().any(|condition| condition.type_ == UNSCHEDULABLE) {
+        conditions.push(Condition { type_: UNSCHEDULABLE.to_owned(), ..Condition::default() });
+    }
+    if let Some(condition) = conditions.iter_mut().find(|condition| condition.type_ == UNSCHEDULABLE) {
+        set(condition, "True", reason, message, generation, now);
+    }
+}
+
+/// The condition of a ModelServing whose pods cannot be placed.
+const UNSCHEDULABLE: &str = "Unschedulable";
+
 /// The conditions of an object that is not carried out, as the message says.
 pub(crate) fn held(
     conditions: &[Condition],

@@ -229,6 +229,8 @@ pub struct ObservedPodGroup {
     /// Why it cannot be scheduled, if it cannot: the message of its condition `Unschedulable`, else the reason. That pods are
     /// still to come is no such reason: it is this controller that creates them.
     pub unschedulable: Option<String>,
+    /// The code of the same.
+    pub reason: Option<String>,
 }
 
 impl From<&PodGroup> for ObservedPodGroup {
@@ -240,6 +242,7 @@ impl From<&PodGroup> for ObservedPodGroup {
             });
         let unschedulable = newest.filter(|condition| condition.type_ == "Unschedulable");
         let unschedulable = unschedulable.filter(|condition| !STILL_ARRIVING.contains(&&*condition.reason));
+        let reason = unschedulable.map(|condition| condition.reason.clone());
         let unschedulable = unschedulable.map(|condition| {
             if condition.message.is_empty() { condition.reason.clone() } else { condition.message.clone() }
         });
@@ -247,6 +250,7 @@ impl From<&PodGroup> for ObservedPodGroup {
             object: ObjectRef::from(&pod_group.metadata),
             spec: pod_group.spec.clone(),
             unschedulable,
+            reason,
         }
     }
 }

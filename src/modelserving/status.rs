@@ -41,6 +41,13 @@ pub(crate) fn status(
     };
     let old = &context.object.status;
     let generation = context.object.metadata.generation;
+    let mut conditions = conditions::update(&old.conditions, &progress, generation, context.now);
+    let mut short = groups.iter().filter(|group| !group.available && !group.deleting);
+    let why = short.find_map(|assessed| {
+        let pod_group = assessed.group?.live_pod_group()?;
+        Some((pod_group.reason.as_deref()?, pod_group.unschedulable.as_deref()?))
+    });
+    conditions::unschedulable(&mut conditions, why, generation, context.now);
     ModelServingStatus {
         observed_generation: generation,
         replicas,
@@ -50,7 +57,7 @@ pub(crate) fn status(
         current_revision: current_revision(context, groups, decision, planned, plan),
         update_revision: context.revisions.update.clone(),
         label_selector: selector::selector(context, groups, plan),
-        conditions: conditions::update(&old.conditions, &progress, generation, context.now),
+        conditions,
     }
 }
 

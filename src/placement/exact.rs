@@ -117,16 +117,19 @@ pub(super) fn improve(
 fn twins(context: &Context<'_>, trial: &Trial<'_, '_>, nodes: &[u32]) -> Vec<Option<usize>> {
     let Context { view, tree, demand, .. } = *context;
     let same = |a: u32, b: u32| {
-        let (first, second) = (view.topology.order()[a as usize], view.topology.order()[b as usize]);
         tree.leaf[a as usize] == tree.leaf[b as usize]
             && !demand.touched.node(a)
             && !demand.touched.node(b)
             && demand.kinds.iter().zip(0..).all(|(&class, kind)| {
                 let slots = &trial.slots(kind).nodes;
                 slots[a as usize] == slots[b as usize]
-                    && view.classes.get(class).requests.iter().all(|&(resource, _)| {
-                        view.capacity.free(first, resource) == view.capacity.free(second, resource)
-                    })
+                    && trial.room(a, class) == trial.room(b, class)
+                    && view
+                        .classes
+                        .get(class)
+                        .requests
+                        .iter()
+                        .all(|&(resource, _)| trial.free(a, resource) == trial.free(b, resource))
             })
     };
     let before = |at: usize| (0..at).rev().find(|&before| same(nodes[before], nodes[at]));

@@ -11,7 +11,7 @@
 mod bounds;
 mod maker;
 
-pub(super) use bounds::{Bounds, homes_of};
+pub(super) use bounds::{Bounds, homes_inside, homes_of};
 pub(super) use maker::Maker;
 
 use super::certificate::Certificate;

@@ -1,7 +1,7 @@
 //! What came of it: a placement, or how far the search got and what stood in the way.
 
 use crate::cluster::cause::Cause;
-use crate::cluster::ids::{DomainId, NodeId, PodId, ResourceId};
+use crate::cluster::ids::{ClassId, DomainId, NodeId, PodId, ResourceId, TextId};
 use crate::cluster::topology::Tier;
 use std::cmp::Reverse;
 
@@ -67,7 +67,10 @@ pub struct Shortfall {
     /// classes those of the class that is hardest to place. Where it would fit if it were not for its rules about other
     /// pods: nodes that cannot take one more beside those that fit.
     pub excluded: Vec<(Cause, u32)>,
-    /// The smallest changes that would make it fit, cheapest first.
+    /// What no node of the cluster has, so that no room helps.
+    pub absent: Option<Absent>,
+    /// Single changes that would make it fit, the easiest first. Each has been placed under its hypothesis, and no smaller
+    /// one of its kind was found to do.
     pub remedies: Vec<Remedy>,
     /// How sure that is.
     pub proof: Proof,
@@ -81,6 +84,28 @@ impl Shortfall {
     }
 }
 
+/// Something that a pod of the gang asks for and no node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// More of a resource than the largest node has.
+    Resource {
+        /// The resource.
+        resource: ResourceId,
+        /// What one pod asks for, in the unit that the cluster counts the resource in.
+        asked: i64,
+        /// The most that a node has; 0: none offers it.
+        largest: i64,
+    },
+    /// A label that its node selector asks for: key and value, in
+    /// [`Eligibility::texts`](crate::cluster::eligibility::Eligibility::texts).
+    Label {
+        /// The key.
+        key: TextId,
+        /// The value.
+        value: TextId,
+    },
+}
+
 /// How far the best domain of a tier goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierFit {
@@ -88,7 +113,7 @@ pub struct TierFit {
     pub tier: Option<Tier>,
     /// The domain that fits most.
     pub domain: DomainId,
-    /// How many of them fit there, alone and under all other rules.
+    /// How many of them fit there, under all other rules; pods of subgroups that do not fit whole count as well.
     pub fits: u32,
     /// Pods that are asked for.
     pub needed: u32,
@@ -97,16 +122,47 @@ pub struct TierFit {
 }
 
 /// A change that would make the gang fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Free (or add) room for so many more pods in a domain.
-    Free {
+    /// More pods must exist first: the gang has fewer than its minimum.
+    CreatePods {
+        /// How many are missing.
+        missing: u32,
+    },
+    /// Mend what excludes these nodes, which is the same for all of them: uncordon them, or get them ready. They are the
+    /// fewest that do.
+    Open {
+        /// [`Cause::Unschedulable`] or [`Cause::NotReady`].
+        cause: Cause,
+        /// The nodes, by name.
+        nodes: Vec<NodeId>,
+    },
+    /// Change the pods so that a cause excludes no node any more: tolerate a taint, drop a selector or a rule about other
+    /// pods.
+    Lift {
+        /// The cause.
+        cause: Cause,
+        /// Nodes that it alone excludes.
+        nodes: u32,
+    },
+    /// Add nodes that are in no domain of the tier that a hard rule allows to one.
+    Join {
+        /// The fewest that do, by name.
+        nodes: Vec<NodeId>,
         /// The domain.
         domain: DomainId,
-        /// Pods' worth of room.
-        pods: u32,
+    },
+    /// Free (or add) room for more pods.
+    Free {
+        /// For how many pods of which class, in which domain; all of them are needed.
+        places: Vec<(DomainId, ClassId, u32)>,
+        /// Where rules about other pods make a difference between nodes: on which of them, one entry for each of `places`,
+        /// which are of one pod each then.
+        nodes: Vec<NodeId>,
         /// The resource that is shortest there, if it is one.
         resource: Option<ResourceId>,
+        /// How many of them have no room even if all other pods leave: nodes must be added for them.
+        added: u32,
     },
     /// Allow a higher tier: the gang fits there now.
     RaiseTier {
@@ -119,17 +175,5 @@ pub enum Remedy {
     LowerMinimum {
         /// Pods that fit under the present rules.
         to: u32,
-    },
-    /// Undo a cause that excludes otherwise fitting nodes (uncordon, tolerate, relabel), or a rule about other pods.
-    Lift {
-        /// The cause.
-        cause: Cause,
-        /// Nodes that it alone excludes.
-        nodes: u32,
-    },
-    /// More pods must exist first: the gang has fewer than its minimum.
-    CreatePods {
-        /// How many are missing.
-        missing: u32,
     },
 }

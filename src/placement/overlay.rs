@@ -1,6 +1,7 @@
 //! What a search has taken on trial: amounts by resource and position on top of the cluster's, with an undo log.
 
-use crate::cluster::ids::ResourceId;
+use crate::cluster::ids::{ClassId, ResourceId};
+use rustc_hash::FxHashMap;
 
 /// Trial takings. Dense columns, so that reading is one look-up; only what was touched is ever reset.
 #[derive(Debug, Default)]
@@ -9,6 +10,8 @@ pub(super) struct Overlay {
     columns: Vec<Vec<i64>>,
     touched: Vec<u32>,
     is_touched: Vec<bool>,
+    /// Pods in room that is supposed for just their class, by position.
+    seated: FxHashMap<(u32, ClassId), u32>,
 }
 
 impl Overlay {
@@ -28,6 +31,24 @@ impl Overlay {
             Some(column) => self.columns[column][position],
             None => 0,
         }
+    }
+
+    /// Pods of a class at a position, where [`Overlay::seat`] counts them.
+    pub(super) fn seated(&self, position: u32, class: ClassId) -> u32 {
+        if self.seated.is_empty() {
+            return 0;
+        }
+        self.seated.get(&(position, class)).copied().unwrap_or(0)
+    }
+
+    /// Seats `count` pods (below 0: takes them off) where there is room for so many beside what is free, and says how many
+    /// of them take of what is free.
+    pub(super) fn seat(&mut self, position: u32, class: ClassId, count: i64, room: u32) -> i64 {
+        let seated = self.seated.entry((position, class)).or_default();
+        let before = i64::from(*seated);
+        let after = (before + count).max(0);
+        *seated = after as u32;
+        (after - i64::from(room)).max(0) - (before - i64::from(room)).max(0)
     }
 
     /// Takes `count` times the requests at a position; a negative count gives them back.
@@ -70,6 +91,7 @@ impl Overlay {
     /// Forgets everything and returns where it was.
     pub(super) fn clear(&mut self) -> Vec<u32> {
         let touched = std::mem::take(&mut self.touched);
+        self.seated.clear();
         for &position in &touched {
             self.is_touched[position as usize] = false;
             for column in &mut self.columns {

@@ -8,11 +8,11 @@
 //! [`Capacity`]: crate::cluster::capacity::Capacity
 //! [`Eligibility`]: crate::cluster::eligibility::Eligibility
 
+use super::hypothesis::Supposed;
 use super::limits::Limits;
 use super::overlay::Overlay;
 use super::tree::Tree;
 use crate::cluster::View;
-use crate::cluster::cause::Cause;
 use crate::cluster::class::Class;
 use crate::cluster::eligibility::Row;
 use crate::cluster::ids::{ClassId, NodeId, ResourceId};
@@ -28,15 +28,14 @@ pub(super) struct Slots {
     clock: u64,
     index: FxHashMap<ClassId, usize>,
     classes: Vec<ClassSlots>,
-    /// A cause that is taken to be lifted.
-    lifted: Option<Cause>,
+    /// What is supposed on top of the cluster.
+    supposed: Supposed,
 }
 
 /// Slot counts of one class.
 #[derive(Debug)]
 pub(super) struct ClassSlots {
     class: ClassId,
-    lifted: Option<Cause>,
     /// By position.
     pub(super) nodes: Vec<u32>,
     /// By domain.
@@ -51,38 +50,62 @@ pub(super) struct ClassSlots {
 }
 
 impl Slots {
-    /// Counts nodes that only this cause excludes as if it did not; where other pods are the cause, all rules about them
-    /// are lifted. To be called before any class is counted.
-    pub(super) fn lift(&mut self, cause: Cause) {
-        debug_assert!(self.classes.is_empty(), "what is counted is not counted again");
-        self.lifted = Some(cause);
+    /// What is supposed on top of the cluster.
+    pub(super) fn supposed(&self) -> &Supposed {
+        &self.supposed
     }
 
-    /// Does a class depend on where other pods are, unless that is taken to be lifted?
+    /// Supposes this from now on, and counts these classes anew at the positions where it, or what was supposed before,
+    /// makes a difference. No other class may be asked for until nothing is supposed any more.
+    pub(super) fn suppose(
+        &mut self,
+        view: View<'_>,
+        tree: &Tree,
+        supposed: Supposed,
+        kinds: &[ClassId],
+        positions: &[u32],
+        overlay: &Overlay,
+    ) {
+        self.renew(tree);
+        self.supposed = supposed;
+        for class in kinds {
+            if let Some(&at) = self.index.get(class) {
+                for &position in positions {
+                    self.classes[at].recount(view, tree, position as usize, overlay, &self.supposed);
+                }
+            }
+        }
+    }
+
+    /// Does a class depend on where other pods are?
     pub(super) fn couples(&self, view: View<'_>, class: ClassId) -> bool {
-        !self.lifted.is_some_and(Cause::is_coupling) && view.concerns(class)
+        view.concerns(class)
     }
 
-    /// Brings a class up to date and returns where it is; valid until the next call for another class, and beyond for
-    /// up to [`Limits::CLASSES`] classes as long as they are pinned.
-    pub(super) fn ensure(&mut self, view: View<'_>, tree: &Tree, class: ClassId, overlay: &Overlay) -> usize {
+    fn renew(&mut self, tree: &Tree) {
         if self.generation != tree.generation {
             self.generation = tree.generation;
             self.index.clear();
             self.classes.clear();
         }
+    }
+
+    /// Brings a class up to date and returns where it is; valid until the next call for another class, and beyond for
+    /// up to [`Limits::CLASSES`] classes as long as they are pinned.
+    pub(super) fn ensure(&mut self, view: View<'_>, tree: &Tree, class: ClassId, overlay: &Overlay) -> usize {
+        self.renew(tree);
         self.clock += 1;
         let at = match self.index.get(&class) {
             Some(&at) => {
                 let known = &mut self.classes[at];
-                if known.catch_up(view, tree, overlay) {
+                if known.catch_up(view, tree, overlay, &self.supposed) {
                     // Takings since it was last in use.
                     let missed = if known.pinned { &[] } else { overlay.touched() };
                     for &position in missed {
-                        known.recount(view, tree, position as usize, overlay);
+                        known.recount(view, tree, position as usize, overlay, &self.supposed);
                     }
                 } else {
-                    known.rebuild(view, tree, overlay);
+                    known.rebuild(view, tree, overlay, &self.supposed);
                 }
                 at
             }
@@ -90,7 +113,7 @@ impl Slots {
                 let at = self.vacancy();
                 self.classes[at].class = class;
                 self.index.insert(class, at);
-                self.classes[at].rebuild(view, tree, overlay);
+                self.classes[at].rebuild(view, tree, overlay, &self.supposed);
                 at
             }
         };
@@ -126,7 +149,7 @@ impl Slots {
         overlay: &Overlay,
     ) {
         self.classes[at].tried = true;
-        self.classes[at].recount(view, tree, position, overlay);
+        self.classes[at].recount(view, tree, position, overlay, &self.supposed);
     }
 
     /// Ends a trial: recounts where something was taken, and drops what exceeds [`Limits::CLASSES`].
@@ -136,7 +159,7 @@ impl Slots {
             class.pinned = false;
             if std::mem::take(&mut class.tried) {
                 for &position in &touched {
-                    class.recount(view, tree, position as usize, overlay);
+                    class.recount(view, tree, position as usize, overlay, &self.supposed);
                 }
             }
         }
@@ -160,7 +183,6 @@ impl Slots {
             None => {
                 self.classes.push(ClassSlots {
                     class: ClassId(u32::MAX),
-                    lifted: self.lifted,
                     nodes: Vec::new(),
                     sums: Vec::new(),
                     seen: 0,
@@ -180,12 +202,12 @@ impl ClassSlots {
         self.sums[0]
     }
 
-    fn catch_up(&mut self, view: View<'_>, tree: &Tree, overlay: &Overlay) -> bool {
+    fn catch_up(&mut self, view: View<'_>, tree: &Tree, overlay: &Overlay, supposed: &Supposed) -> bool {
         let Some(changes) = view.capacity.changes_since(self.seen) else { return false };
         if changes.len() > self.nodes.len() {
             return false;
         }
-        let counter = Counter::new(view, view.classes.get(self.class), self.lifted);
+        let counter = Counter::new(view, self.class, supposed);
         let mut last = None;
         for &node in changes {
             if last == Some(node) {
@@ -200,8 +222,15 @@ impl ClassSlots {
         true
     }
 
-    fn recount(&mut self, view: View<'_>, tree: &Tree, position: usize, overlay: &Overlay) {
-        let counter = Counter::new(view, view.classes.get(self.class), self.lifted);
+    fn recount(
+        &mut self,
+        view: View<'_>,
+        tree: &Tree,
+        position: usize,
+        overlay: &Overlay,
+        supposed: &Supposed,
+    ) {
+        let counter = Counter::new(view, self.class, supposed);
         self.put(tree, position, counter.slots_left(position, overlay));
     }
 
@@ -222,8 +251,8 @@ impl ClassSlots {
         }
     }
 
-    fn rebuild(&mut self, view: View<'_>, tree: &Tree, overlay: &Overlay) {
-        let counter = Counter::new(view, view.classes.get(self.class), self.lifted);
+    fn rebuild(&mut self, view: View<'_>, tree: &Tree, overlay: &Overlay, supposed: &Supposed) {
+        let counter = Counter::new(view, self.class, supposed);
         self.nodes.clear();
         self.nodes.extend((0..counter.order.len()).map(|position| counter.slots(position)));
         for &position in overlay.touched() {
@@ -250,8 +279,10 @@ const HOISTED: usize = 8;
 /// Counts the slots of one class: everything that is the same for all nodes is looked up once.
 struct Counter<'a> {
     view: View<'a>,
+    id: ClassId,
     class: &'a Class,
-    lifted: Option<Cause>,
+    /// `None` where nothing is supposed.
+    supposed: Option<&'a Supposed>,
     row: Row<'a>,
     order: &'a [NodeId],
     /// What is free by node, and what a pod asks for. Extended resources first, since they are the scarce ones: what they
@@ -261,20 +292,30 @@ struct Counter<'a> {
 }
 
 impl<'a> Counter<'a> {
-    fn new(view: View<'a>, class: &'a Class, lifted: Option<Cause>) -> Self {
+    fn new(view: View<'a>, id: ClassId, supposed: &'a Supposed) -> Self {
+        let class = view.classes.get(id);
         let mut columns: [(&[i64], i64); HOISTED] = [(&[], 0); HOISTED];
         for (column, &(resource, amount)) in columns.iter_mut().zip(class.requests.iter().rev()) {
             *column = (view.capacity.free_column(resource), amount);
         }
         let row = view.eligibility.row(class.constraint);
         let requests = class.requests.len();
-        Counter { view, class, lifted, row, order: view.topology.order(), columns, requests }
+        let supposed = (!supposed.is_empty()).then_some(supposed);
+        Counter { view, id, class, supposed, row, order: view.topology.order(), columns, requests }
     }
 
     /// How many pods the node at a position can take now: whole requests within what is free, 0 where it is not eligible.
     #[inline]
     fn slots(&self, position: usize) -> u32 {
-        self.slots_within(position, |_, free| free)
+        match self.supposed.filter(|supposed| supposed.names(position as u32)) {
+            None => self.slots_within(position, 0, |_, free| free),
+            Some(supposed) => {
+                let room = supposed.room(position as u32, self.id);
+                self.slots_within(position, room, |resource, free| {
+                    free.saturating_add(supposed.given(position as u32, resource))
+                })
+            }
+        }
     }
 
     /// The same, less what is taken on trial.
@@ -282,11 +323,16 @@ impl<'a> Counter<'a> {
         if !overlay.is_touched(position) {
             return self.slots(position);
         }
-        self.slots_within(position, |resource, free| free.saturating_sub(overlay.taken(resource, position)))
+        let room = self.supposed.map_or(0, |supposed| supposed.room(position as u32, self.id));
+        let room = room.saturating_sub(overlay.seated(position as u32, self.id));
+        self.slots_within(position, room, |resource, free| {
+            let given = self.supposed.map_or(0, |supposed| supposed.given(position as u32, resource));
+            free.saturating_add(given).saturating_sub(overlay.taken(resource, position))
+        })
     }
 
     #[inline]
-    fn slots_within(&self, position: usize, left: impl Fn(ResourceId, i64) -> i64) -> u32 {
+    fn slots_within(&self, position: usize, room: u32, left: impl Fn(ResourceId, i64) -> i64) -> u32 {
         let node = self.order[position];
         let mut fits = SLOT_LIMIT;
         let requests = self.class.requests.iter().rev();
@@ -295,26 +341,19 @@ impl<'a> Counter<'a> {
         {
             let free = column.get(node.index()).copied().unwrap_or(0);
             fits = fit(fits, left(resource, free), amount);
-            if fits == 0 {
+            if fits == 0 && room == 0 {
                 return 0;
             }
         }
         for &(resource, amount) in requests.skip(HOISTED) {
             fits = fit(fits, left(resource, self.view.capacity.free(node, resource)), amount);
         }
-        if fits > 0 && self.view.capacity.is_present(node) && self.is_open(node) { fits as u32 } else { 0 }
-    }
-
-    /// Is the node open to the class, given what is taken to be lifted?
-    #[inline]
-    fn is_open(&self, node: NodeId) -> bool {
-        match (self.row.cause(node), self.lifted) {
-            (None, _) => true,
-            (cause, Some(lifted)) if cause == self.lifted => {
-                self.view.eligibility.is_excluded_only_by(self.class.constraint, node, lifted)
-            }
-            _ => false,
-        }
+        let is_open = || match self.supposed {
+            None => self.row.cause(node).is_none(),
+            Some(it) => it.is_open(self.view, self.class, position as u32, self.row.cause(node)),
+        };
+        let fits = fits + i64::from(room);
+        if fits > 0 && self.view.capacity.is_present(node) && is_open() { fits as u32 } else { 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The solver against brute force, exact references and an independent judge.
 
 mod brute;
+mod hypotheses;
 mod index;
 mod optimal;
 mod reference;

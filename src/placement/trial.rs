@@ -9,7 +9,7 @@ use super::slots::{ClassSlots, Slots};
 use super::{Context, Tools};
 use crate::cluster::cause::Cause;
 use crate::cluster::coupling;
-use crate::cluster::ids::{ClassId, NodeId};
+use crate::cluster::ids::{ClassId, NodeId, ResourceId};
 
 /// A trial in progress; [`Trial::end`] leaves the indices as they were.
 pub(super) struct Trial<'a, 't> {
@@ -41,6 +41,14 @@ impl<'a, 't> Trial<'a, 't> {
     pub(super) fn begin(context: Context<'a>, slots: &'t mut Slots, overlay: &'t mut Overlay) -> Self {
         let kinds = &context.demand.kinds;
         let coupled = kinds.iter().map(|&class| slots.couples(context.view, class)).collect();
+        let mut coupling = context.view.trial().without(slots.supposed().lifted());
+        for &(class, node, leaves) in slots.supposed().moves() {
+            if leaves {
+                coupling.remove(class, node);
+            } else {
+                coupling.place(class, node);
+            }
+        }
         let mut trial = Trial {
             context,
             slots,
@@ -48,7 +56,7 @@ impl<'a, 't> Trial<'a, 't> {
             at: vec![None; kinds.len()],
             loaded: Vec::new(),
             coupled,
-            coupling: context.view.trial(),
+            coupling,
             log: Vec::new(),
             touched: context.demand.touched.clone(),
         };
@@ -83,6 +91,18 @@ impl<'a, 't> Trial<'a, 't> {
     /// What is left for a kind that is at hand.
     pub(super) fn slots(&self, kind: u32) -> &ClassSlots {
         self.slots.get(self.at[kind as usize].expect("the kind was loaded"))
+    }
+
+    /// What is free at a position before anything is taken, with what is supposed.
+    pub(super) fn free(&self, position: u32, resource: ResourceId) -> i64 {
+        let view = self.context.view;
+        let free = view.capacity.free(view.topology.order()[position as usize], resource);
+        free.saturating_add(self.slots.supposed().given(position, resource))
+    }
+
+    /// Room at a position that is supposed for just this class.
+    pub(super) fn room(&self, position: u32, class: ClassId) -> u32 {
+        self.slots.supposed().room(position, class)
     }
 
     /// Does where other pods are matter to the kind? Then slots are an upper bound, and [`Trial::allows`] decides.
@@ -146,9 +166,15 @@ impl<'a, 't> Trial<'a, 't> {
 
     fn change(&mut self, kind: u32, seat: Seat, sign: i64) {
         let Context { view, tree, demand, .. } = self.context;
-        let requests = &view.classes.get(demand.kinds[kind as usize]).requests;
+        let class = demand.kinds[kind as usize];
+        let requests = &view.classes.get(class).requests;
         let position = seat.position as usize;
-        self.overlay.take(requests, position, sign * i64::from(seat.pods), tree.leaf.len());
+        let mut count = sign * i64::from(seat.pods);
+        let room = self.slots.supposed().room(seat.position, class);
+        if room > 0 {
+            count = self.overlay.seat(seat.position, class, count, room);
+        }
+        self.overlay.take(requests, position, count, tree.leaf.len());
         for &kind in &self.loaded {
             if let Some(at) = self.at[kind as usize] {
                 self.slots.recount(view, tree, at, position, self.overlay);

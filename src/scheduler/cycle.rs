@@ -3,7 +3,7 @@
 use super::admission::{Ledger, admit, refusal};
 use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
-use super::gang::{Hold, Prepared, members_lost, prepare};
+use super::gang::{Hold, Prepared, members_lost, prepare, stuck};
 use super::order::{Turn, turn};
 use super::promise::Held;
 use super::reason::Reason;
@@ -20,6 +20,9 @@ use crate::placement::{GangRequest, Placement, Proof};
 use priority_queue::PriorityQueue;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeSet;
+
+/// Pods of a gang that are told by an event why they wait; their conditions say it to all of them.
+const TOLD_PODS: usize = 16;
 
 impl Scheduler {
     /// Runs one cycle. `now` is an RFC 3339 time, used for transition times only.
@@ -166,7 +169,8 @@ impl Scheduler {
             Some(asked) => asked,
             None => match prepare(&self.cluster, gang) {
                 Prepared::Idle => {
-                    let lost = members_lost(&self.cluster, gang);
+                    let stuck = stuck(&self.cluster, gang).filter(|_| self.is_below_minimum(id));
+                    let lost = stuck.or_else(|| members_lost(&self.cluster, gang));
                     match held {
                         Some(Held::Waits(message)) => self.hold(id, because(message), round, cycle),
                         _ if let Some(lost) = lost => self.hold(id, lost, round, cycle),
@@ -369,7 +373,7 @@ impl Scheduler {
     fn is_below_minimum(&self, id: GangId) -> bool {
         self.cluster.gangs().get(id).is_some_and(|gang| {
             let counts = counts(&self.cluster, gang);
-            counts.scheduled() + counts.assumed < minimum(gang).max(1)
+            counts.placed() + counts.assumed < minimum(gang).max(1)
         })
     }
 
@@ -393,27 +397,27 @@ impl Scheduler {
                 .filter(|pod| pod.wants_node())
                 .map(pod_ref)
                 .collect();
-            if gang.group.is_some() && wait.below_minimum {
+            // An event has no field for the code: its reason is what tools for Volcano match on.
+            let coded = format!("{reason}: {message}");
+            let warned = !is_ending(gang);
+            if gang.group.is_some() && wait.below_minimum && warned {
                 cycle.decisions.push(Decision::Event {
                     kind: "PodGroup",
                     namespace: gang.namespace().to_owned(),
                     name: gang.name().to_owned(),
                     type_: "Warning",
                     reason: "Unschedulable",
-                    message: message.clone(),
+                    message: coded.clone(),
                 });
             }
-            // Without a PodGroup to say it on, it is said on a pod.
-            if gang.group.is_none()
-                && let Some(pod) = waiting.first()
-            {
+            for pod in waiting.iter().take(if warned { TOLD_PODS } else { 0 }) {
                 cycle.decisions.push(Decision::Event {
                     kind: "Pod",
                     namespace: pod.namespace.clone(),
                     name: pod.name.clone(),
                     type_: "Warning",
                     reason: "FailedScheduling",
-                    message: message.clone(),
+                    message: coded.clone(),
                 });
             }
             if !waiting.is_empty() {
@@ -451,6 +455,14 @@ impl Scheduler {
                 status,
             });
         }
+    }
+}
+
+/// Is it being deleted, with the pods that are left? What is missing then is missing on purpose.
+fn is_ending(gang: &GangRecord) -> bool {
+    match &gang.group {
+        Some(group) => group.deleting,
+        None => gang.had_group,
     }
 }
 

@@ -2,18 +2,26 @@
 //!
 //! The same text goes into conditions, events and the simulator's output.
 
+mod action;
+
+pub use action::Action;
+pub(crate) use action::listed;
+
 use super::reason::Reason;
+use crate::api::nearest::nearest;
 use crate::cluster::Cluster;
 use crate::cluster::cause::Cause;
-use crate::cluster::ids::DomainId;
+use crate::cluster::ids::{DomainId, ResourceId};
+use crate::cluster::requests::amount_text;
 use crate::cluster::topology::{Tier, Topology};
-use crate::placement::{GangRequest, Proof, Remedy, Shortfall, TierFit};
+use crate::placement::{Absent, GangRequest, Proof, Remedy, Shortfall, TierFit};
 use std::fmt::Write;
 
 /// The code and the sentence for a gang that was not placed, or only in part.
 pub fn explain(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall) -> (Reason, String) {
     let mut text = String::new();
     how_far(cluster, request, shortfall, &mut text);
+    absent(cluster, shortfall, &mut text);
     excluded(cluster, shortfall, &mut text);
     remedies(cluster, shortfall, &mut text);
     let reason = if let Proof::CutShort { steps } = shortfall.proof {
@@ -78,38 +86,42 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
 }
 
 fn remedies(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
-    for (index, &remedy) in shortfall.remedies.iter().enumerate() {
+    for (index, remedy) in shortfall.remedies.iter().enumerate() {
         text.push_str(if index == 0 { "; would fit with " } else { ", or with " });
-        text.push_str(&remedy_text(cluster, remedy));
+        text.push_str(&Action::of(cluster, remedy).text);
     }
 }
 
-/// A remedy in words, to follow "would fit with".
-fn remedy_text(cluster: &Cluster, remedy: Remedy) -> String {
-    let topology = cluster.view().topology;
-    let s = |count: u32| if count == 1 { "" } else { "s" };
-    match remedy {
-        Remedy::Free { domain, pods, resource } => {
-            let what = resource.map_or(String::new(), |r| format!(" ({})", cluster.resources().name(r)));
-            format!("room for {pods} more pod{}{what} in {}", s(pods), domain_name(topology, domain))
+/// `; a pod asks for 16 nvidia.com/gpu, the largest node has 8`
+fn absent(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
+    if let Some(absent) = &shortfall.absent {
+        let _ = write!(text, "; {}", absent_text(cluster, absent));
+    }
+}
+
+fn absent_text(cluster: &Cluster, absent: &Absent) -> String {
+    match *absent {
+        Absent::Resource { resource, asked, largest: 0 } => {
+            let name = cluster.resources().name(resource);
+            let view = cluster.view();
+            let offered = (0..view.capacity.resources() as u32).map(ResourceId).filter(|&resource| {
+                cluster.nodes().present().any(|(node, _, _)| view.capacity.allocatable(node, resource) > 0)
+            });
+            let names: Vec<&str> = offered.map(|resource| cluster.resources().name(resource)).collect();
+            let meant =
+                nearest(name, names).map_or(String::new(), |known| format!(" (did you mean {known}?)"));
+            let asked = amount_text(name, asked);
+            format!("no node offers {name}, of which a pod asks for {asked}{meant}")
         }
-        Remedy::RaiseTier { to, policy } => {
-            let whose = if policy.is_some() { "the subgroups' " } else { "" };
-            if to >= topology.tier(Topology::ROOT) {
-                format!("{whose}mode: soft (no domain is large enough)")
-            } else {
-                format!("{whose}highestTierAllowed: {to}")
-            }
+        Absent::Resource { resource, asked, largest } => {
+            let name = cluster.resources().name(resource);
+            let (asked, largest) = (amount_text(name, asked), amount_text(name, largest));
+            format!("a pod asks for {asked} {name}, the largest node has {largest}")
         }
-        Remedy::LowerMinimum { to } => format!("a minimum of {to}"),
-        Remedy::Lift { cause: Cause::HostPort, .. } => "no host port".to_owned(),
-        Remedy::Lift { cause: Cause::PodAffinity, .. } => "a looser pod affinity".to_owned(),
-        Remedy::Lift { cause: Cause::PodAntiAffinity, .. } => "a looser pod anti-affinity".to_owned(),
-        Remedy::Lift { cause: Cause::TopologySpread, .. } => "a looser topology spread".to_owned(),
-        Remedy::Lift { cause, nodes } => {
-            format!("{nodes} node{} made eligible ({})", s(nodes), cause_text(cluster, cause))
+        Absent::Label { key, value } => {
+            let texts = cluster.view().eligibility.texts();
+            format!("no node has the label {}: {}", texts.get(key), texts.get(value))
         }
-        Remedy::CreatePods { missing } => format!("{missing} more pod{} created", s(missing)),
     }
 }
 
@@ -124,8 +136,10 @@ pub struct Explanation {
     pub tiers: Vec<BestDomain>,
     /// What excludes nodes, as in "3 short of nvidia.com/gpu", and how many; most frequent first.
     pub excluded: Vec<(String, u32)>,
-    /// Changes that would make it fit, to follow "would fit with"; cheapest first.
-    pub remedies: Vec<String>,
+    /// What no node has, as in "a pod asks for 16 nvidia.com/gpu, the largest node has 8"; empty if it is not that.
+    pub absent: String,
+    /// Single changes that would make it fit, the easiest first.
+    pub remedies: Vec<Action>,
     /// Is it proven that it does not fit, rather than that the search was cut short?
     pub proven: bool,
 }
@@ -159,7 +173,8 @@ impl Explanation {
                 .iter()
                 .map(|&(cause, nodes)| (cause_text(cluster, cause), nodes))
                 .collect(),
-            remedies: shortfall.remedies.iter().map(|&remedy| remedy_text(cluster, remedy)).collect(),
+            absent: shortfall.absent.as_ref().map_or(String::new(), |absent| absent_text(cluster, absent)),
+            remedies: shortfall.remedies.iter().map(|remedy| Action::of(cluster, remedy)).collect(),
             proven: shortfall.proof == Proof::Proven,
         }
     }
@@ -186,6 +201,8 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::NodeAffinity => "not matching the node affinity".to_owned(),
         Cause::Volume => "out of reach of a volume".to_owned(),
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
+        Cause::NoDomain(tier) => format!("in no domain of tier {tier}"),
+        Cause::TooSmall(resource) => format!("too small for its {}", cluster.resources().name(resource)),
         Cause::Resource(resource) => match cluster.resources().driver(resource) {
             Some(driver) => format!("exceed max volume count ({driver})"),
             None => format!("short of {}", cluster.resources().name(resource)),
@@ -196,3 +213,6 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::TopologySpread => "excluded by topology spread".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

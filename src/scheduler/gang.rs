@@ -4,6 +4,10 @@
 //! the field and the remedy. Hard rules fail closed: what cannot be understood holds the gang, never frees it.
 //! Semantics: volcano `pkg/scheduler/api/job_info.go`, `sub_job_info.go`, `plugins/gang`.
 
+mod members;
+
+pub(super) use members::stuck;
+
 use super::reason::Reason;
 use super::report::{counts, minimum};
 use crate::api::pod_group::{NetworkTopology, PodGroupPhase, PodGroupSpec, TopologyMode};
@@ -122,7 +126,7 @@ fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -
         policies,
         subgroups,
     };
-    enough_pods(cluster, spec, pods, &request)?;
+    members::enough(cluster, gang, spec, pods, &request)?;
     deal_ranks(&mut request);
     Ok(request)
 }
@@ -308,74 +312,6 @@ pub fn subgroup_values(
     }
     let value = |key: &String| labels.get(key).filter(|value| !value.is_empty()).map(natural::Key::new);
     policy.match_label_keys.iter().map(value).collect()
-}
-
-/// Are there enough pods to make the minima possible?
-fn enough_pods(
-    cluster: &Cluster,
-    spec: &PodGroupSpec,
-    pods: &[(PodId, &PodRecord)],
-    request: &GangRequest,
-) -> Result<(), Hold> {
-    let available = request.pending() + request.placed();
-    if available < request.minimum as usize {
-        let refused = pods.iter().find(|(_, pod)| pod.wants_node() && pod.refusal.is_some());
-        if let Some((_, pod)) = refused {
-            let refusal = pod.refusal.as_deref().unwrap_or_default();
-            return hold(Reason::PodRefused, format!("pod {}: {refusal}", pod.key));
-        }
-        let gated = pods.iter().filter(|(_, pod)| pod.gated && pod.state == PodState::Pending).count();
-        if gated > 0 && available + gated >= request.minimum as usize {
-            return hold(
-                Reason::SchedulingGated,
-                format!(
-                    "{gated} pods are held back by scheduling gates; {available} of {} are free to go",
-                    request.minimum
-                ),
-            );
-        }
-        return hold(
-            Reason::NotEnoughTasks,
-            format!("{available} of {} pods exist (spec.minMember)", request.minimum),
-        );
-    }
-    for role in &request.roles {
-        let members = request.subgroups.iter().flat_map(|s| s.members.iter().map(|m| m.role));
-        let placed = request.subgroups.iter().flat_map(|s| s.placed.iter().map(|p| p.role));
-        let available = members.chain(placed).filter(|&r| r == role.role).count();
-        if available < role.minimum as usize {
-            let name = spec
-                .min_task_member
-                .keys()
-                .find(|name| cluster.texts().find(name).map_or(u32::MAX - 1, |id| id.0) == role.role);
-            return hold(
-                Reason::NotEnoughPodsOfTask,
-                format!(
-                    "{available} of {} pods of role {} exist (spec.minTaskMember)",
-                    role.minimum,
-                    name.map_or("?", String::as_str)
-                ),
-            );
-        }
-    }
-    for (index, (policy, named)) in request.policies.iter().zip(&spec.sub_group_policy).enumerate() {
-        let complete = request
-            .subgroups
-            .iter()
-            .filter(|subgroup| subgroup.policy == Some(index as u32))
-            .filter(|subgroup| subgroup.members.len() + subgroup.placed.len() >= policy.size as usize)
-            .count();
-        if complete < policy.minimum as usize {
-            return hold(
-                Reason::NotEnoughPodsOfTask,
-                format!(
-                    "{complete} of {} subgroups of {} have their {} pods (spec.subGroupPolicy)",
-                    policy.minimum, named.name, policy.size
-                ),
-            );
-        }
-    }
-    Ok(())
 }
 
 fn deal_ranks(request: &mut GangRequest) {

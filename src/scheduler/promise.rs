@@ -211,7 +211,8 @@ mod tests {
         };
         assert_eq!(cycle(Some(Held::Back(None))), (0, None, None));
         let why = Some("no room in the annotations".to_owned());
-        let said = (0, why.clone(), Some(Reason::ReservationRefused));
+        let coded = Some("ReservationRefused: no room in the annotations".to_owned());
+        let said = (0, coded, Some(Reason::ReservationRefused));
         assert_eq!(cycle(Some(Held::Back(why.clone()))), said);
         assert_eq!(cycle(Some(Held::Back(why))).1, None, "once");
         // What another pod of it waits for does not keep this one waiting.

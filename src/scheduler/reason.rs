@@ -1,6 +1,6 @@
 //! Why a gang waits: one enum for conditions, events, the simulator and metrics.
 //!
-//! The code (`as_str`) is stable. [`Reason::condition`] maps it onto the reasons that tools for Volcano match on.
+//! The code (`as_str`) is stable and the same wherever it stands.
 
 /// Why a gang is not placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,10 @@ pub enum Reason {
     UnknownTier,
     /// A pod asks for something that Phalanx does not support.
     PodRefused,
+    /// Pods of it ask for a scheduler that does not answer here.
+    OtherScheduler,
+    /// A pod of it is being deleted on a node that does not answer, so that it cannot be made again.
+    PodStuckOnNode,
     /// Pods are held back by scheduling gates.
     SchedulingGated,
     /// A placement was found, and could not be written down or carried out.
@@ -54,17 +58,10 @@ impl Reason {
             Reason::InvalidPodGroup => "InvalidPodGroup",
             Reason::UnknownTier => "UnknownTier",
             Reason::PodRefused => "PodRefused",
+            Reason::OtherScheduler => "OtherScheduler",
+            Reason::PodStuckOnNode => "PodStuckOnNode",
             Reason::SchedulingGated => "SchedulingGated",
             Reason::ReservationRefused => "ReservationRefused",
-        }
-    }
-
-    /// The reason of the PodGroup's `Unschedulable` condition: one of the three that Volcano writes.
-    pub fn condition(self) -> &'static str {
-        match self {
-            Reason::NotEnoughTasks | Reason::SchedulingGated | Reason::PodGroupNotFound => "NotEnoughTasks",
-            Reason::NotEnoughPodsOfTask => "NotEnoughPodsOfTask",
-            _ => "NotEnoughResources",
         }
     }
 }

@@ -27,9 +27,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Pods that have been given a node and keep it, those that have ended included.
+    /// Pods that have been given a node and keep it, those that have ended included: what phases are told by.
     pub fn scheduled(&self) -> u32 {
         self.running + self.bound + self.succeeded + self.failed
+    }
+
+    /// The same without those that failed: what counts for the minimum.
+    pub fn placed(&self) -> u32 {
+        self.running + self.bound + self.succeeded
     }
 }
 
@@ -90,10 +95,11 @@ pub fn status(
     let mut conditions = previous.conditions.clone();
     if let Some(waiting) = waiting {
         let message = format!("pod group is not ready: {}", waiting.message);
-        set(&mut conditions, "Unschedulable", "True", waiting.reason.condition(), &message, now);
-        clear(&mut conditions, "Scheduled", waiting.reason.condition(), now);
-    } else if counts.scheduled() + counts.assumed >= minimum.max(1) {
-        clear(&mut conditions, "Unschedulable", "Scheduled", now);
+        set(&mut conditions, "Unschedulable", "True", waiting.reason.as_str(), &message, now);
+        clear(&mut conditions, "Scheduled", waiting.reason.as_str(), now);
+    } else if counts.placed() + counts.assumed >= minimum.max(1) {
+        // The column shows the reason, and nothing waits.
+        clear(&mut conditions, "Unschedulable", "", now);
         // the reason is a sentence upstream, and tools compare it
         set(&mut conditions, "Scheduled", "True", "tasks in gang are ready to be scheduled", placed, now);
     }

@@ -1,9 +1,10 @@
 //! What a run came to, as rows: the source of the table, of JSON and YAML, and of the HTML page.
 
 pub(crate) mod columns;
+pub mod diff;
 pub mod html;
 mod objects;
-mod rows;
+pub(crate) mod rows;
 mod status;
 pub mod table;
 pub mod tree;
@@ -14,6 +15,7 @@ pub use objects::objects;
 use super::engine::{Ending, Simulation};
 use super::history::Happened;
 use super::scenario::API_VERSION;
+use crate::scheduler::explain::Action;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -87,7 +89,7 @@ pub struct PodGroupRow {
     pub name: String,
     /// Pending, Inqueue, Running, Unknown or Completed.
     pub phase: String,
-    /// Pods that have a node, those that ended included.
+    /// Pods that have a node, those that ended well included.
     pub scheduled: u32,
     /// Pods that must run together.
     pub min_member: u32,
@@ -118,8 +120,13 @@ pub struct ShortfallRow {
     pub tiers: Vec<TierRow>,
     /// Nodes that can take no pod of the gang, by cause; most frequent first.
     pub excluded: Vec<ExcludedRow>,
-    /// Single changes that would make it fit; the smallest first.
+    /// What no node has, as in "a pod asks for 16 nvidia.com/gpu, the largest node has 8".
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub absent: String,
+    /// Single changes that would make it fit, in words; the easiest first.
     pub remedies: Vec<String>,
+    /// The same changes in names and numbers.
+    pub actions: Vec<Action>,
     /// Is it proven that it does not fit, rather than that the search was cut short?
     pub proven: bool,
 }
@@ -165,10 +172,11 @@ pub struct WarningRow {
 /// A ModelServing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(missing_docs)] // the fields are those of its status
+#[allow(missing_docs)] // the fields are those of its status, and what its spec asks for
 pub struct ModelServingRow {
     pub namespace: String,
     pub name: String,
+    pub wanted: i64,
     pub replicas: i64,
     pub available_replicas: i64,
     pub updated_replicas: i64,
@@ -230,9 +238,12 @@ impl Report {
         }
     }
 
-    /// Does anything of ours still wait: a pod, or a PodGroup for its minimum?
+    /// Does anything of ours still wait: a pod, a PodGroup for its minimum, or a ModelServing for a replica?
     pub fn anything_waits(&self) -> bool {
-        self.summary.waiting_pods > 0 || self.summary.waiting_pod_groups > 0
+        let short = |serving: &ModelServingRow| serving.available_replicas < serving.wanted;
+        self.summary.waiting_pods > 0
+            || self.summary.waiting_pod_groups > 0
+            || self.model_servings.iter().any(short)
     }
 }
 

@@ -7,6 +7,7 @@ mod input;
 mod output;
 mod permissions;
 mod readme;
+mod remedies;
 mod sentences;
 mod servings;
 mod simulations;

@@ -102,7 +102,7 @@ fn a_gang_in_its_own_way_is_told_which_rule_it_is() {
 
 /// Each of two racks has one node, and takes one of the two pods that a subgroup needs to be placed at all.
 #[test]
-fn subgroups_in_their_own_way_are_told_so_though_none_is_placed() {
+fn subgroups_in_their_own_way_are_told_so_though_none_is_whole() {
     let mut documents: Vec<Value> = Vec::new();
     for name in ["n0", "n1"] {
         let member = json!({ "type": "Node", "selector": { "exactMatch": { "name": name } } });
@@ -119,25 +119,25 @@ fn subgroups_in_their_own_way_are_told_so_though_none_is_placed() {
     documents.push(group(json!({ "minMember": 4, "subGroupPolicy": [policy] })));
     let apart = near("podAntiAffinity", "kubernetes.io/hostname");
     documents.extend((0..4).map(|index| pod(index, &apart, 1)));
-    let expect = "fits 0 of 4 pods in the cluster; for the next, 2 nodes: 2 excluded by pod anti-affinity; would fit with a \
+    let expect = "fits 2 of 4 pods in the cluster; for the next, 2 nodes: 2 excluded by pod anti-affinity; would fit with a \
                   looser pod anti-affinity";
     assert_eq!(said(&documents), expect);
 }
 
+/// Neither a looser rule nor more room would do alone where there are two racks and three nodes for four pods.
 #[test]
 fn where_room_is_short_the_rules_are_not_to_blame() {
     check(
         &[1, 2],
         near("podAntiAffinity", "rack"),
         8,
-        "fits 2 of 4 pods in the cluster; would fit with room for 2 more pods (nvidia.com/gpu) in the cluster, or with a \
-         minimum of 2",
+        "fits 2 of 4 pods in the cluster; would fit with a minimum of 2",
     );
     check(
         &[1, 1],
         json!({}),
         8,
-        "fits 2 of 4 pods in the cluster; would fit with room for 2 more pods (nvidia.com/gpu) in the cluster, or with a \
-         minimum of 2",
+        "fits 2 of 4 pods in the cluster; would fit with room for 2 more pods (nvidia.com/gpu) in the cluster, on nodes to \
+         be added, or with a minimum of 2",
     );
 }

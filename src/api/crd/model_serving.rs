@@ -11,12 +11,13 @@ pub(super) fn crd() -> Value {
         kind: "ModelServing",
         singular: "modelserving",
         plural: "modelservings",
-        short_names: &[],
+        short_names: &["ms"],
         namespaced: true,
         columns: json!([
             {"name": "Replicas", "type": "integer", "jsonPath": ".status.replicas", "description": "ServingGroups"},
             {"name": "Available", "type": "integer", "jsonPath": ".status.availableReplicas", "description": "ServingGroups that are ready"},
             {"name": "Updated", "type": "integer", "jsonPath": ".status.updatedReplicas", "description": "ServingGroups at the latest revision"},
+            {"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Unschedulable\")].reason", "description": "Why pods of it cannot be placed"},
             {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         ]),
         subresources: json!({

@@ -73,7 +73,7 @@ fn names_scopes_and_subresources() {
     let scale = json!({"labelSelectorPath": ".status.labelSelector", "specReplicasPath": ".spec.replicas",
         "statusReplicasPath": ".status.replicas"});
     let subresources = json!({"scale": scale, "status": {}});
-    check("ModelServing", serving, "v1alpha1", Value::Null, "Namespaced", subresources);
+    check("ModelServing", serving, "v1alpha1", json!(["ms"]), "Namespaced", subresources);
 }
 
 #[test]
@@ -119,6 +119,7 @@ fn printer_columns() {
             ("Replicas", "integer", ".status.replicas", 0),
             ("Available", "integer", ".status.availableReplicas", 0),
             ("Updated", "integer", ".status.updatedReplicas", 0),
+            ("Reason", "string", ".status.conditions[?(@.type==\"Unschedulable\")].reason", 0),
             ("Age", "date", created, 0),
         ],
     );

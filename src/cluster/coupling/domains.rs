@@ -120,6 +120,12 @@ impl Domains {
         (ground.key, area.domains.len() as u32)
     }
 
+    /// Does a ground leave nodes out by the pod's tolerations, and by its selectors?
+    pub(super) fn policies(&self, ground: GroundId) -> (bool, bool) {
+        let (ground, _) = self.grounds.get_index(ground.0 as usize).expect("ids come from ground");
+        (ground.taints.is_some(), ground.selectors.is_some())
+    }
+
     /// Brings columns and grounds up to date with a node, and moves its pods along. Says whether there was anything
     /// to do.
     pub(super) fn set_node(

@@ -1,5 +1,5 @@
-//! Placements tried on top of the cluster's pods: what `place` adds lies in a thin layer over the counters, so that
-//! nothing is copied and the last ones are taken back exactly.
+//! Placements tried on top of the cluster's pods: what `place` adds, and what `remove` takes off, lies in a thin layer
+//! over the counters, so that nothing is copied and the last changes are taken back exactly.
 
 use super::super::cause::Cause;
 use super::super::class::Classes;
@@ -11,18 +11,21 @@ use super::{Coupling, Entry, Rules};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
-/// Placements tried on top of [`Coupling`]; the last ones are undone first.
+/// Pods placed and removed on trial on top of [`Coupling`]; the last ones are undone first.
 #[derive(Clone, Debug)]
 pub struct Trial<'a> {
     coupling: &'a Coupling,
     classes: &'a Classes,
-    /// Pods that the trial adds, by counter and domain.
-    counts: FxHashMap<(CounterId, Domain), u32>,
-    /// Pods that the trial adds, by counter, in all domains.
-    totals: FxHashMap<CounterId, u64>,
+    /// The rules that the pods tried are taken not to have.
+    lifted: Option<Cause>,
+    /// Pods that the trial adds (below 0: takes off), by counter and domain.
+    counts: FxHashMap<(CounterId, Domain), i64>,
+    /// Pods that the trial adds (below 0: takes off), by counter, in all domains.
+    totals: FxHashMap<CounterId, i64>,
     /// Per spread counter: how many more (or fewer) domains have so many pods.
     histograms: FxHashMap<CounterId, BTreeMap<u32, i64>>,
-    log: Vec<(ClassId, NodeId)>,
+    /// Changes, the last one last: placed rather than removed?
+    log: Vec<(ClassId, NodeId, bool)>,
 }
 
 /// The look-ups of one class done: hoist it out of loops over nodes.
@@ -38,11 +41,19 @@ impl<'a> Trial<'a> {
         Trial {
             coupling,
             classes,
+            lifted: None,
             counts: FxHashMap::default(),
             totals: FxHashMap::default(),
             histograms: FxHashMap::default(),
             log: Vec::new(),
         }
+    }
+
+    /// The same, as if the pods tried had no rules of this kind; pods that are on nodes keep theirs.
+    #[must_use]
+    pub fn without(mut self, cause: Option<Cause>) -> Self {
+        self.lifted = cause;
+        self
     }
 
     /// What excludes the node for one more pod of the class, the first in the order of [`Cause`]; `None` allows it.
@@ -58,23 +69,29 @@ impl<'a> Trial<'a> {
 
     /// Places one pod of the class.
     pub fn place(&mut self, class: ClassId, node: NodeId) {
-        self.log.push((class, node));
+        self.log.push((class, node, true));
         self.count(class, node, true);
     }
 
-    /// Takes the last placement back.
+    /// Takes off one pod of the class that is on the node.
+    pub fn remove(&mut self, class: ClassId, node: NodeId) {
+        self.log.push((class, node, false));
+        self.count(class, node, false);
+    }
+
+    /// Takes the last change back.
     pub fn undo(&mut self) {
-        if let Some((class, node)) = self.log.pop() {
-            self.count(class, node, false);
+        if let Some((class, node, placed)) = self.log.pop() {
+            self.count(class, node, !placed);
         }
     }
 
-    /// Placements that can be taken back.
+    /// Changes that can be taken back.
     pub fn len(&self) -> usize {
         self.log.len()
     }
 
-    /// Is nothing placed?
+    /// Is nothing changed?
     pub fn is_empty(&self) -> bool {
         self.log.is_empty()
     }
@@ -104,9 +121,9 @@ impl<'a> Trial<'a> {
         let counter = self.coupling.counters.get(id);
         let Some(domain) = self.coupling.domains.of_counter(counter.kind(), node) else { return };
         let before = self.pods(id, domain);
-        step(self.counts.entry((id, domain)).or_insert(0), more);
-        let total = self.totals.entry(id).or_insert(0);
-        *total = if more { *total + 1 } else { total.saturating_sub(1) };
+        let by = if more { 1 } else { -1 };
+        *self.counts.entry((id, domain)).or_insert(0) += by;
+        *self.totals.entry(id).or_insert(0) += by;
         if matches!(counter.kind(), Kind::Spread { .. }) {
             let after = self.pods(id, domain);
             let histogram = self.histograms.entry(id).or_default();
@@ -119,7 +136,8 @@ impl<'a> Trial<'a> {
     fn pods(&self, id: CounterId, domain: Domain) -> u32 {
         let tried =
             if self.counts.is_empty() { 0 } else { self.counts.get(&(id, domain)).copied().unwrap_or(0) };
-        self.coupling.counters.get(id).count(domain) + tried
+        let pods = i64::from(self.coupling.counters.get(id).count(domain)) + tried;
+        pods.clamp(0, i64::from(u32::MAX)) as u32
     }
 
     /// Pods near the node, the trial's included; `None` if the node is in no domain.
@@ -128,8 +146,16 @@ impl<'a> Trial<'a> {
         self.coupling.domains.of_counter(kind, node).map(|domain| self.pods(id, domain))
     }
 
+    /// Is a pod near the node that was there before the trial?
+    fn resident(&self, id: CounterId, node: NodeId) -> bool {
+        let counter = self.coupling.counters.get(id);
+        let domain = self.coupling.domains.of_counter(counter.kind(), node);
+        domain.is_some_and(|domain| counter.count(domain) > 0)
+    }
+
     fn is_nowhere(&self, id: CounterId) -> bool {
-        self.coupling.counters.get(id).total() == 0 && self.totals.get(&id).is_none_or(|&total| total == 0)
+        let tried = self.totals.get(&id).copied().unwrap_or(0);
+        self.coupling.counters.get(id).total().saturating_add_signed(tried) == 0
     }
 
     /// Pods in the domain that has the fewest.
@@ -155,16 +181,18 @@ impl<'a> Trial<'a> {
 impl Check<'_> {
     /// As [`Trial::cause`].
     pub fn cause(&self, node: NodeId) -> Option<Cause> {
-        if self.rules.ports.iter().any(|&port| self.is_taken(port, node)) {
+        let has = |cause: Cause| self.trial.lifted != Some(cause);
+        if has(Cause::HostPort) && self.rules.ports.iter().any(|&port| self.is_taken(port, node)) {
             return Some(Cause::HostPort);
         }
-        if !self.rules.affinity.is_empty() && !self.has_company(node) {
+        if has(Cause::PodAffinity) && !self.rules.affinity.is_empty() && !self.has_company(node) {
             return Some(Cause::PodAffinity);
         }
         if self.is_kept_away(node) {
             return Some(Cause::PodAntiAffinity);
         }
-        let uneven = self.rules.spread.iter().any(|spread| !self.keeps_even(spread, node));
+        let uneven = has(Cause::TopologySpread)
+            && self.rules.spread.iter().any(|spread| !self.keeps_even(spread, node));
         uneven.then_some(Cause::TopologySpread)
     }
 
@@ -195,6 +223,11 @@ impl Check<'_> {
     fn is_kept_away(&self, node: NodeId) -> bool {
         let selectors = &self.trial.coupling.selectors;
         let holders = self.entry.matched.iter().flat_map(|&selector| &selectors.users(selector).holders);
+        if self.trial.lifted == Some(Cause::PodAntiAffinity) {
+            // Those of the pods tried are lifted, whichever side they are on.
+            let mut holders = holders;
+            return holders.any(|&counter| self.trial.resident(counter, node));
+        }
         let mut counters = self.rules.anti.iter().chain(holders);
         counters.any(|&counter| self.trial.near(counter, node).is_some_and(|pods| pods > 0))
     }
@@ -213,8 +246,4 @@ impl Check<'_> {
         let itself = i64::from(counter.counts(&self.entry.matched, false));
         i64::from(self.trial.pods(spread.counter, domain)) + itself - i64::from(fewest) <= spread.max_skew
     }
-}
-
-fn step(count: &mut u32, more: bool) {
-    *count = if more { *count + 1 } else { count.saturating_sub(1) };
 }

@@ -99,10 +99,10 @@ impl Constraint {
 
     /// The first cause, in the order of [`Cause`].
     fn cause(&self, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> Option<Cause> {
-        if nodes::is_cordoned(subject.key) && !self.tolerates(&nodes.cordon, texts) {
+        if self.cordoned(subject, nodes, texts) {
             return Some(Cause::Unschedulable);
         }
-        if !nodes::is_ready(subject.key) {
+        if self.not_ready(subject, nodes, texts) {
             return Some(Cause::NotReady);
         }
         if let Some(taint) = self.intolerable(subject, nodes, texts) {
@@ -121,14 +121,39 @@ impl Constraint {
     pub(super) fn is_only(&self, cause: Cause, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> bool {
         let mut hard =
             nodes.taints(subject.key).iter().filter(|taint| taint.effect != Effect::PreferNoSchedule);
-        let cordoned = nodes::is_cordoned(subject.key) && !self.tolerates(&nodes.cordon, texts);
         self.cause(subject, nodes, texts) == Some(cause)
-            && (cause == Cause::Unschedulable || !cordoned)
-            && (cause == Cause::NotReady || nodes::is_ready(subject.key))
-            && hard.all(|taint| cause == Cause::Taint(taint.key) || self.tolerates(taint, texts))
+            && (cause == Cause::Unschedulable || !self.cordoned(subject, nodes, texts))
+            && (cause == Cause::NotReady || !self.not_ready(subject, nodes, texts))
+            && hard.all(|taint| cause == nodes.cause_of(taint) || self.tolerates(taint, texts))
             && (cause == Cause::NodeSelector || self.selector_matches(subject))
             && (cause == Cause::NodeAffinity || self.affinity_matches(subject, texts))
             && (cause == Cause::Volume || self.volumes_match(subject, texts))
+    }
+
+    /// Does the cordon keep the pod away: its field, or its taint?
+    fn cordoned(&self, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> bool {
+        nodes::is_cordoned(subject.key) && !self.tolerates(&nodes.cordon, texts)
+            || self.is_kept_by(Cause::Unschedulable, subject, nodes, texts)
+    }
+
+    /// Does it keep the pod away that the node is not ready: its condition, which nothing tolerates, or its taints?
+    fn not_ready(&self, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> bool {
+        !nodes::is_ready(subject.key) || self.is_kept_by(Cause::NotReady, subject, nodes, texts)
+    }
+
+    /// Is there a taint of this cause that the pod does not tolerate?
+    fn is_kept_by(&self, cause: Cause, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> bool {
+        let mut taints = nodes.taints(subject.key).iter();
+        taints.any(|taint| {
+            taint.effect != Effect::PreferNoSchedule
+                && nodes.cause_of(taint) == cause
+                && !self.tolerates(taint, texts)
+        })
+    }
+
+    /// The pairs of key column and value that the node selector asks for.
+    pub(super) fn selector(&self) -> &[(u32, TextId)] {
+        &self.selector
     }
 
     fn preference(&self, subject: Subject<'_>, nodes: &Nodes, texts: &Texts) -> i32 {

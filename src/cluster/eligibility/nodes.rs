@@ -4,6 +4,7 @@
 //! of integers, `[flags, taint list, value of column 0, value of column 1, ..]`, with values normalised by
 //! [`Nodes::normal`].
 
+use super::super::cause::Cause;
 use super::super::ids::{NodeId, TextId};
 use super::super::text::Texts;
 use super::constraint::Subject;
@@ -28,6 +29,9 @@ pub(super) const OTHER: u32 = 1;
 pub(super) const KEY_HEAD: usize = 2;
 const CORDONED: u32 = 1;
 const NOT_READY: u32 = 2;
+
+/// Taints that the node lifecycle controller adds to a node that is not ready or does not answer.
+const NOT_READY_TAINTS: [&str; 2] = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 
 /// A taint that matters to scheduling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,6 +62,8 @@ pub(super) struct Nodes {
     free: Vec<u32>,
     /// The taint of a cordoned node.
     pub(super) cordon: Taint,
+    /// Keys of the taints of a node that is not ready.
+    not_ready: [TextId; 2],
 }
 
 #[derive(Debug)]
@@ -126,6 +132,7 @@ impl Nodes {
             profile_ids: FxHashMap::default(),
             free: Vec::new(),
             cordon,
+            not_ready: NOT_READY_TAINTS.map(|key| texts.intern(key)),
         }
     }
 
@@ -255,6 +262,22 @@ impl Nodes {
 
     pub(super) fn key(&self, profile: u32) -> Option<&[u32]> {
         self.profiles[profile as usize].key.as_deref()
+    }
+
+    /// What a taint says of its node: that it is cordoned, that it is not ready, or just itself.
+    pub(super) fn cause_of(&self, taint: &Taint) -> Cause {
+        if taint.key == self.cordon.key {
+            Cause::Unschedulable
+        } else if self.not_ready.contains(&taint.key) {
+            Cause::NotReady
+        } else {
+            Cause::Taint(taint.key)
+        }
+    }
+
+    /// The key of a column's label; `None` for the node name.
+    pub(super) fn column_key(&self, column: u32) -> Option<TextId> {
+        self.column_of.iter().find(|&(_, &known)| known == column).map(|(&key, _)| key)
     }
 
     pub(super) fn taints(&self, key: &[u32]) -> &[Taint] {

@@ -44,6 +44,7 @@ impl Cluster {
             }
         }
         record.group = Some(Box::new(new));
+        record.had_group = true;
     }
 
     pub(super) fn remove_group(&mut self, namespace: &str, name: &str) {

@@ -17,6 +17,7 @@ use std::sync::Arc;
 impl Cluster {
     pub(super) fn apply_pod(&mut self, pod: &Pod) {
         let known = self.pod_id(&pod.metadata.namespace, &pod.metadata.name);
+        self.note_stranger(pod);
         match known {
             Some(id) if self.is_same(id, pod) => self.update_pod(id, pod),
             Some(id) => {
@@ -26,6 +27,26 @@ impl Cluster {
             None => self.insert_pod(pod),
         }
         self.use_claims(pod);
+    }
+
+    /// Notes, or forgets, a member of a gang that asks for another scheduler. The key is that of the pod.
+    fn note_stranger(&mut self, pod: &Pod) {
+        let waits = state_of(pod) == PodState::Pending && pod.metadata.deletion_timestamp.is_none();
+        match group_name(pod).filter(|_| waits && !self.is_ours(pod)) {
+            Some(name) => {
+                let group = format!("{}/{name}", pod.metadata.namespace);
+                if self.strangers.put(&self.key, &group, pod.spec.scheduler_name.as_deref()) {
+                    self.mark(&group);
+                }
+            }
+            None => self.forget_stranger(),
+        }
+    }
+
+    fn forget_stranger(&mut self) {
+        if let Some(group) = self.strangers.remove(&self.key) {
+            self.mark(&group);
+        }
     }
 
     /// Is it the pod that we know, in the gang that we know it in? Controllers may add the group annotation late.
@@ -145,7 +166,9 @@ impl Cluster {
     }
 
     pub(super) fn remove_pod(&mut self, namespace: &str, name: &str) {
-        if let Some(id) = self.pod_id(namespace, name) {
+        let known = self.pod_id(namespace, name);
+        self.forget_stranger();
+        if let Some(id) = known {
             self.drop_pod(id);
         }
     }

@@ -32,6 +32,11 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
         Maker { context, trial, cover, fill }
     }
 
+    /// The trial that it places on.
+    pub(in crate::placement) fn trial(&mut self) -> &mut Trial<'a, 't> {
+        self.trial
+    }
+
     /// What has been taken, as a plan.
     pub(in crate::placement) fn plan(&self) -> Plan {
         Plan::of_takings(self.trial.taken())
@@ -114,7 +119,7 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
     }
 
     /// Puts so many pods of each kind inside a domain, the hardest kind first; all or none.
-    fn pack(&mut self, group: u32, counts: &[(u32, u32)], home: u32) -> bool {
+    pub(in crate::placement) fn pack(&mut self, group: u32, counts: &[(u32, u32)], home: u32) -> bool {
         let before = self.trial.taken().len();
         let mut order: Vec<(u32, u32)> = counts.to_vec();
         let slots_per_pod = |&(kind, count): &(u32, u32)| match self.trial.is_loaded(kind) {
@@ -170,7 +175,7 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
     }
 
     /// Puts up to so many pods of a kind inside a domain and says how many.
-    fn pack_kind(&mut self, group: u32, kind: u32, count: u32, home: u32) -> u32 {
+    pub(in crate::placement) fn pack_kind(&mut self, group: u32, kind: u32, count: u32, home: u32) -> u32 {
         self.trial.load(&[kind]);
         if self.trial.is_coupled(kind) {
             return self.pack_coupled(group, kind, count, home);

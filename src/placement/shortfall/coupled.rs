@@ -1,29 +1,35 @@
 //! Gangs that stand in their own way: with as many placed as fit, rules about where other pods are keep the rest from
 //! nodes that have room.
 
-use super::super::general::Maker;
+use super::super::hypothesis::{Change, under};
 use super::super::nodes::Seat;
-use super::super::outcome::Remedy;
+use super::super::outcome::Shortfall;
 use super::super::request::GangRequest;
-use super::super::trial::Trial;
-use super::super::{Context, Tools, trial};
-use super::{Shortfall, by_cause, fits, shortest};
+use super::super::trial::{self, Trial};
+use super::super::{Context, Tools};
+use super::excluded::{by_cause, shortest};
+use super::{fits, partly};
 use crate::cluster::cause::Cause;
 use crate::cluster::ids::ClassId;
 use crate::cluster::topology::Topology;
 use std::ops::Range;
 
-/// Would the gang fit if it were not for its rules about other pods?
-pub(super) fn is_in_the_way(context: &Context<'_>, request: &GangRequest, all: bool) -> bool {
-    let mut tools = Tools::default();
-    tools.slots.lift(Cause::PodAffinity);
-    fits(context, request, all, &mut tools).is_some()
-}
+/// Kinds of rules about other pods.
+pub(super) const RULES: [Cause; 4] =
+    [Cause::HostPort, Cause::PodAffinity, Cause::PodAntiAffinity, Cause::TopologySpread];
 
-/// To loosen the rule that excludes most of these nodes, if any does.
-pub(super) fn remedy(counts: &[(Cause, u32)]) -> Option<Remedy> {
-    let rule = counts.iter().find(|(cause, _)| cause.is_coupling());
-    rule.map(|&(cause, nodes)| Remedy::Lift { cause, nodes })
+/// Would the gang fit if it were not for one kind of its rules about other pods?
+pub(super) fn is_in_the_way(
+    context: &Context<'_>,
+    tools: &mut Tools,
+    request: &GangRequest,
+    all: bool,
+) -> bool {
+    RULES.into_iter().any(|rule| {
+        under(context, tools, &[Change::Lifted(rule)], |context, tools| {
+            fits(context, request, all, tools).is_some()
+        })
+    })
 }
 
 /// Nodes that cannot take one more pod of the class beside those that fit in the best domain, by cause.
@@ -38,7 +44,7 @@ pub(super) fn excluded(
     let inside = view.topology.run(best);
     let Some(kind) = context.demand.kinds.iter().position(|&it| it == class) else { return Vec::new() };
     trial::with(context, tools, |trial, cover, fill| {
-        Maker::new(context, trial, cover, fill).place_most(best.0);
+        partly::place(context, trial, cover, fill, best.0, true);
         trial.load(&[kind as u32]);
         fill_up(context, trial, kind as u32, inside.clone());
         let left = &trial.slots(kind as u32).nodes;

@@ -51,7 +51,12 @@ fn per_tier_the_best_domain_and_every_way_out() {
     assert_eq!(
         shortfall.remedies,
         [
-            Remedy::Free { domain: DomainId(3), pods: 1, resource: Some(CPU) },
+            Remedy::Free {
+                places: vec![(DomainId(3), class, 1)],
+                nodes: vec![],
+                resource: Some(CPU),
+                added: 1
+            },
             Remedy::RaiseTier { to: 2, policy: None },
             Remedy::LowerMinimum { to: 2 },
         ]
@@ -81,12 +86,14 @@ fn a_cause_is_lifted_where_that_helps() {
     }
     let shortfall = explain(&world, &loose(pods(class, 0, 8), None));
     assert_eq!(shortfall.excluded, [(Cause::Unschedulable, 3)]);
-    assert_eq!(shortfall.remedies[0], Remedy::Lift { cause: Cause::Unschedulable, nodes: 3 });
-    assert!(matches!(shortfall.remedies[1], Remedy::Free { domain: DomainId(0), pods: 3, .. }));
+    let nodes = vec![NodeId(0), NodeId(1), NodeId(2)];
+    assert_eq!(shortfall.remedies[0], Remedy::Open { cause: Cause::Unschedulable, nodes });
+    let places = vec![(DomainId(0), class, 3)];
+    assert_eq!(shortfall.remedies[1], Remedy::Free { places, nodes: vec![], resource: Some(CPU), added: 3 });
 
     // Nine pods are too many for eight nodes, cordoned or not.
     let shortfall = explain(&world, &loose(pods(class, 0, 9), None));
-    assert!(!shortfall.remedies.iter().any(|remedy| matches!(remedy, Remedy::Lift { .. })));
+    assert!(!shortfall.remedies.iter().any(|remedy| matches!(remedy, Remedy::Open { .. })));
 }
 
 #[test]
@@ -100,7 +107,7 @@ fn a_subgroup_that_is_held_back_by_its_own_rule() {
         ..GangRequest::default()
     };
     let shortfall = explain(&world, &request);
-    assert!(shortfall.tiers.iter().all(|fit| fit.allowed && fit.fits == 0), "{:?}", shortfall.tiers);
+    assert!(shortfall.tiers.iter().all(|fit| fit.allowed && fit.fits == 2), "{:?}", shortfall.tiers);
     assert!(shortfall.remedies.contains(&Remedy::RaiseTier { to: 2, policy: Some(0) }), "{shortfall:?}");
 }
 

@@ -5,11 +5,11 @@ use super::{
 };
 use crate::api::core::PodPhase;
 use crate::api::keys;
-use crate::api::quantity::Quantity;
 use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::ResourceId;
 use crate::cluster::natural;
+pub(super) use crate::cluster::requests::amount_text;
 use crate::cluster::topology::Topology;
 use crate::scheduler::GangReport;
 use crate::scheduler::explain::Explanation;
@@ -124,7 +124,7 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
             namespace: gang.namespace,
             name: gang.name,
             phase: if phase.is_empty() { "Pending".into() } else { phase },
-            scheduled: counts.scheduled(),
+            scheduled: counts.placed(),
             min_member: gang.minimum,
             pods,
             domain: gang.domain,
@@ -143,7 +143,7 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
     rows
 }
 
-fn shortfall(explanation: Explanation) -> ShortfallRow {
+pub(crate) fn shortfall(explanation: Explanation) -> ShortfallRow {
     let tiers = explanation.tiers.into_iter().map(|best| {
         let (tier, domain) = best.domain.unzip();
         TierRow { tier, domain, fits: best.fits, allowed: best.allowed }
@@ -154,7 +154,9 @@ fn shortfall(explanation: Explanation) -> ShortfallRow {
         nodes: explanation.nodes,
         tiers: tiers.collect(),
         excluded: excluded.collect(),
-        remedies: explanation.remedies,
+        absent: explanation.absent,
+        remedies: explanation.remedies.iter().map(|action| action.text.clone()).collect(),
+        actions: explanation.remedies,
         proven: explanation.proven,
     }
 }
@@ -168,6 +170,7 @@ pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
         .map(|(key, object)| ModelServingRow {
             namespace: key.namespace.to_string(),
             name: key.name.to_string(),
+            wanted: object.value.at("/spec/replicas").and_then(serde_json::Value::as_i64).unwrap_or(1),
             replicas: count(object, "replicas"),
             available_replicas: count(object, "availableReplicas"),
             updated_replicas: count(object, "updatedReplicas"),
@@ -231,19 +234,6 @@ fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {
         }
     }
     rows
-}
-
-/// An amount in the unit that the cluster counts the resource in, as a quantity.
-pub(super) fn amount_text(resource: &str, amount: i64) -> String {
-    let [cpu, memory, storage, _] = FIXED_RESOURCES;
-    match resource {
-        name if name == cpu => Quantity::from_milli(amount).0,
-        name if name == memory || name == storage || name.starts_with("hugepages-") => {
-            Quantity::from_bytes(amount).0
-        }
-        // 80000 and not 80k: these are counted, not measured.
-        _ => amount.to_string(),
-    }
 }
 
 /// The extended resource that the cluster has most of; cpu where there is none.

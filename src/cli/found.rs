@@ -1,0 +1,161 @@
+//! What a cluster holds, read once and as far as the user may: for `explain`, and for `simulate --from-cluster`.
+
+use crate::api::core::Pod;
+use crate::api::decode::decode;
+use crate::api::model_serving::ModelServing;
+use crate::api::pod_group::PodGroup;
+use crate::cluster::Event;
+use crate::live::clock::Clock;
+use crate::live::kind::Kind;
+use crate::live::watch::list;
+use crate::reservation::record::{RESERVATION, Record};
+use crate::scheduler::{Decision, PodRef, Scheduler, SchedulerConfig};
+use anyhow::Context;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Objects of a cluster by kind, what others depend on first, and what could not be read.
+pub(super) struct Objects {
+    pub(super) kinds: Vec<(Kind, Vec<Value>)>,
+    /// `may not list queues: ...`
+    pub(super) unread: Vec<String>,
+}
+
+impl Objects {
+    /// Lists every kind that tells about placement. A kind that the user may not list is noted and left out.
+    pub(super) async fn list(client: &kube::Client, skip: &[Kind]) -> anyhow::Result<Objects> {
+        let mut objects = Objects { kinds: Vec::new(), unread: Vec::new() };
+        for kind in Kind::ALL.into_iter().filter(|kind| !skip.contains(kind)) {
+            match list(client, kind).await {
+                Ok(found) => objects.kinds.push((kind, found)),
+                Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
+                    let plural = kind.resource().plural;
+                    objects.unread.push(format!("may not list {plural}: {}", status.message));
+                }
+                Err(error) => return Err(error).context("cannot read the cluster"),
+            }
+        }
+        if objects.kinds.is_empty() {
+            anyhow::bail!("nothing of the cluster may be read: {}", objects.unread.join("; "));
+        }
+        Ok(objects)
+    }
+}
+
+/// What a cluster holds, and a scheduler after one cycle on it.
+pub(super) struct Found {
+    pub(super) scheduler: Scheduler,
+    pub(super) pod_groups: Vec<PodGroup>,
+    pub(super) model_servings: Vec<ModelServing>,
+    /// Objects that cannot be used, and why.
+    pub(super) unusable: Vec<String>,
+    pub(super) unread: Vec<String>,
+    /// Gangs, `namespace/name`, that the cycle placed and the scheduler in the cluster has not.
+    pub(super) would_fit: BTreeSet<String>,
+    /// Names of schedulers that are answered to.
+    pub(super) scheduler_names: Vec<String>,
+    /// When pods without a node were created, by `namespace/name`.
+    pub(super) created: BTreeMap<String, String>,
+    /// When it was read.
+    pub(super) now: crate::api::time::Timestamp,
+}
+
+impl Found {
+    /// Takes in what was listed and runs one cycle.
+    pub(super) fn new(objects: Objects, settings: SchedulerConfig) -> Found {
+        let scheduler_names = settings.cluster.scheduler_names.clone();
+        let mut found = Found {
+            scheduler_names,
+            created: BTreeMap::new(),
+            scheduler: Scheduler::configured(settings),
+            pod_groups: Vec::new(),
+            model_servings: Vec::new(),
+            unusable: Vec::new(),
+            unread: objects.unread,
+            would_fit: BTreeSet::new(),
+            now: Clock::start().timestamp(),
+        };
+        for (kind, objects) in &objects.kinds {
+            objects.iter().for_each(|object| found.take(*kind, object));
+        }
+        found.keep_promises();
+        let cycle = found.scheduler.cycle(&found.now.to_string());
+        found.would_fit = cycle
+            .decisions
+            .into_iter()
+            .filter_map(|decision| match decision {
+                Decision::Place(placement) => Some(placement.gang),
+                _ => None,
+            })
+            .collect();
+        found
+    }
+
+    fn take(&mut self, kind: Kind, object: &Value) {
+        match kind {
+            Kind::Node => self.apply(object, |scheduler, node| scheduler.apply(Event::Node(node))),
+            Kind::PriorityClass => {
+                self.apply(object, |scheduler, class| scheduler.apply(Event::PriorityClass(class)))
+            }
+            Kind::Queue => self.apply(object, |scheduler, queue| scheduler.apply(Event::Queue(queue))),
+            Kind::HyperNode => self.apply(object, |scheduler, node| scheduler.apply(Event::HyperNode(node))),
+            Kind::Pod => {
+                if let Some(pod) = self.read_as::<Pod>(object) {
+                    self.scheduler.apply(Event::Pod(&pod));
+                    if pod.spec.node_name.is_none()
+                        && let Some(created) = pod.metadata.creation_timestamp
+                    {
+                        let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+                        self.created.insert(key, created);
+                    }
+                }
+            }
+            Kind::CsiNode => self.apply(object, |scheduler, node| scheduler.apply(Event::CsiNode(node))),
+            Kind::StorageClass => {
+                self.apply(object, |scheduler, class| scheduler.apply(Event::StorageClass(class)))
+            }
+            Kind::PersistentVolume => {
+                self.apply(object, |scheduler, volume| scheduler.apply(Event::Volume(volume)))
+            }
+            Kind::PersistentVolumeClaim => {
+                self.apply(object, |scheduler, claim| scheduler.apply(Event::Claim(claim)))
+            }
+            Kind::PodGroup => {
+                if let Some(group) = self.read_as::<PodGroup>(object) {
+                    self.scheduler.apply(Event::PodGroup(&group));
+                    self.pod_groups.push(group);
+                }
+            }
+            Kind::ModelServing => {
+                let serving = self.read_as(object);
+                self.model_servings.extend(serving);
+            }
+            Kind::Service | Kind::ControllerRevision => {}
+        }
+    }
+
+    fn apply<T: DeserializeOwned>(&mut self, object: &Value, apply: impl FnOnce(&mut Scheduler, &T)) {
+        if let Some(object) = self.read_as::<T>(object) {
+            apply(&mut self.scheduler, &object);
+        }
+    }
+
+    fn read_as<T: DeserializeOwned>(&mut self, object: &Value) -> Option<T> {
+        decode(object).map_err(|error| self.unusable.push(error.to_string())).ok()
+    }
+
+    /// What the scheduler in the cluster has promised and not yet bound.
+    fn keep_promises(&mut self) {
+        for group in &self.pod_groups {
+            let record =
+                group.metadata.annotations.get(RESERVATION).and_then(|text| Record::decode(text).ok());
+            for entry in record.into_iter().flat_map(|record| record.entries) {
+                if let Some(uid) = entry.uid {
+                    let namespace = group.metadata.namespace.clone();
+                    self.scheduler.promise(&PodRef { namespace, name: entry.name, uid }, &entry.node);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Members that a gang lacks: those that do not exist, failed, ask for another scheduler or name no role, and those that
+//! cannot be made again because a node that does not answer keeps them.
+
+use super::{Hold, hold};
+use crate::api::keys;
+use crate::api::pod_group::PodGroupSpec;
+use crate::cluster::Cluster;
+use crate::cluster::cause::Cause;
+use crate::cluster::gangs::{GangKind, GangRecord};
+use crate::cluster::ids::{ConstraintId, PodId};
+use crate::cluster::pods::{PodRecord, PodState};
+use crate::placement::GangRequest;
+use crate::scheduler::explain::listed;
+use crate::scheduler::reason::Reason;
+
+/// Are there enough pods to make the minima possible?
+pub(super) fn enough(
+    cluster: &Cluster,
+    gang: &GangRecord,
+    spec: &PodGroupSpec,
+    pods: &[(PodId, &PodRecord)],
+    request: &GangRequest,
+) -> Result<(), Hold> {
+    let available = request.pending() + request.placed();
+    if available < request.minimum as usize {
+        let refused = pods.iter().find(|(_, pod)| pod.wants_node() && pod.refusal.is_some());
+        if let Some((_, pod)) = refused {
+            let refusal = pod.refusal.as_deref().unwrap_or_default();
+            return hold(Reason::PodRefused, format!("pod {}: {refusal}", pod.key));
+        }
+        let gated = pods.iter().filter(|(_, pod)| pod.gated && pod.state == PodState::Pending).count();
+        if gated > 0 && available + gated >= request.minimum as usize {
+            return hold(
+                Reason::SchedulingGated,
+                format!(
+                    "{gated} pod{} held back by scheduling gates; {available} of {} have none",
+                    if gated == 1 { " is" } else { "s are" },
+                    request.minimum
+                ),
+            );
+        }
+        let strangers: Vec<(&str, &str)> = cluster.strangers(&gang.key).collect();
+        if !strangers.is_empty() {
+            return hold(Reason::OtherScheduler, other_schedulers(available, request.minimum, &strangers));
+        }
+        let failed = pods.iter().filter(|(_, pod)| pod.state == PodState::Failed);
+        let failed: Vec<String> = failed.map(|(_, pod)| pod.name().to_owned()).collect();
+        if !failed.is_empty() {
+            let have = if failed.len() == 1 { "has" } else { "have" };
+            let message =
+                format!("{available} of {} pods can run: {} {have} failed", request.minimum, listed(&failed));
+            return hold(Reason::NotEnoughTasks, message);
+        }
+        return hold(
+            Reason::NotEnoughTasks,
+            format!("{available} of {} pods exist (spec.minMember)", request.minimum),
+        );
+    }
+    for role in &request.roles {
+        let members = request.subgroups.iter().flat_map(|s| s.members.iter().map(|m| m.role));
+        let placed = request.subgroups.iter().flat_map(|s| s.placed.iter().map(|p| p.role));
+        let available = members.chain(placed).filter(|&r| r == role.role).count();
+        if available < role.minimum as usize {
+            if let Some(message) = without_role(cluster, spec, pods) {
+                return hold(Reason::NotEnoughPodsOfTask, message);
+            }
+            let name = spec
+                .min_task_member
+                .keys()
+                .find(|name| cluster.texts().find(name).map_or(u32::MAX - 1, |id| id.0) == role.role);
+            return hold(
+                Reason::NotEnoughPodsOfTask,
+                format!(
+                    "{available} of {} pods of role {} exist (spec.minTaskMember)",
+                    role.minimum,
+                    name.map_or("?", String::as_str)
+                ),
+            );
+        }
+    }
+    for (index, (policy, named)) in request.policies.iter().zip(&spec.sub_group_policy).enumerate() {
+        let complete = request
+            .subgroups
+            .iter()
+            .filter(|subgroup| subgroup.policy == Some(index as u32))
+            .filter(|subgroup| subgroup.members.len() + subgroup.placed.len() >= policy.size as usize)
+            .count();
+        if complete < policy.minimum as usize {
+            return hold(
+                Reason::NotEnoughPodsOfTask,
+                format!(
+                    "{complete} of {} subgroups of {} have their {} pods (spec.subGroupPolicy)",
+                    policy.minimum, named.name, policy.size
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `1 of 3 pods name this scheduler; train-1 names vocalno, train-2 default-scheduler`
+fn other_schedulers(available: usize, minimum: u32, strangers: &[(&str, &str)]) -> String {
+    let mut text = format!("{available} of {minimum} pods name this scheduler; ");
+    let name = |pod: &str| pod.split_once('/').map_or(pod, |(_, name)| name).to_owned();
+    for (index, &(pod, scheduler)) in strangers.iter().take(NAMED).enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        let names = if index == 0 { " names" } else { "" };
+        text.push_str(&format!("{separator}{}{names} {scheduler}", name(pod)));
+    }
+    if strangers.len() > NAMED {
+        text.push_str(&format!(" and {} more", strangers.len() - NAMED));
+    }
+    text
+}
+
+/// Members that are named.
+const NAMED: usize = 4;
+
+/// That pods name no role, where some do not.
+fn without_role(cluster: &Cluster, spec: &PodGroupSpec, pods: &[(PodId, &PodRecord)]) -> Option<String> {
+    let lives = |pod: &PodRecord| pod.wants_node() || pod.is_placed();
+    let none = cluster.texts().find("");
+    let without = pods.iter().filter(|(_, pod)| lives(pod) && Some(pod.role) == none).count();
+    let roles: Vec<&str> =
+        spec.min_task_member.iter().filter(|&(_, &count)| count > 0).map(|(name, _)| name.as_str()).collect();
+    let (name, them) = if without == 1 { ("pod names", "it") } else { ("pods name", "them") };
+    let key = keys::TASK_SPEC;
+    (without > 0).then(|| format!("{without} {name} no role; write {key}: {} on {them}", roles.join(" or ")))
+}
+
+/// Why a gang that has no pod to place is not complete: a pod of it is being deleted and cannot go, as its node does not
+/// answer; whoever makes its replacement waits for that.
+pub(in crate::scheduler) fn stuck(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {
+    if gang.kind != GangKind::PodGroup || gang.group.as_ref().is_none_or(|group| group.deleting) {
+        return None;
+    }
+    let eligibility = cluster.view().eligibility;
+    let mut pods = gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod));
+    let (pod, node) = pods.find_map(|pod| {
+        let node = pod.node.filter(|_| pod.deleting && pod.holds().is_some())?;
+        // The constraint that demands nothing.
+        let lost = !cluster.nodes().get(node).present
+            || eligibility.cause(ConstraintId(0), node) == Some(Cause::NotReady);
+        lost.then_some((pod, node))
+    })?;
+    let (name, node) = (pod.name(), cluster.nodes().name(node));
+    Some(Hold {
+        reason: Reason::PodStuckOnNode,
+        message: format!(
+            "pod {name} is being deleted on {node}, which does not answer, and is made again when it is gone; delete it by \
+             force, or taint {node} node.kubernetes.io/out-of-service"
+        ),
+    })
+}
