@@ -34,7 +34,7 @@ fn a_pod_group_stays_pending_while_the_cluster_has_no_room_for_it() {
     group(&mut world, "small", 2, "8", json!({}));
     assert_eq!(["first", "large", "small"].map(|g| world.phase(g)), ["Inqueue", "Pending", "Inqueue"]);
     let [status, reason, message] = world.condition("large", "Unschedulable").unwrap();
-    assert_eq!((&*status, &*reason), ("True", "NotEnoughResources"));
+    assert_eq!((&*status, &*reason), ("True", "NotAdmitted"));
     let expect = "pod group is not ready: waits to be admitted: spec.minResources asks for 12 cpu, more than the cluster has \
                   left beside what runs and what is admitted (overcommit factor 1.2)";
     assert_eq!(message, expect);

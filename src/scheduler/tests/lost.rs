@@ -22,7 +22,7 @@ fn a_placed_gang_that_lost_a_member_is_unknown_and_unschedulable() {
     let (phase, condition) = after_the_loss_of(&["a"]);
     assert_eq!(phase, "Unknown");
     let [status, reason, message] = condition.unwrap();
-    assert_eq!((&*status, &*reason), ("True", "NotEnoughResources"));
+    assert_eq!((&*status, &*reason), ("True", "MembersLost"));
     let expect = "pod group is not ready: 1 of 2 pods are left (spec.minMember), 1 of them running; \
                   the others are to be created again";
     assert_eq!(message, expect);
