@@ -4,8 +4,8 @@
 //! values, and time is an argument. `ARCHITECTURE.md` is the map of its rooms; data flows through them one way:
 //!
 //! ```text
-//! api -> cluster -> placement -> scheduler -> reservation -> simulation -> cli
-//!   \-> modelserving -------------------------------------^
+//! api -> cluster -> placement -> scheduler -> reservation -> engine -> simulation -> cli
+//!   \-> modelserving ---------------------------------------^
 //! ```
 //!
 //! Whether something fits, without a cluster:
@@ -37,6 +37,7 @@
 pub mod api;
 pub mod apiserver;
 pub mod cluster;
+pub mod engine;
 pub mod modelserving;
 pub mod placement;
 pub mod reservation;

@@ -5,8 +5,8 @@ use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::cluster::Event;
+use crate::engine::{Kind, TABLE};
 use crate::live::clock::Clock;
-use crate::live::kind::Kind;
 use crate::live::watch::list;
 use crate::reservation::record::{RESERVATION, Record};
 use crate::scheduler::{Decision, PodRef, Scheduler, SchedulerConfig};
@@ -26,11 +26,11 @@ impl Objects {
     /// Lists every kind that tells about placement. A kind that the user may not list is noted and left out.
     pub(super) async fn list(client: &kube::Client, skip: &[Kind]) -> anyhow::Result<Objects> {
         let mut objects = Objects { kinds: Vec::new(), unread: Vec::new() };
-        for kind in Kind::ALL.into_iter().filter(|kind| !skip.contains(kind)) {
+        for kind in TABLE.iter().map(|row| row.kind).filter(|kind| !skip.contains(kind)) {
             match list(client, kind).await {
                 Ok(found) => objects.kinds.push((kind, found)),
                 Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
-                    let plural = kind.resource().plural;
+                    let plural = kind.row().plural;
                     objects.unread.push(format!("may not list {plural}: {}", status.message));
                 }
                 Err(error) => return Err(error).context("cannot read the cluster"),

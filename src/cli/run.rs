@@ -1,11 +1,12 @@
 //! `phalanx run`: the scheduler and the ModelServing controller against a cluster.
 
 use super::output;
+use crate::engine::{Pace, Plan};
 use crate::live::client;
 use crate::live::clock::Clock;
-use crate::live::engine::{Engine, Plan};
 use crate::live::http::{Health, serve};
 use crate::live::lease::{Election, Gate, Standing};
+use crate::live::shell::Shell;
 use crate::reservation::Settings;
 use crate::reservation::lease::LeaseSettings;
 use crate::scheduler::config;
@@ -83,10 +84,10 @@ impl Run {
         }
         let plan = Plan {
             config: settings.clone(),
-            changes: None,
             scheduler: on("scheduler"),
             model_serving: on("modelserving"),
             reservation: Settings::default(),
+            pace: Pace::Considerate,
         };
         let election = leader_elect.then(|| {
             let mut lease = LeaseSettings::default();
@@ -107,19 +108,20 @@ impl Run {
         log(log_json);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
-            let mut plan = plan;
+            let mut changes = None;
             if let Some(path) = config {
-                let (sender, changes) = watch::channel(settings);
-                plan.changes = Some(changes);
+                let (sender, receiver) = watch::channel(settings);
+                changes = Some(receiver);
                 tokio::spawn(follow(path, names, sender));
             }
-            work(plan, kubeconfig, election, listen).await
+            work(plan, changes, kubeconfig, election, listen).await
         })
     }
 }
 
 async fn work(
     plan: Plan,
+    changes: Option<watch::Receiver<config::SchedulerConfig>>,
     kubeconfig: Option<PathBuf>,
     election: Option<Election>,
     listen: Option<SocketAddr>,
@@ -143,14 +145,13 @@ async fn work(
             Some(election) => {
                 let settings = election.settings.clone();
                 let (sender, mut standing) = watch::channel(Standing::Candidate);
-                tokio::spawn(election.run(clients.write.clone(), clock, sender));
+                tokio::spawn(election.run(clients.write.clone(), clock, sender, Arc::clone(&health)));
                 tracing::info!("waiting for the lease");
                 let epoch = loop {
                     if let Standing::Leading(held) = *standing.borrow_and_update() {
                         break held.epoch;
                     }
-                    // a standby is healthy: it has nothing to do
-                    health.synced.store(true, std::sync::atomic::Ordering::Relaxed);
+                    // a standby that can read the Lease is healthy: it has nothing to do
                     let now = started.elapsed().as_secs();
                     health.beat.store(now, std::sync::atomic::Ordering::Relaxed);
                     let _ = tokio::time::timeout(std::time::Duration::from_secs(5), standing.changed()).await;
@@ -158,9 +159,9 @@ async fn work(
                 (Gate::new(standing, settings, clock), epoch)
             }
         };
-        health.synced.store(false, std::sync::atomic::Ordering::Relaxed);
         health.metrics.leading.set(1);
-        Engine::run(plan, clients, gate, epoch, Arc::clone(&health), clock).await
+        let health = Arc::clone(&health);
+        Shell { plan, changes, clients, gate, epoch, health, clock }.run().await
     };
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {

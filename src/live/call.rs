@@ -3,33 +3,16 @@
 //! The client that writes retries nothing by itself: whether a write is repeated is for the state machines to say,
 //! since they know what a lost reply means. [`Answer::Unknown`] is that lost reply.
 
+use crate::engine::request::Verb;
 use http::{Method, Request};
 use kube::Client;
 use serde_json::Value;
 use std::time::Duration;
 
+pub use crate::engine::Answer;
+
 /// How long one call for a reservation may take.
 pub const DEADLINE: Duration = Duration::from_secs(4);
-
-/// What a call came to.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// 2xx, with the object.
-    Done(Value),
-    /// The API server refused.
-    Refused {
-        /// HTTP status.
-        code: u16,
-        /// `Status.reason`.
-        reason: String,
-        /// `Status.message`.
-        message: String,
-        /// `Retry-After`, if it said so.
-        retry_after: Option<Duration>,
-    },
-    /// Nobody knows whether it took effect: the connection broke or the deadline passed.
-    Unknown(String),
-}
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -60,33 +43,9 @@ impl Call {
         Call { method: Method::PATCH, path, content_type: "application/merge-patch+json", body: Some(body) }
     }
 
-    /// Merges a strategic patch (lists of built-in kinds merge by key).
-    pub fn strategic(path: String, body: Value) -> Self {
-        Call {
-            method: Method::PATCH,
-            path,
-            content_type: "application/strategic-merge-patch+json",
-            body: Some(body),
-        }
-    }
-
-    /// Applies a JSON patch, whose `test` operations are preconditions.
-    pub fn json_patch(path: String, body: Value) -> Self {
-        Call { method: Method::PATCH, path, content_type: "application/json-patch+json", body: Some(body) }
-    }
-
     /// Replaces an object; the API server checks `metadata.resourceVersion`.
     pub fn put(path: String, body: Value) -> Self {
         Call { method: Method::PUT, path, content_type: "application/json", body: Some(body) }
-    }
-
-    /// Deletes exactly this object.
-    pub fn delete(path: String, uid: &str) -> Self {
-        let body = serde_json::json!({
-            "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "uid": uid },
-            "propagationPolicy": "Background",
-        });
-        Call { method: Method::DELETE, path, content_type: "application/json", body: Some(body) }
     }
 
     /// Makes the call; gives up after `deadline`.
@@ -151,5 +110,20 @@ impl Call {
         }
         let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         Answer::Refused { code: code.as_u16(), reason: text("reason"), message: text("message"), retry_after }
+    }
+}
+
+impl From<crate::engine::Request> for Call {
+    fn from(request: crate::engine::Request) -> Call {
+        let (method, content_type) = match request.verb {
+            Verb::Get => (Method::GET, "application/json"),
+            Verb::Create => (Method::POST, "application/json"),
+            Verb::Merge => (Method::PATCH, "application/merge-patch+json"),
+            Verb::Strategic => (Method::PATCH, "application/strategic-merge-patch+json"),
+            Verb::JsonPatch => (Method::PATCH, "application/json-patch+json"),
+            Verb::Delete => (Method::DELETE, "application/json"),
+        };
+        let path = request.path();
+        Call { method, path, content_type, body: Some(request.body).filter(|body| !body.is_null()) }
     }
 }

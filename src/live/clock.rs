@@ -1,6 +1,7 @@
 //! The one place that reads clocks.
 
 use crate::api::time::Timestamp;
+use crate::engine::Now;
 use crate::reservation::lease::Moment;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -37,6 +38,11 @@ impl Clock {
     /// Since the start.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// As the engine takes it.
+    pub fn now(&self) -> Now {
+        Now { elapsed: self.elapsed(), wall: self.timestamp() }
     }
 
     /// By both clocks.

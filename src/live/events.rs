@@ -3,6 +3,7 @@
 
 use super::call::{Answer, Call};
 use super::clock::Clock;
+use crate::engine::Note;
 use kube::Client;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -10,29 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-
-/// Something to tell about an object.
-#[derive(Clone, Debug)]
-pub struct Note {
-    /// apiVersion of the object.
-    pub api_version: String,
-    /// Its kind.
-    pub kind: &'static str,
-    /// Its namespace; empty for cluster-scoped objects.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its uid, where known.
-    pub uid: String,
-    /// `Warning` rather than `Normal`.
-    pub warning: bool,
-    /// One word.
-    pub reason: String,
-    /// One sentence.
-    pub message: String,
-    /// Who says so.
-    pub component: &'static str,
-}
 
 /// Takes notes without waiting.
 #[derive(Clone)]

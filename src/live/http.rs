@@ -1,6 +1,7 @@
 //! `/livez`, `/readyz` and `/metrics`.
 //!
-//! Alive: the engine has gone round its loop recently. Ready: every watch has said all there is. Leadership is neither.
+//! Alive: the engine has gone round its loop recently. Ready: every watch has said all there is, and the Lease can be read.
+//! Leadership is neither.
 
 use super::metrics::Metrics;
 use axum::Router;
@@ -8,19 +9,36 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What the engine tells the outside.
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Have all watches said all there is?
-    pub synced: AtomicBool,
+    /// What is in the way of being ready, by who says so.
+    unready: Mutex<BTreeMap<&'static str, String>>,
     /// Seconds since the start of the process at which the engine last went round.
     pub beat: AtomicU64,
     /// Everything that is counted.
     pub metrics: Metrics,
+}
+
+impl Health {
+    /// Somebody says what is in the way of being ready, or that nothing is.
+    pub fn set_unready(&self, who: &'static str, why: Option<String>) {
+        let mut unready = self.unready.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => drop(unready.insert(who, why)),
+            None => drop(unready.remove(who)),
+        }
+    }
+
+    /// What is in the way of being ready; empty if nothing is.
+    pub fn unready(&self) -> Vec<String> {
+        self.unready.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
 }
 
 #[derive(Clone)]
@@ -59,10 +77,11 @@ async fn livez(State(shared): State<Shared>) -> impl IntoResponse {
 }
 
 async fn readyz(State(shared): State<Shared>) -> impl IntoResponse {
-    if shared.health.synced.load(Ordering::Relaxed) {
-        (StatusCode::OK, "ok\n")
+    let unready = shared.health.unready();
+    if unready.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "watches have not said everything yet\n")
+        (StatusCode::SERVICE_UNAVAILABLE, unready.join("\n") + "\n")
     }
 }
 

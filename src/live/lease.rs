@@ -2,9 +2,11 @@
 
 use super::call::{Answer, Call, DEADLINE};
 use super::clock::Clock;
+use super::http::Health;
 use crate::reservation::lease::{Held, Lease, LeaseDecision, LeaseSettings, Seen, decide};
 use kube::Client;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -78,8 +80,9 @@ impl Election {
         if name.is_empty() { base } else { format!("{base}/{name}") }
     }
 
-    fn object(&self, epoch: u64, resource_version: Option<&str>, clock: &Clock) -> Value {
-        let now = clock.micro_time();
+    /// The Lease as it is to be. `acquired`: the acquireTime of a lease that is renewed.
+    fn object(&self, epoch: u64, resource_version: Option<&str>, acquired: Option<&str>, now: &str) -> Value {
+        let acquired = acquired.filter(|time| !time.is_empty()).unwrap_or(now);
         let mut metadata = json!({ "name": self.name, "namespace": self.namespace });
         if let Some(version) = resource_version {
             metadata["resourceVersion"] = version.into();
@@ -90,40 +93,48 @@ impl Election {
                 "holderIdentity": self.identity,
                 "leaseDurationSeconds": self.settings.duration.as_secs(),
                 "leaseTransitions": epoch,
-                "acquireTime": now, "renewTime": now,
+                "acquireTime": acquired, "renewTime": now,
             },
         })
     }
 
     /// Runs the election until leadership is lost or nobody listens. Never leaves a lapsed leader believing in itself.
-    pub async fn run(self, client: Client, clock: Clock, standing: watch::Sender<Standing>) {
+    pub async fn run(
+        self,
+        client: Client,
+        clock: Clock,
+        standing: watch::Sender<Standing>,
+        health: Arc<Health>,
+    ) {
         let deadline = self.settings.margin.min(Duration::from_secs(5));
         let mut seen: Option<Seen> = None;
         let mut held: Option<Held> = None;
-        let least_epoch = super::recovery::least_epoch(&client).await;
+        health.set_unready("lease", Some(format!("the Lease {} has not been read yet", self.name)));
+        let least_epoch = super::epoch::least_epoch(&client).await;
         loop {
-            let before = clock.moment();
             let read = match Call::get(self.path(&self.name)).run(&client, deadline).await {
                 Answer::Done(value) => Some(Some(parse(&value))),
                 Answer::Refused { code: 404, .. } => Some(None),
                 other => {
                     tracing::warn!(answer = ?other, "the Lease cannot be read");
+                    health.set_unready("lease", Some(format!("the Lease {} cannot be read", self.name)));
                     None
                 }
             };
+            let now = clock.moment();
             if let Some(lease) = read {
+                health.set_unready("lease", None);
                 match &mut seen {
-                    Some(seen) => seen.observe(lease, before),
-                    None => seen = Some(Seen::first(lease, before)),
+                    Some(seen) => seen.observe(lease, now),
+                    None => seen = Some(Seen::first(lease, now)),
                 }
             }
-            let now = clock.moment();
             let decision = seen
                 .as_ref()
                 .map(|seen| decide(&self.settings, &self.identity, seen, held.as_ref(), least_epoch, now));
             let write = match decision {
                 Some(LeaseDecision::Acquire { epoch, resource_version }) => {
-                    let object = self.object(epoch, resource_version.as_deref(), &clock);
+                    let object = self.object(epoch, resource_version.as_deref(), None, &clock.micro_time());
                     let call = match resource_version {
                         Some(_) => Call::put(self.path(&self.name), object),
                         None => Call::post(self.path(""), object),
@@ -132,7 +143,9 @@ impl Election {
                 }
                 Some(LeaseDecision::Renew { resource_version }) => {
                     let epoch = held.map_or(0, |held| held.epoch);
-                    let object = self.object(epoch, Some(&resource_version), &clock);
+                    let lease = seen.as_ref().and_then(|seen| seen.lease.as_ref());
+                    let acquired = lease.map(|lease| lease.acquire_time.as_str());
+                    let object = self.object(epoch, Some(&resource_version), acquired, &clock.micro_time());
                     Some((epoch, Call::put(self.path(&self.name), object)))
                 }
                 Some(LeaseDecision::Lost) => {
@@ -180,7 +193,70 @@ fn parse(value: &Value) -> Lease {
         holder: text("/spec/holderIdentity"),
         transitions: number("/spec/leaseTransitions"),
         duration: Duration::from_secs(number("/spec/leaseDurationSeconds")),
+        acquire_time: text("/spec/acquireTime"),
         renew_time: text("/spec/renewTime"),
         resource_version: text("/metadata/resourceVersion"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{Instant, sleep};
+
+    fn election() -> Election {
+        Election {
+            namespace: "n".into(),
+            name: "phalanx".into(),
+            identity: "me".into(),
+            settings: LeaseSettings::default(),
+        }
+    }
+
+    /// A renewal says since when the lease has been held, and not that it has just been acquired.
+    #[test]
+    fn a_renewal_keeps_the_time_of_acquisition() {
+        let first = election().object(3, None, None, "2026-08-21T10:00:00.000000Z");
+        let lease = parse(&first);
+        let now = "2026-08-21T10:00:02.000000Z";
+        let renewed = election().object(3, Some("7"), Some(&lease.acquire_time), now);
+        assert_eq!(renewed["spec"]["acquireTime"], "2026-08-21T10:00:00.000000Z");
+        assert_eq!(renewed["spec"]["renewTime"], now);
+        assert_eq!(renewed["metadata"]["resourceVersion"], "7");
+    }
+
+    /// Its holder may have renewed it just before the API server read it, however long ago the read was sent: a candidate
+    /// that counted from there took over up to 5 s early.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_lasts_from_the_answer_that_shows_it() {
+        let (taken, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let taken = taken.clone();
+            async move {
+                let (code, body) = if request.uri().path().contains("podgroups") {
+                    (404, json!({}))
+                } else if request.method() == http::Method::GET {
+                    sleep(Duration::from_secs(4)).await;
+                    let mut lease = election().object(3, Some("7"), None, "t");
+                    lease["spec"]["holderIdentity"] = "you".into();
+                    (200, lease)
+                } else {
+                    let _ = taken.send(Instant::now());
+                    (409, json!({}))
+                };
+                let body = kube::client::Body::from(body.to_string().into_bytes());
+                let answer = http::Response::builder().status(code).body(body);
+                Ok::<_, std::convert::Infallible>(answer.expect("a response"))
+            }
+        });
+        let (standing, _leads) = watch::channel(Standing::Candidate);
+        let began = Instant::now();
+        let (client, health) = (Client::new(service, "n"), Arc::new(Health::default()));
+        let run = election().run(client, Clock::start(), standing, Arc::clone(&health));
+        let election = tokio::spawn(run);
+        let after = told.recv().await.expect("it takes over") - began;
+        assert!(after >= Duration::from_secs(4 + 15), "after {after:?}");
+        assert_eq!(health.unready(), [""; 0], "it can read the Lease");
+        election.abort();
     }
 }

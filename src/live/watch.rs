@@ -1,11 +1,11 @@
 //! Watches, one task per kind, into one channel.
 //!
-//! A raw stream per kind is turned into [`Change`]s: objects that vanish during a gap are noticed by comparing keys
-//! when a relist ends. Objects come as JSON, so that one that does not decode is the engine's to report and never the end
-//! of the watch. Kinds whose CRD is missing are looked for again every few seconds.
+//! A raw stream per kind is turned into the engine's inputs: objects that vanish during a gap are noticed by comparing keys
+//! when a relist ends. Objects come as JSON, so that one that does not decode is reported and never the end of the watch.
+//! Kinds whose CRD is missing are looked for again every few seconds.
 
-use super::kind::Kind;
-use super::whole::Whole;
+use super::whole::{Whole, resource};
+use crate::engine::{Change, Input, Kind, Object};
 use futures::StreamExt;
 use kube::Client;
 use kube::api::{Api, ListParams};
@@ -16,31 +16,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
-/// What a watch says.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// An object as it is now.
-    Applied {
-        /// Its kind.
-        kind: Kind,
-        /// The whole object.
-        object: Whole,
-    },
-    /// An object is gone.
-    Gone {
-        /// Its kind.
-        kind: Kind,
-        /// Its namespace; empty for cluster-scoped kinds.
-        namespace: String,
-        /// Its name.
-        name: String,
-    },
-    /// Everything that existed when the list began has been said.
-    Synced(Kind),
-    /// The kind is not served: its CRD is missing.
-    Missing(Kind),
-}
-
 /// How often a missing CRD is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
@@ -48,27 +23,25 @@ const LOOK_AGAIN: Duration = Duration::from_secs(3);
 const EXPIRED: Duration = Duration::from_millis(500);
 
 /// Watches a kind until the receiver is gone.
-pub async fn watch<T: From<Change>>(client: Client, kind: Kind, changes: Sender<T>) {
-    if kind.is_custom() {
+pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
+    if kind.row().custom {
         let mut told = false;
         while !served(&client, kind).await {
-            if !std::mem::replace(&mut told, true)
-                && changes.send(Change::Missing(kind).into()).await.is_err()
-            {
+            if !std::mem::replace(&mut told, true) && inputs.send(Input::Missing(kind)).await.is_err() {
                 return;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
-    let resource = kind.resource();
+    let resource = resource(kind);
     let api: Api<Whole> = Api::all_with(client, &resource);
-    let applied = |object: Whole| Change::Applied { kind, object };
+    let applied = |object: Whole| Input::Observed(read(kind, &object));
     let start = || watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
     let mut stream = start();
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
     while let Some(event) = stream.next().await {
-        let change = match event {
+        let input = match event {
             Ok(watcher::Event::Init) => {
                 listed.clear();
                 continue;
@@ -79,13 +52,14 @@ pub async fn watch<T: From<Change>>(client: Client, kind: Kind, changes: Sender<
             }
             Ok(watcher::Event::InitDone) => {
                 for (namespace, name) in known.difference(&listed) {
-                    let gone = Change::Gone { kind, namespace: namespace.clone(), name: name.clone() };
-                    if changes.send(gone.into()).await.is_err() {
+                    let (namespace, name) = (namespace.clone(), name.clone());
+                    let gone = Input::Observed(Change::Gone { kind, namespace, name });
+                    if inputs.send(gone).await.is_err() {
                         return;
                     }
                 }
                 known = std::mem::take(&mut listed);
-                Change::Synced(kind)
+                Input::Synced(kind)
             }
             Ok(watcher::Event::Apply(object)) => {
                 known.insert(object.key());
@@ -94,7 +68,7 @@ pub async fn watch<T: From<Change>>(client: Client, kind: Kind, changes: Sender<
             Ok(watcher::Event::Delete(object)) => {
                 let key = object.key();
                 known.remove(&key);
-                Change::Gone { kind, namespace: key.0, name: key.1 }
+                Input::Observed(Change::Gone { kind, namespace: key.0, name: key.1 })
             }
             Err(error) => {
                 tracing::warn!(?kind, %error, "watch failed; it will be started again");
@@ -105,15 +79,26 @@ pub async fn watch<T: From<Change>>(client: Client, kind: Kind, changes: Sender<
                 continue;
             }
         };
-        if changes.send(change.into()).await.is_err() {
+        if inputs.send(input).await.is_err() {
             return;
+        }
+    }
+}
+
+/// The object as its kind, or what is wrong with it.
+fn read(kind: Kind, object: &Whole) -> Change {
+    match Object::read(kind, &object.of(kind)) {
+        Ok(object) => Change::Applied(object),
+        Err(error) => {
+            let (namespace, name) = object.key();
+            Change::Malformed { kind, namespace, name, uid: object.uid().to_owned(), error }
         }
     }
 }
 
 /// Every object of a kind, once; none where its CRD is missing.
 pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
-    let resource: ApiResource = kind.resource();
+    let resource: ApiResource = resource(kind);
     let api: Api<Whole> = Api::all_with(client.clone(), &resource);
     let mut page = ListParams::default().limit(500);
     let mut objects = Vec::new();
@@ -138,7 +123,7 @@ fn has_expired(error: &watcher::Error) -> bool {
 
 /// Is the kind served? A server that cannot be reached counts as "not yet".
 async fn served(client: &Client, kind: Kind) -> bool {
-    let resource = kind.resource();
+    let resource = resource(kind);
     match client.list_api_group_resources(&resource.api_version).await {
         Ok(list) => list.resources.iter().any(|served| served.name == resource.plural),
         Err(_) => false,

@@ -5,9 +5,12 @@
 //! of those that are reported or belong to a ModelServing. Events come as the API server writes them, with their type
 //! before the object.
 
+use crate::api::decode::decode;
+use crate::engine::Kind;
+use crate::engine::object::Source;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use kube::core::DynamicResourceScope;
+use kube::core::{DynamicResourceScope, GroupVersionKind};
 use kube::discovery::ApiResource;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde_json::Value;
@@ -38,9 +41,11 @@ impl Whole {
         serde_json::from_str(self.text.get())
     }
 
-    /// Is this anywhere in its text?
-    pub fn mentions(&self, word: &str) -> bool {
-        self.text.get().contains(word)
+    /// For [`Object::read`]: its text, as an object of this kind.
+    ///
+    /// [`Object::read`]: crate::engine::Object::read
+    pub fn of(&self, kind: Kind) -> OfKind<'_> {
+        OfKind { whole: self, kind }
     }
 
     /// As a value, with the kind, which items of a list leave out, and without `managedFields`.
@@ -55,6 +60,28 @@ impl Whole {
         }
         value
     }
+}
+
+/// The text of an object of a kind.
+#[derive(Clone, Copy, Debug)]
+pub struct OfKind<'a> {
+    whole: &'a Whole,
+    kind: Kind,
+}
+
+impl Source for OfKind<'_> {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        self.whole.read().map_err(|plain| match decode::<T>(&self.whole.value(&resource(self.kind))) {
+            Err(error) => error.to_string(),
+            Ok(_) => plain.to_string(),
+        })
+    }
+}
+
+/// Group, version, kind and plural, as the client has them.
+pub fn resource(kind: Kind) -> ApiResource {
+    let row = kind.row();
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(row.group, row.version, row.name), row.plural)
 }
 
 /// What is read at once.
@@ -130,7 +157,6 @@ impl Resource for Whole {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::live::kind::Kind;
     use kube::core::WatchEvent;
     use serde_json::json;
 
@@ -149,7 +175,7 @@ mod tests {
                           "labels": { "managedFields": "kept" } },
             "spec": { "metadata": { "managedFields": 1 } }, "status": null,
         });
-        assert_eq!(whole.value(&Kind::Pod.resource()), expect);
+        assert_eq!(whole.value(&resource(Kind::Pod)), expect);
     }
 
     #[test]
@@ -157,7 +183,7 @@ mod tests {
         let event: WatchEvent<Whole> =
             serde_json::from_str(&format!(r#"{{"type":"ADDED","object":{POD}}}"#)).unwrap();
         let WatchEvent::Added(whole) = event else { panic!("{event:?}") };
-        assert!(whole.uid() == "u" && whole.mentions("fieldsV1"));
+        assert!(whole.uid() == "u" && whole.text.get().contains("fieldsV1"));
         let list = format!(r#"{{"kind":"PodList","apiVersion":"v1","metadata":{{}},"items":[{POD},{POD}]}}"#);
         let list: kube::core::ObjectList<Whole> = serde_json::from_str(&list).unwrap();
         assert_eq!(list.items.len(), 2);

@@ -36,6 +36,14 @@ impl Family {
         }
     }
 
+    /// Is there no record?
+    pub fn is_empty(&self) -> bool {
+        self.pods.list.is_empty()
+            && self.pod_groups.list.is_empty()
+            && self.services.list.is_empty()
+            && self.revisions.list.is_empty()
+    }
+
     /// Drops the record of an object. True if there was one.
     pub fn remove(&mut self, kind: Kind, name: &str) -> bool {
         match kind {

@@ -34,7 +34,7 @@ pub enum Effect {
         /// The node.
         node: String,
     },
-    /// Place missing members within the gang's domain; answer with [`super::Input::Decided`] or
+    /// Place missing members beside those that stay, as the gang's rules ask; answer with [`super::Input::Decided`] or
     /// [`super::Input::NotPlaced`].
     PlaceAgain {
         /// The gang.
@@ -43,10 +43,6 @@ pub enum Effect {
         moving: Vec<PodRef>,
         /// How many more pods than the gang has or expects it needs for its minimum, those that move included.
         short: Count,
-        /// The domain.
-        domain: Option<String>,
-        /// Its tier.
-        tier: Option<u32>,
     },
     /// A predecessor's record turned up where we were about to write: read PodGroup and pods, and hand in
     /// [`super::Input::Recovered`].

@@ -334,8 +334,6 @@ impl Gang {
                 gang: self.key.clone(),
                 moving: moving.map(|member| member.pod.clone()).collect(),
                 short: self.tally().short.unwrap_or_default(),
-                domain: self.domain.clone(),
-                tier: self.tier,
             });
         }
     }

@@ -54,6 +54,8 @@ pub struct Lease {
     pub transitions: u64,
     /// `spec.leaseDurationSeconds`, as its holder wrote it.
     pub duration: Duration,
+    /// `spec.acquireTime` as text: kept while the holder stays.
+    pub acquire_time: String,
     /// `spec.renewTime` as text: a change of it is a sign of life; its value means nothing.
     pub renew_time: String,
     /// `metadata.resourceVersion`.
@@ -70,12 +72,13 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What the first read showed.
+    /// What the first read showed, when it was answered.
     pub fn first(lease: Option<Lease>, now: Moment) -> Self {
         Seen { lease, since: now.monotonic }
     }
 
-    /// Takes in another read. Only what the holder writes counts as a change.
+    /// Takes in another read, when it was answered: the holder may have written just before the API server read it, however
+    /// long ago the read was sent. Only what the holder writes counts as a change.
     pub fn observe(&mut self, lease: Option<Lease>, now: Moment) {
         let life = |lease: &Option<Lease>| {
             lease.as_ref().map(|l| (l.holder.clone(), l.transitions, l.duration, l.renew_time.clone()))

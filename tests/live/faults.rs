@@ -12,6 +12,7 @@ use crate::double::link::{Condition, FAULTS, Fault, Rates, Upstream, rates};
 use crate::double::server::Server;
 use crate::double::store::{key, text};
 use crate::double::world::{NAMESPACE, SCHEDULER, group, node, nth, parted, pod};
+use phalanx::engine::{Kind, Request};
 use phalanx::live::call::{Answer, Call};
 use phalanx::reservation::record::{RESERVATION, Record, RecordState};
 use serde_json::{Value, json};
@@ -131,11 +132,11 @@ impl UnderTest {
                 server.tell();
                 continue;
             }
-            let mut call = Call::delete(format!("{}/{name}", self.path("pods")), "");
+            let mut call = Call::from(Request::delete(Kind::Pod, &self.namespace, &name, ""));
             call.body = Some(json!({ "kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0 }));
             self.ask(call).await;
         }
-        let mut call = Call::delete(format!("{}/{gang}", self.path("podgroups")), "");
+        let mut call = Call::from(Request::delete(Kind::PodGroup, &self.namespace, gang, ""));
         call.body = None;
         self.ask(call).await;
     }

@@ -197,6 +197,7 @@ fn play(steps: &[(u64, Step)], deletes: bool) -> u64 {
                     holder: candidate.name.clone(),
                     transitions: epoch,
                     duration: settings.duration,
+                    acquire_time: format!("{epoch}"),
                     renew_time: format!("{version}"),
                     resource_version: format!("{version}"),
                 });

@@ -340,7 +340,7 @@ impl Core {
             if pending.is_empty() || reach.short_of(&minimum).is_some() {
                 continue;
             }
-            if let Some(decided) = self.place(key, pending, None) {
+            if let Some(decided) = self.place(key, pending) {
                 self.step(now, Input::Decided(decided), effects);
             }
         }
@@ -353,7 +353,7 @@ impl Core {
         for name in alone {
             let key = GangKey { is_pod_group: false, namespace: NAMESPACE.into(), name: name.clone() };
             let facts = self.pods[&name].0.clone();
-            if let Some(decided) = self.place(key, vec![facts], None) {
+            if let Some(decided) = self.place(key, vec![facts]) {
                 self.step(now, Input::Decided(decided), effects);
             }
         }
@@ -382,14 +382,7 @@ impl Core {
     }
 
     /// Answers [`Effect::PlaceAgain`].
-    pub(super) fn place_again(
-        &mut self,
-        now: u64,
-        key: &GangKey,
-        short: &Count,
-        domain: Option<&str>,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn place_again(&mut self, now: u64, key: &GangKey, short: &Count, effects: &mut Vec<Effect>) {
         let pending = self.pending(&key.name);
         let mut reach = Count::default();
         let pods = self.bound(&key.name).into_iter().chain(self.promised_of(&key.name));
@@ -408,7 +401,7 @@ impl Core {
         let input = if !enough {
             Input::NotPlaced { gang: key.clone(), absent: true }
         } else {
-            match self.place(key.clone(), pending, domain) {
+            match self.place(key.clone(), pending) {
                 Some(decided) => Input::Decided(decided),
                 None => Input::NotPlaced { gang: key.clone(), absent: false },
             }
@@ -417,11 +410,11 @@ impl Core {
     }
 
     /// All of the pods in the first domain with room, and takes that.
-    fn place(&mut self, key: GangKey, pods: Vec<PodFacts>, within: Option<&str>) -> Option<Decided> {
+    fn place(&mut self, key: GangKey, pods: Vec<PodFacts>) -> Option<Decided> {
         let bound = if key.is_pod_group { self.bound(&key.name) } else { Vec::new() };
         // A gang stays where it is.
-        let mut home = within.map(str::to_owned);
-        if home.is_none() && key.is_pod_group {
+        let mut home = None;
+        if key.is_pod_group {
             let at = |node: &str| self.nodes.iter().find(|n| n.0 == node).map(|n| n.1.clone());
             let own = self.pods.values().filter(|(facts, of)| *of == key.name && !facts.failed);
             home = own.filter_map(|(facts, _)| at(facts.node.as_deref()?)).next().or_else(|| {

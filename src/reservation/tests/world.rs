@@ -40,7 +40,7 @@ enum Event {
     Watch { instance: usize, term: u64, change: Change },
     Wake { instance: usize, term: u64 },
     Recover { instance: usize, term: u64, gang: GangKey },
-    PlaceAgain { instance: usize, term: u64, gang: GangKey, short: Count, domain: Option<String> },
+    PlaceAgain { instance: usize, term: u64, gang: GangKey, short: Count },
     Schedule { instance: usize },
     Elect { instance: usize },
     Start { instance: usize },
@@ -303,9 +303,9 @@ impl World {
                 self.server = server;
                 self.server.changes.extend(changes);
             }
-            Event::PlaceAgain { instance, term, gang, short, domain } => {
+            Event::PlaceAgain { instance, term, gang, short } => {
                 self.tell(instance, term, |core, now, effects| {
-                    core.place_again(now, &gang, &short, domain.as_deref(), effects);
+                    core.place_again(now, &gang, &short, effects);
                 });
             }
             Event::Schedule { instance } => {
@@ -384,9 +384,9 @@ impl World {
         self.log(|| format!("i{at} {effect:?}"));
         match effect {
             Effect::Call { id, call, .. } => self.send(at, term, (id, call)),
-            Effect::PlaceAgain { gang, short, domain, .. } => {
+            Effect::PlaceAgain { gang, short, .. } => {
                 let delay = self.dice.range(0, 300);
-                self.after(delay, Event::PlaceAgain { instance: at, term, gang, short, domain });
+                self.after(delay, Event::PlaceAgain { instance: at, term, gang, short });
             }
             Effect::Recover(gang) => self.after(20, Event::Recover { instance: at, term, gang }),
             Effect::Bound { .. } | Effect::Release { .. } | Effect::Report { .. } => {}

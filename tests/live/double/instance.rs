@@ -2,10 +2,11 @@
 
 use super::link::{Condition, Link, Rates, Upstream};
 use futures::FutureExt;
+use phalanx::engine::{Pace, Plan};
 use phalanx::live::clock::Clock;
-use phalanx::live::engine::{Engine, Plan};
 use phalanx::live::http::Health;
 use phalanx::live::lease::{Election, Gate, Standing};
+use phalanx::live::shell::Shell;
 use phalanx::reservation::lease::LeaseSettings;
 use phalanx::reservation::{Backoff, Settings};
 use phalanx::scheduler::SchedulerConfig;
@@ -119,7 +120,7 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
         settings: settings.clone(),
     };
     let (sender, mut standing) = watch::channel(Standing::Candidate);
-    tokio::spawn(election.run(clients.write.clone(), clock, sender));
+    tokio::spawn(election.run(clients.write.clone(), clock, sender, Arc::clone(&health)));
     let epoch = loop {
         if let Standing::Leading(held) = *standing.borrow_and_update() {
             break held.epoch;
@@ -130,10 +131,15 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
     };
     let mut config = SchedulerConfig::default();
     config.cluster.scheduler_names = vec![way.scheduler_name];
-    let plan =
-        Plan { config, changes: None, scheduler: true, model_serving: false, reservation: way.reservation };
+    let plan = Plan {
+        config,
+        scheduler: true,
+        model_serving: false,
+        reservation: way.reservation,
+        pace: Pace::Considerate,
+    };
     let gate = Gate::new(standing, settings, clock);
-    let _ = Engine::run(plan, clients, gate, epoch, health, clock).await;
+    let _ = Shell { plan, changes: None, clients, gate, epoch, health, clock }.run().await;
     // The process ends with it, as soon as it goes on.
     link.go_on().await;
     link.set(Condition::Dead);

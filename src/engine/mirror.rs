@@ -54,7 +54,7 @@ pub struct Member {
 }
 
 /// What an answer shows of a pod, ahead of the watch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Shown {
     /// Nothing.
     Nothing,

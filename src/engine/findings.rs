@@ -1,8 +1,8 @@
 //! What is wrong with HyperNodes, on the HyperNodes: an event when it is found, and the condition `Usable` in their
 //! status as long as it holds. HyperNodes of which there is nothing to say are not written.
 
-use super::call::Call;
 use super::kind::Kind;
+use super::request::Request;
 use crate::api::hyper_node::HyperNode;
 use crate::api::meta::Condition;
 use crate::cluster::topology::{Finding, Severity};
@@ -48,7 +48,7 @@ pub struct Say {
     /// Reason and message of a warning, unless it is good news.
     pub warning: Option<(&'static str, String)>,
     /// Writes the condition.
-    pub call: Call,
+    pub request: Request,
 }
 
 impl Findings {
@@ -125,7 +125,7 @@ impl Findings {
             name: name.to_owned(),
             uid: seen.uid.clone(),
             warning: (verdict.reason != MENDED).then(|| (verdict.reason, verdict.message.clone())),
-            call: Call::merge(Kind::HyperNode.path("", name, "status"), body),
+            request: Request::merge(Kind::HyperNode, "", name, "status", body),
         };
         self.told.insert(name.to_owned(), verdict);
         Some(say)
@@ -176,8 +176,7 @@ mod tests {
     }
 
     fn written(say: &Say) -> Vec<Condition> {
-        let body = say.call.body.as_ref().unwrap();
-        serde_json::from_value(body["status"]["conditions"].clone()).unwrap()
+        serde_json::from_value(say.request.body["status"]["conditions"].clone()).unwrap()
     }
 
     #[test]

@@ -4,15 +4,15 @@
 //! each of them. A status that is written while the record is would also change the resourceVersion under the record: it
 //! goes along with the record instead, in one call, where there is one to be written.
 
-use super::{Engine, Input};
+use super::calls::{Lane, Purpose};
+use super::kind::Kind;
+use super::mirror::Mirror;
+use super::request::{Answer, Request, Verb};
+use super::{Engine, Pace};
 use crate::api::pod_group::PodGroupStatus;
-use crate::live::call::{Answer, Call};
-use crate::live::kind::Kind;
-use crate::live::mirror::Mirror;
 use crate::reservation::{GangKey, Phase, Reservations};
 use serde_json::{json, to_value};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon a status is written.
@@ -28,7 +28,10 @@ enum Turn {
 
 impl Turn {
     /// How long a status waits for a later one, and how long after the last write for its gang.
-    fn waits(self) -> (Duration, Duration) {
+    fn waits(self, pace: Pace) -> (Duration, Duration) {
+        if pace == Pace::AtOnce {
+            return (Duration::ZERO, Duration::ZERO);
+        }
         let (gather, between) = match self {
             Turn::Soon => (20, 250),
             Turn::Later => (500, 500),
@@ -84,9 +87,9 @@ impl Statuses {
     }
 
     /// When the next one is due.
-    fn wake_at(&self, turn: impl Fn(&str, &PodGroupStatus) -> Turn) -> Option<Duration> {
+    fn wake_at(&self, pace: Pace, turn: impl Fn(&str, &PodGroupStatus) -> Turn) -> Option<Duration> {
         let due = |(gang, (since, status)): (&String, &(Duration, PodGroupStatus))| {
-            self.due_at(gang, *since, turn(gang, status))
+            self.due_at(gang, *since, turn(gang, status).waits(pace))
         };
         self.waiting.iter().map(due).min()
     }
@@ -95,10 +98,11 @@ impl Statuses {
     fn take(
         &mut self,
         now: Duration,
+        pace: Pace,
         turn: impl Fn(&str, &PodGroupStatus) -> Turn,
     ) -> Vec<(String, PodGroupStatus)> {
         let due = |(gang, (since, status)): &(&String, &(Duration, PodGroupStatus))| {
-            self.due_at(gang, *since, turn(gang, status)) <= now
+            self.due_at(gang, *since, turn(gang, status).waits(pace)) <= now
         };
         let gangs: Vec<String> = self.waiting.iter().filter(due).map(|(gang, _)| gang.clone()).collect();
         self.written.retain(|_, at| now < *at + LONGEST);
@@ -109,8 +113,7 @@ impl Statuses {
         gangs.into_iter().filter_map(take).collect()
     }
 
-    fn due_at(&self, gang: &str, since: Duration, turn: Turn) -> Duration {
-        let (gather, between) = turn.waits();
+    fn due_at(&self, gang: &str, since: Duration, (gather, between): (Duration, Duration)) -> Duration {
         (since + gather).max(self.written.get(gang).map_or(Duration::ZERO, |at| *at + between))
     }
 }
@@ -118,54 +121,48 @@ impl Statuses {
 impl Engine {
     /// Writes the statuses that are due.
     pub(super) fn write_statuses(&mut self) {
-        if self.statuses.is_empty() {
+        if self.telling.statuses.is_empty() {
             return;
         }
-        let turn = turn(&self.reservations, &self.mirror, self.binds_go_on());
-        let due = self.statuses.take(self.clock.elapsed(), turn);
+        let turn = turn(&self.commitments.reservations, &self.intake.mirror, self.binds_go_on());
+        let due = self.telling.statuses.take(self.now.elapsed, self.plan.pace, turn);
         for (gang, status) in due {
-            let Some(group) = self.mirror.group(&gang) else { continue };
+            let Some(group) = self.intake.mirror.group(&gang) else { continue };
             let (namespace, name) = gang.split_once('/').unwrap_or(("", &gang));
-            let call = Call::json_patch(
-                Kind::PodGroup.path(namespace, name, ""),
-                json!([
-                    { "op": "test", "path": "/metadata/uid", "value": group.uid },
-                    { "op": "add", "path": "/status", "value": to_value(&status).unwrap_or_default() },
-                ]),
-            );
-            let (client, gate, inputs) = (self.clients.write.clone(), self.gate.clone(), self.inputs.clone());
-            let permits = Arc::clone(&self.status_calls);
-            tokio::spawn(async move {
-                let _permit = permits.acquire().await;
-                if !gate.may_write() {
-                    return;
-                }
-                let answer = call.run(&client, gate.deadline()).await;
-                // it is gone, or another one of the same name
-                let is_over =
-                    matches!(answer, Answer::Done(_) | Answer::Refused { code: 404 | 409 | 422, .. });
-                if !is_over {
-                    tracing::warn!(gang, ?answer, "a status could not be written; it is written again");
-                    tokio::time::sleep(LONGEST).await;
-                    let _ = inputs.send(Input::StatusLost(gang, Box::new(status))).await;
-                }
-            });
+            let whole =
+                json!({ "op": "add", "path": "/status", "value": to_value(&status).unwrap_or_default() });
+            let request = Request::json_patch(Kind::PodGroup, namespace, name, "", &group.uid, vec![whole]);
+            self.send(Lane::Statuses, Purpose::Status { gang, status: Box::new(status) }, request);
         }
     }
 
-    /// A status was not written, or nobody knows.
-    pub(super) fn status_lost(&mut self, gang: String, status: PodGroupStatus) {
-        if self.mirror.group(&gang).is_some() {
-            self.statuses.put_back(gang, status, self.clock.elapsed());
+    /// The API server has answered to a status.
+    pub(super) fn status_written(&mut self, gang: String, status: PodGroupStatus, answer: Answer) {
+        if matches!(answer, Answer::Done(_)) || answer.is_moot(Verb::JsonPatch) {
+            return;
+        }
+        // What the API server finds fault with it finds fault with again.
+        if matches!(answer, Answer::Refused { code: 422, .. }) {
+            return self.failed(format!("status of PodGroup {gang}"), answer, "it is left out");
+        }
+        self.failed(format!("status of PodGroup {gang}"), answer, "it is written again");
+        self.status_lost(gang, status, LONGEST);
+    }
+
+    /// A status was not written, or nobody knows: it waits again, for so long at least.
+    pub(super) fn status_lost(&mut self, gang: String, status: PodGroupStatus, wait: Duration) {
+        if self.intake.mirror.group(&gang).is_some() {
+            self.telling.statuses.put_back(gang, status, self.now.elapsed + wait);
         }
     }
 
     /// When the next status is due.
     pub(super) fn next_status(&self) -> Option<Duration> {
-        if self.statuses.is_empty() {
+        if self.telling.statuses.is_empty() {
             return None;
         }
-        self.statuses.wake_at(turn(&self.reservations, &self.mirror, self.binds_go_on()))
+        let turn = turn(&self.commitments.reservations, &self.intake.mirror, self.binds_go_on());
+        self.telling.statuses.wake_at(self.plan.pace, turn)
     }
 }
 
@@ -200,7 +197,8 @@ mod tests {
             if at < during {
                 statuses.put("a/b".to_owned(), status(at as i32), now);
             }
-            let taken = statuses.take(now, |_, _| if at < bound_until { Turn::BehindBinds } else { turn });
+            let taken = statuses
+                .take(now, Pace::Considerate, |_, _| if at < bound_until { Turn::BehindBinds } else { turn });
             written.extend(taken.into_iter().map(|(_, status)| (at, status.running.unwrap())));
         }
         assert_eq!(written, expect);

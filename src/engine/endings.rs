@@ -4,7 +4,7 @@
 //! says "Running", which follows within milliseconds and goes in the same call, and for the binds of other gangs. Events
 //! and statuses wait with it: pods that are bound start only when the API server has told their kubelets.
 
-use super::Engine;
+use super::{Engine, Pace};
 use crate::reservation::{Call as Asked, CallId, GangKey, Outcome, Phase};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,23 +27,26 @@ impl Engine {
         if !ends {
             return self.make_call(&gang, id, call);
         }
-        let now = self.clock.elapsed();
-        self.count_gang(&gang.to_string(), now);
-        self.endings.insert(gang, (now, id, call));
+        self.count_gang(&gang.to_string());
+        if self.plan.pace == Pace::AtOnce {
+            return self.make_call(&gang, id, call);
+        }
+        self.commitments.endings.insert(gang, (self.now.elapsed, id, call));
     }
 
     /// Writes the ends that need not wait any more.
     pub(super) fn write_endings(&mut self) {
-        if self.endings.is_empty() {
+        if self.commitments.endings.is_empty() {
             return;
         }
-        let (now, binds_go_on) = (self.clock.elapsed(), self.binds_go_on());
+        let binds_go_on = self.binds_go_on();
         let is_due = |(gang, (since, ..)): &(&GangKey, &(Duration, CallId, Asked))| {
-            self.ending_due(gang, *since, binds_go_on) <= now
+            self.ending_due(gang, *since, binds_go_on) <= self.now.elapsed
         };
-        let due: Vec<GangKey> = self.endings.iter().filter(is_due).map(|(gang, _)| gang.clone()).collect();
+        let due = self.commitments.endings.iter().filter(is_due);
+        let due: Vec<GangKey> = due.map(|(gang, _)| gang.clone()).collect();
         for gang in due {
-            if let Some((_, id, call)) = self.endings.remove(&gang) {
+            if let Some((_, id, call)) = self.commitments.endings.remove(&gang) {
                 self.make_call(&gang, id, call);
             }
         }
@@ -51,8 +54,9 @@ impl Engine {
 
     /// When the next end is due.
     pub(super) fn next_ending(&self) -> Option<Duration> {
-        let binds_go_on = !self.endings.is_empty() && self.binds_go_on();
-        self.endings.iter().map(|(gang, (since, ..))| self.ending_due(gang, *since, binds_go_on)).min()
+        let endings = &self.commitments.endings;
+        let binds_go_on = !endings.is_empty() && self.binds_go_on();
+        endings.iter().map(|(gang, (since, ..))| self.ending_due(gang, *since, binds_go_on)).min()
     }
 
     fn ending_due(&self, gang: &GangKey, since: Duration, binds_go_on: bool) -> Duration {
@@ -60,7 +64,7 @@ impl Engine {
             since // more members have joined
         } else if binds_go_on {
             since + FOR_BINDS
-        } else if self.statuses.is_waiting(&gang.to_string()) {
+        } else if self.telling.statuses.is_waiting(&gang.to_string()) {
             since
         } else {
             since + FOR_STATUS
@@ -68,24 +72,26 @@ impl Engine {
     }
 
     fn is_over(&self, gang: &GangKey) -> bool {
-        self.reservations.phase(gang) == Some(Phase::Closing(Outcome::Bound))
+        self.commitments.reservations.phase(gang) == Some(Phase::Closing(Outcome::Bound))
     }
 
     /// Is any gang on its way to being bound, or has one just been?
     pub(super) fn binds_go_on(&self) -> bool {
-        self.clock.elapsed() < self.lull
-            || self.reservations.gangs().any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
+        let mut gangs = self.commitments.reservations.gangs();
+        self.now.elapsed < self.commitments.lull
+            || gangs.any(|(_, phase)| matches!(phase, Phase::Decided | Phase::Binding))
     }
 
     /// A pod has been bound.
     pub(super) fn give_way(&mut self) {
-        self.lull = self.clock.elapsed() + LULL;
-        self.recorder.hold_until(self.lull);
+        if self.plan.pace == Pace::Considerate {
+            self.commitments.lull = self.now.elapsed + LULL;
+        }
     }
 
     /// When what stands behind binds may be due, where it is not for their time alone.
     pub(super) fn lull_ends(&self) -> Option<Duration> {
-        let waiting = !self.endings.is_empty() || !self.statuses.is_empty();
-        (waiting && self.clock.elapsed() < self.lull).then_some(self.lull)
+        let waiting = !self.commitments.endings.is_empty() || !self.telling.statuses.is_empty();
+        (waiting && self.now.elapsed < self.commitments.lull).then_some(self.commitments.lull)
     }
 }

@@ -4,9 +4,11 @@
 //! after it has waited for a while, and told again when the reason is another one, but rarely. The details are on the
 //! PodGroup.
 
-use super::Engine;
-use crate::live::call::Call;
-use crate::live::kind::Kind;
+use super::calls::{Lane, Purpose};
+use super::kind::Kind;
+use super::request::Request;
+use super::{Engine, Pace};
+use crate::api::keys;
 use crate::scheduler::PodRef;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -33,14 +35,25 @@ struct Mark {
 
 impl Marks {
     /// A pod waits. `shown` is what its condition says so far.
-    pub(super) fn put(&mut self, pod: &PodRef, message: &str, shown: Option<&str>, now: Duration) {
+    pub(super) fn put(
+        &mut self,
+        pod: &PodRef,
+        message: &str,
+        shown: Option<&str>,
+        now: Duration,
+        pace: Pace,
+    ) {
         let key = format!("{}/{}", pod.namespace, pod.name);
         if shown == Some(message) {
             self.waiting.remove(&key);
             return;
         }
-        let earliest = self.told.get(&key).map_or(Duration::ZERO, |told| *told + BETWEEN);
-        let due = self.waiting.get(&key).map_or((now + PATIENCE).max(earliest), |mark| mark.due);
+        let (patience, between) = match pace {
+            Pace::Considerate => (PATIENCE, BETWEEN),
+            Pace::AtOnce => (Duration::ZERO, Duration::ZERO),
+        };
+        let earliest = self.told.get(&key).map_or(Duration::ZERO, |told| *told + between);
+        let due = self.waiting.get(&key).map_or((now + patience).max(earliest), |mark| mark.due);
         self.waiting.insert(key, Mark { due, pod: pod.clone(), message: message.to_owned() });
     }
 
@@ -74,33 +87,43 @@ impl Marks {
 impl Engine {
     /// These pods cannot be scheduled at present.
     pub(super) fn mark_unschedulable(&mut self, pods: &[PodRef], message: &str) {
-        let now = self.clock.elapsed();
+        let (now, pace) = (self.now.elapsed, self.plan.pace);
         for pod in pods {
-            let Some(member) = self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name)) else { continue };
-            self.marks.put(pod, message, member.told.as_deref(), now);
+            let member = self.intake.mirror.pod(&format!("{}/{}", pod.namespace, pod.name));
+            let Some(member) = member else { continue };
+            self.telling.marks.put(pod, message, member.told.as_deref(), now, pace);
         }
     }
 
     /// Tells the pods that have waited long enough.
     pub(super) fn write_marks(&mut self) {
-        for (pod, message) in self.marks.take(self.clock.elapsed()) {
-            let facts =
-                self.mirror.pod(&format!("{}/{}", pod.namespace, pod.name)).map(|member| &member.facts);
+        for (pod, message) in self.telling.marks.take(self.now.elapsed) {
+            let key = format!("{}/{}", pod.namespace, pod.name);
+            let facts = self.intake.mirror.pod(&key).map(|member| &member.facts);
             if !facts.is_some_and(|facts| facts.pod == pod && facts.node.is_none() && !facts.deleting) {
                 continue;
             }
-            let call = Call::strategic(
-                Kind::Pod.path(&pod.namespace, &pod.name, "status"),
-                json!({
-                    "metadata": { "uid": pod.uid },
-                    "status": { "conditions": [{
-                        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                        "message": message, "lastTransitionTime": self.timestamp().to_string(),
-                    }] },
-                }),
-            );
-            self.send(call, &self.mark_calls);
+            let body = json!({
+                "metadata": { "uid": pod.uid },
+                "status": { "conditions": [{
+                    "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+                    "message": message, "lastTransitionTime": self.now.wall.to_string(),
+                }] },
+            });
+            let request = Request::strategic(Kind::Pod, &pod.namespace, &pod.name, "status", body);
+            self.send(Lane::Marks, Purpose::Tell, request);
         }
+    }
+
+    /// Removes the gate of its queue from a pod, if it is the only one.
+    pub(super) fn ungate(&mut self, pod: &PodRef) {
+        let gate = json!([{ "name": keys::QUEUE_ALLOCATION_GATE }]);
+        let operations = vec![
+            json!({ "op": "test", "path": "/spec/schedulingGates", "value": gate }),
+            json!({ "op": "remove", "path": "/spec/schedulingGates" }),
+        ];
+        let request = Request::json_patch(Kind::Pod, &pod.namespace, &pod.name, "", &pod.uid, operations);
+        self.send(Lane::Marks, Purpose::Tell, request);
     }
 }
 
@@ -122,7 +145,7 @@ mod tests {
                 if message.is_empty() {
                     marks.forget("a/b");
                 } else {
-                    marks.put(&pod(), message, shown.as_deref(), now);
+                    marks.put(&pod(), message, shown.as_deref(), now, Pace::Considerate);
                 }
             }
             for (_, message) in marks.take(now) {

@@ -1,51 +1,18 @@
-//! Carries out what reservations ask for, one task per call, and turns the API server's answers into theirs.
+//! From what reservations ask for to requests, and from the API server's answers to theirs.
 
-use super::call::{Answer as Reply, Call};
-use super::claims::{Waits, settle};
 use super::kind::Kind;
-use super::lease::Gate;
 use super::mirror::Shown;
+use super::request::{Answer as Reply, Request};
 use crate::api::core::Pod;
 use crate::api::meta::annotation_patch;
 use crate::api::pod_group::{PodGroup, PodGroupStatus};
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::record::RESERVATION;
 use crate::reservation::{Answer, Call as Asked};
-use kube::Client;
 use serde_json::{Value, json};
 
-/// What is done in the same go.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Along<'a> {
-    /// Claims that must be bound before the pod is.
-    pub claims: Option<&'a Waits>,
-    /// The PodGroup's status, written with its record.
-    pub status: Option<&'a PodGroupStatus>,
-}
-
-/// Makes a call for a reservation. `None`: the lease does not allow it any more, and nothing was sent.
-pub async fn carry_out(
-    client: &Client,
-    gate: &Gate,
-    asked: &Asked,
-    along: Along<'_>,
-) -> Option<(Answer, Shown)> {
-    let Along { claims, status } = along;
-    let writes = !matches!(asked, Asked::ReadGroup { .. } | Asked::ReadPod { .. });
-    if let Asked::Bind { pod, node } = asked
-        && let Some(claims) = claims
-    {
-        return Some((settle(client, gate, pod, claims, node).await, Shown::Nothing));
-    }
-    if writes && !gate.may_write() {
-        return None;
-    }
-    let reply = call(asked, status).run(client, gate.deadline()).await;
-    let shown = shown(asked, &reply);
-    Some((answer(asked, reply), shown))
-}
-
-fn shown(asked: &Asked, reply: &Reply) -> Shown {
+/// What an answer shows of a pod, ahead of the watch.
+pub(super) fn shown(asked: &Asked, reply: &Reply) -> Shown {
     match (asked, reply) {
         (Asked::ReadPod { .. }, Reply::Done(value)) => match serde_json::from_value::<Pod>(value.clone()) {
             Ok(pod) => Shown::Pod(Box::new(pod)),
@@ -67,26 +34,30 @@ fn shown(asked: &Asked, reply: &Reply) -> Shown {
     }
 }
 
-fn call(asked: &Asked, status: Option<&PodGroupStatus>) -> Call {
+/// The request for a call. A status goes along with a record.
+pub(super) fn request(asked: &Asked, status: Option<&PodGroupStatus>) -> Request {
     match asked {
         Asked::WriteRecord { namespace, name, resource_version, record } => {
             let mut patch = annotation_patch(resource_version, RESERVATION, record.as_deref());
             if let Some(status) = status {
                 patch["status"] = whole(status);
             }
-            Call::merge(Kind::PodGroup.path(namespace, name, ""), patch)
+            Request::merge(Kind::PodGroup, namespace, name, "", patch)
         }
-        Asked::ReadGroup { namespace, name } => Call::get(Kind::PodGroup.path(namespace, name, "")),
-        Asked::Bind { pod, node } => Call::post(
-            Kind::Pod.path(&pod.namespace, &pod.name, "binding"),
+        Asked::ReadGroup { namespace, name } => Request::get(Kind::PodGroup, namespace, name),
+        Asked::Bind { pod, node } => Request::post(
+            Kind::Pod,
+            &pod.namespace,
+            &pod.name,
+            "binding",
             json!({
                 "apiVersion": "v1", "kind": "Binding",
                 "metadata": { "name": pod.name, "namespace": pod.namespace, "uid": pod.uid },
                 "target": { "apiVersion": "v1", "kind": "Node", "name": node },
             }),
         ),
-        Asked::ReadPod { pod } => Call::get(Kind::Pod.path(&pod.namespace, &pod.name, "")),
-        Asked::Evict { pod } => Call::delete(Kind::Pod.path(&pod.namespace, &pod.name, ""), &pod.uid),
+        Asked::ReadPod { pod } => Request::get(Kind::Pod, &pod.namespace, &pod.name),
+        Asked::Evict { pod } => Request::delete(Kind::Pod, &pod.namespace, &pod.name, &pod.uid),
     }
 }
 
@@ -100,7 +71,8 @@ fn whole(status: &PodGroupStatus) -> Value {
     patch
 }
 
-fn answer(asked: &Asked, reply: Reply) -> Answer {
+/// What an answer means to the reservation.
+pub(super) fn answer(asked: &Asked, reply: Reply) -> Answer {
     match reply {
         Reply::Done(value) => done(asked, value),
         Reply::Refused { code: 404, .. } => match asked {
@@ -157,13 +129,12 @@ mod tests {
             running: Some(3),
             ..PodGroupStatus::default()
         };
-        let call = call(&asked, Some(&status));
         assert_eq!(
-            call.body,
-            Some(json!({
+            request(&asked, Some(&status)).body,
+            json!({
                 "metadata": { "resourceVersion": "7", "annotations": { RESERVATION: "v1" } },
                 "status": { "phase": "Running", "running": 3, "conditions": null, "succeeded": null, "failed": null },
-            }))
+            })
         );
     }
 }

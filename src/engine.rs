@@ -1,0 +1,427 @@
+//! The engine: everything that decides between watch and bind, without I/O, async or a clock.
+//!
+//! Inputs and time go in; requests, events, reports and the next wake-up come out. The live shell turns watches into inputs
+//! and requests into HTTP; the simulator has an API server in memory around the same engine. One engine is one term of one
+//! leader: it begins with a lease and ends with it.
+//!
+//! ```text
+//! loop {
+//!     for input in inputs { engine.handle(now, input) }        // what has happened
+//!     while engine.advance(now) {}                             // what is due by time, and ModelServings one by one
+//!     if engine.wants_cycle(now) {                             // who gets which nodes
+//!         for decision in engine.decide(now) { engine.act(now, decision) }
+//!         engine.conclude(now)
+//!     }
+//!     engine.write(now)                                        // what stands behind binds
+//!     for output in engine.outputs() { ... }                   // may be taken out after each of these steps
+//!     sleep until engine.wake(now), or an input
+//! }
+//! ```
+//!
+//! | part | owns | files |
+//! | --- | --- | --- |
+//! | [`Intake`](intake) | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror`, `object`, `kind` |
+//! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
+//! | `Families` | ModelServings and what they own | `families`, `serving`, `arrivals` |
+//! | `Telling` | what users are told, and when: statuses, conditions, findings | `statuses`, `marks`, `findings` |
+//! | `Calls` | requests on their way | `calls`, `request` |
+
+pub mod arrivals;
+pub mod findings;
+pub mod input;
+pub mod kind;
+pub mod mirror;
+pub mod object;
+pub mod output;
+pub mod request;
+pub mod serving;
+pub mod usage;
+
+mod act;
+mod calls;
+mod claims;
+mod count;
+mod endings;
+mod families;
+mod intake;
+mod marks;
+mod nominated;
+mod recovery;
+mod statuses;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use input::{Change, Input, Now, RequestId};
+pub use kind::{Kind, Needed, TABLE};
+pub use object::Object;
+pub use output::{Note, Output, Report};
+pub use request::{Answer, Request, Verb};
+
+use crate::api::time::Timestamp;
+use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
+use crate::scheduler::{Scheduler, SchedulerConfig};
+use calls::{Calls, Purpose};
+use endings::Endings;
+use families::Families;
+use findings::Findings;
+use intake::Intake;
+use marks::Marks;
+use recovery::Finding;
+use statuses::Statuses;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// What the engine runs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Scheduler names, domain labels, the solver's settings.
+    pub config: SchedulerConfig,
+    /// Is the scheduler on?
+    pub scheduler: bool,
+    /// Is the ModelServing controller on?
+    pub model_serving: bool,
+    /// How placements are carried out.
+    pub reservation: Settings,
+    /// Whether an API server is to be spared.
+    pub pace: Pace,
+}
+
+/// What stands behind binds, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Statuses, conditions and the ends of records wait for each other and for binds: the API server is what limits a
+    /// gang's start.
+    Considerate,
+    /// Nothing waits: the API server takes no time.
+    AtOnce,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    plan: Plan,
+    /// The time of the step that is being made.
+    now: Now,
+    scheduler: Scheduler,
+    intake: Intake,
+    commitments: Commitments,
+    families: Families,
+    telling: Telling,
+    calls: Calls,
+    outputs: VecDeque<Output>,
+    last_cycle: Duration,
+    /// Are limits on volumes watched? Not before a pod uses claims.
+    watches_limits: bool,
+    deposed: bool,
+}
+
+/// Placements on their way.
+#[derive(Debug)]
+struct Commitments {
+    reservations: Reservations,
+    effects: Vec<Effect>,
+    /// Have the records of predecessors been taken in?
+    recovery: Recovery,
+    finding: Finding,
+    /// Gangs whose reservation has failed, and until when they are left alone.
+    pauses: Pauses,
+    /// Gangs that wait for an answer to `PlaceAgain`.
+    again: BTreeSet<GangKey>,
+    /// Those of them that asked before the cycle that is being acted on.
+    asked: BTreeSet<GangKey>,
+    /// Gangs whose members may be bound as far as their volumes are concerned, until something changes.
+    may_bind: BTreeSet<GangKey>,
+    /// Ends of records that wait for a status to go with.
+    endings: Endings,
+    /// Until when what is less urgent than binds waits after the last one.
+    lull: Duration,
+    /// Pods, by uid, that show their node while their bind waits.
+    nominated: BTreeSet<String>,
+    /// Have nodes been withdrawn that predecessors left standing?
+    tidied: bool,
+}
+
+/// What users are told.
+#[derive(Debug, Default)]
+struct Telling {
+    /// Statuses that are due or will be.
+    statuses: Statuses,
+    /// Pods that are to be told that they wait.
+    marks: Marks,
+    /// What has been said of HyperNodes, and of which topology.
+    findings: Findings,
+    reviewed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Recovery {
+    NotStarted,
+    Reading,
+    Complete,
+}
+
+/// A cycle runs when nothing more is waiting, or after this long at the latest.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+
+impl Engine {
+    /// An engine for the leader of this epoch, which has seen nothing yet. It waits for the kinds of [`Engine::watched`].
+    pub fn new(plan: Plan, epoch: u64) -> Engine {
+        Engine {
+            now: Now { elapsed: Duration::ZERO, wall: Timestamp(0) },
+            scheduler: Scheduler::configured(plan.config.clone()),
+            intake: Intake::new(watched(&plan)),
+            commitments: Commitments {
+                reservations: Reservations::new(plan.reservation.clone(), epoch),
+                effects: Vec::new(),
+                recovery: if plan.scheduler { Recovery::NotStarted } else { Recovery::Complete },
+                finding: Finding::default(),
+                pauses: Pauses::default(),
+                again: BTreeSet::new(),
+                asked: BTreeSet::new(),
+                may_bind: BTreeSet::new(),
+                endings: Endings::new(),
+                lull: Duration::ZERO,
+                nominated: BTreeSet::new(),
+                tidied: false,
+            },
+            families: Families::new(&plan),
+            telling: Telling::default(),
+            calls: Calls::default(),
+            outputs: VecDeque::new(),
+            last_cycle: Duration::ZERO,
+            watches_limits: false,
+            deposed: false,
+            plan,
+        }
+    }
+
+    /// The kinds to be watched from the beginning.
+    pub fn watched(&self) -> BTreeSet<Kind> {
+        watched(&self.plan)
+    }
+
+    /// What is in the way of deciding: kinds that have not yet said everything.
+    pub fn unsynced(&self) -> &BTreeSet<Kind> {
+        &self.intake.unsynced
+    }
+
+    /// The scheduler, to be looked at.
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+
+    /// The reservations, to be looked at.
+    pub fn reservations(&self) -> &Reservations {
+        &self.commitments.reservations
+    }
+
+    /// Until when events wait, since pods have just been bound.
+    pub fn lull(&self) -> Duration {
+        self.commitments.lull
+    }
+
+    /// Takes out what there is to do for the shell.
+    pub fn outputs(&mut self) -> VecDeque<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// Takes out the first of that.
+    pub fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Takes in that something has happened. What follows from it for reservations waits for [`Engine::advance`], so that
+    /// what happened at the same time is known by then.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        if self.deposed {
+            return;
+        }
+        match input {
+            Input::Observed(change) => self.observe(change),
+            Input::Synced(kind) => {
+                if kind == Kind::PodGroup {
+                    self.families.serving.set_pod_groups(true);
+                }
+                self.intake.unsynced.remove(&kind);
+            }
+            Input::Missing(kind) => {
+                if kind == Kind::PodGroup {
+                    self.families.serving.set_pod_groups(false);
+                }
+                self.intake.unsynced.remove(&kind);
+            }
+            Input::Answered(id, answer) => self.answered(id, answer),
+            Input::Deposed => {
+                self.tell(Told::Deposed);
+                self.deposed = true;
+                self.commitments.effects.clear();
+                self.calls.clear();
+                self.outputs.clear();
+            }
+            Input::Configured(config) => self.reconfigure(*config),
+        }
+    }
+
+    /// Does what is due by time, and what one ModelServing wants that something changed for. False if there was nothing:
+    /// to be called again otherwise.
+    pub fn advance(&mut self, now: Now) -> bool {
+        self.now = now;
+        if self.deposed {
+            return false;
+        }
+        self.commitments.may_bind.clear();
+        if self.commitments.reservations.wake_at().is_some_and(|at| at <= now.elapsed) {
+            self.tell(Told::Tick);
+        }
+        for group in self.families.arrivals.overdue(now.elapsed) {
+            self.scheduler.resume(&group);
+        }
+        self.send_due();
+        self.carry_out();
+        self.watch_limits();
+        if !self.intake.unsynced.is_empty() {
+            return false;
+        }
+        if self.commitments.recovery == Recovery::NotStarted {
+            self.read_records();
+            self.carry_out();
+        }
+        self.plan.model_serving && self.serve()
+    }
+
+    /// Is there something to decide now?
+    pub fn wants_cycle(&mut self, now: Now) -> bool {
+        self.now = now;
+        if self.deposed || !self.may_decide() {
+            return false;
+        }
+        let held = self.commitments.pauses.held(now.elapsed, &self.commitments.reservations);
+        self.scheduler.hold_back(held);
+        self.scheduler.has_work() || !self.commitments.again.is_empty() && self.plan.pace == Pace::AtOnce
+    }
+
+    /// Is a cycle due though more is waiting to be taken in?
+    pub fn is_overdue(&self, now: Now) -> bool {
+        now.elapsed.saturating_sub(self.last_cycle) >= DEBOUNCE
+    }
+
+    fn may_decide(&self) -> bool {
+        self.plan.scheduler
+            && self.intake.unsynced.is_empty()
+            && self.commitments.recovery == Recovery::Complete
+    }
+
+    /// Writes what stands behind binds, as far as it is due.
+    pub fn write(&mut self, now: Now) {
+        self.now = now;
+        if self.deposed || !self.intake.unsynced.is_empty() {
+            return;
+        }
+        if self.commitments.recovery == Recovery::Complete {
+            self.tidy_nominations();
+            self.tell_findings();
+        }
+        self.write_endings();
+        self.write_statuses();
+        self.write_marks();
+        self.carry_out();
+    }
+
+    /// When something is due though nothing happens; `None` if nothing is.
+    pub fn wake(&mut self, now: Now) -> Option<Duration> {
+        self.now = now;
+        if self.deposed {
+            return None;
+        }
+        let at_once = now.elapsed;
+        let reservations = self.commitments.reservations.wake_at();
+        let always = [reservations, self.families.arrivals.wake_at(), self.calls.wake_at()];
+        let always = always.into_iter().flatten().min();
+        if !self.intake.unsynced.is_empty() {
+            return always; // what else is due waits for the lists, and would be due all the time
+        }
+        let serving = self.families.serving.wake_at().filter(|_| self.plan.model_serving).map(|at| {
+            let seconds = u64::try_from(at.saturating_sub(now.wall.0)).unwrap_or(0);
+            at_once + Duration::from_secs(seconds).max(Duration::from_millis(100))
+        });
+        let cycle = self.may_decide() && self.scheduler.has_work();
+        let rest = [
+            self.next_status(),
+            self.next_ending(),
+            self.lull_ends(),
+            self.telling.marks.wake_at(),
+            self.commitments.pauses.wake_at(),
+            serving,
+            cycle.then_some(self.last_cycle + DEBOUNCE),
+        ];
+        always.into_iter().chain(rest.into_iter().flatten()).min()
+    }
+
+    /// Where pods use claims, nothing is decided before it is known how many volumes nodes take, and what their drivers tell
+    /// apart.
+    fn watch_limits(&mut self) {
+        if self.plan.scheduler && !self.watches_limits && self.scheduler.cluster().uses_claims() {
+            self.watches_limits = true;
+            self.intake.unsynced.insert(Kind::CsiNode);
+            self.outputs.push_back(Output::Watch(Kind::CsiNode));
+        }
+    }
+
+    /// Takes up a changed configuration.
+    fn reconfigure(&mut self, config: SchedulerConfig) {
+        if config.cluster != self.plan.config.cluster {
+            self.outputs.push_back(Output::Report(Report::NeedsRestart));
+        }
+        self.outputs.push_back(Output::Report(Report::Configured));
+        self.scheduler.reconfigure(config);
+    }
+
+    /// Tells the reservations something; what they ask for waits for [`Engine::carry_out`].
+    fn tell(&mut self, told: Told) {
+        self.commitments.reservations.step(self.now.elapsed, told, &mut self.commitments.effects);
+    }
+
+    fn note(&mut self, note: Note) {
+        self.outputs.push_back(Output::Tell(note));
+    }
+
+    fn failed(&mut self, request: String, answer: Answer, then: &'static str) {
+        self.outputs.push_back(Output::Report(Report::Failed { request, answer, then }));
+    }
+
+    /// A request has been answered: on with what it was for.
+    fn answered(&mut self, id: RequestId, answer: Answer) {
+        let Some(open) = self.take_open(id) else { return };
+        let request = open.request;
+        match open.purpose {
+            Purpose::Reserve { gang, call, asked, status } => {
+                self.call_answered(&gang, call, &asked, status, answer);
+            }
+            Purpose::Settle(settling) => self.settle_on(*settling, answer),
+            Purpose::Status { gang, status } => self.status_written(gang, *status, answer),
+            Purpose::Tell => {
+                if !matches!(answer, Answer::Done(_)) && !answer.is_moot(request.verb) {
+                    self.failed(request.to_string(), answer, "it is left out");
+                }
+            }
+            Purpose::Withdraw { pod, node, failures } => self.withdrawn(pod, node, failures, answer),
+            Purpose::Change { serving } => self.change_made(serving, request, answer),
+            Purpose::Existing => self.existing_read(request.kind, answer),
+            Purpose::Group { group } => self.group_read(group, request, answer),
+            Purpose::Member { group, pod } => self.member_read(group, pod, request, answer),
+            Purpose::Look(pod) => self.looked(pod, request, answer),
+        }
+    }
+}
+
+fn watched(plan: &Plan) -> BTreeSet<Kind> {
+    let is_watched = |needed: Needed| match needed {
+        Needed::ByBoth => true,
+        Needed::ByScheduler => plan.scheduler,
+        Needed::ByServing => plan.model_serving,
+        Needed::WithClaims => false,
+    };
+    TABLE.iter().filter(|row| is_watched(row.needed)).map(|row| row.kind).collect()
+}

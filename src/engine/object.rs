@@ -1,0 +1,125 @@
+//! Observed objects as what is read of them: one type for each kind of the table, and nothing else of an object is kept.
+
+use super::kind::Kind;
+use crate::api::core::{
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+};
+use crate::api::decode::{DecodeError, decode};
+use crate::api::hyper_node::HyperNode;
+use crate::api::meta::ObjectMeta;
+use crate::api::model_serving::ModelServing;
+use crate::api::pod_group::PodGroup;
+use crate::api::queue::Queue;
+use crate::cluster::Event;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is read of a Service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+}
+
+/// What is read of a ControllerRevision.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ControllerRevision {
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// Its number.
+    #[serde(default)]
+    pub revision: i64,
+    /// What it keeps.
+    #[serde(default)]
+    pub data: Value,
+}
+
+/// From the text of an object to a type.
+pub trait Source {
+    /// Reads it.
+    fn read<T: DeserializeOwned>(&self) -> Result<T, String>;
+}
+
+impl Source for Value {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        decode(self).map_err(|error: DecodeError| error.to_string())
+    }
+}
+
+macro_rules! objects {
+    ($($kind:ident $(=> $event:ident)?;)*) => {
+        /// An object of a kind that is watched.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[allow(missing_docs)] // the names are Kubernetes' own
+        pub enum Object {
+            $($kind(Box<$kind>),)*
+        }
+
+        impl Object {
+            /// Reads an object of this kind; or says what is wrong with it.
+            pub fn read(kind: Kind, source: &impl Source) -> Result<Object, String> {
+                match kind {
+                    $(Kind::$kind => source.read().map(Object::$kind),)*
+                }
+            }
+
+            /// Its kind.
+            pub fn kind(&self) -> Kind {
+                match self {
+                    $(Object::$kind(_) => Kind::$kind,)*
+                }
+            }
+
+            /// Its metadata.
+            pub fn metadata(&self) -> &ObjectMeta {
+                match self {
+                    $(Object::$kind(object) => &object.metadata,)*
+                }
+            }
+
+            /// As the scheduler takes it in; `None` if it reads nothing of this kind.
+            pub fn event(&self) -> Option<Event<'_>> {
+                match self {
+                    $($(Object::$kind(object) => Some(Event::$event(object)),)?)*
+                    Object::ModelServing(_) | Object::Service(_) | Object::ControllerRevision(_) => None,
+                }
+            }
+        }
+    };
+}
+
+objects! {
+    Node => Node;
+    PriorityClass => PriorityClass;
+    StorageClass => StorageClass;
+    PersistentVolume => Volume;
+    PersistentVolumeClaim => Claim;
+    CsiNode => CsiNode;
+    Queue => Queue;
+    HyperNode => HyperNode;
+    PodGroup => PodGroup;
+    Pod => Pod;
+    ModelServing;
+    Service;
+    ControllerRevision;
+}
+
+/// As the scheduler takes it in that an object is gone; `None` if it reads nothing of this kind.
+pub fn gone<'a>(kind: Kind, namespace: &'a str, name: &'a str) -> Option<Event<'a>> {
+    Some(match kind {
+        Kind::Node => Event::NodeGone(name),
+        Kind::PriorityClass => Event::PriorityClassGone(name),
+        Kind::StorageClass => Event::StorageClassGone(name),
+        Kind::PersistentVolume => Event::VolumeGone(name),
+        Kind::PersistentVolumeClaim => Event::ClaimGone { namespace, name },
+        Kind::CsiNode => Event::CsiNodeGone(name),
+        Kind::Queue => Event::QueueGone(name),
+        Kind::HyperNode => Event::HyperNodeGone(name),
+        Kind::PodGroup => Event::PodGroupGone { namespace, name },
+        Kind::Pod => Event::PodGone { namespace, name },
+        Kind::ModelServing | Kind::Service | Kind::ControllerRevision => return None,
+    })
+}

@@ -1,0 +1,122 @@
+//! What comes out of the engine: requests to be answered, events on objects, kinds to be watched, and what is counted.
+
+use super::input::RequestId;
+use super::kind::Kind;
+use super::request::{Answer, Request};
+use crate::api::time::Timestamp;
+use crate::reservation::{GangKey, Report as Told};
+use crate::scheduler::{GangPlacement, PodRef};
+use std::time::Duration;
+
+/// Something for the shell to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send this request and hand in its answer. A request that writes is sent only while the lease allows it.
+    Send {
+        /// Its number.
+        id: RequestId,
+        /// What to ask.
+        request: Request,
+        /// Events wait while it is out.
+        urgent: bool,
+    },
+    /// Write an event.
+    Tell(Note),
+    /// Watch this kind as well.
+    Watch(Kind),
+    /// Count it, or log it.
+    Report(Report),
+}
+
+/// Something to tell about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// apiVersion of the object.
+    pub api_version: String,
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its namespace; empty for cluster-scoped objects.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid, where known.
+    pub uid: String,
+    /// `Warning` rather than `Normal`.
+    pub warning: bool,
+    /// One word.
+    pub reason: String,
+    /// One sentence.
+    pub message: String,
+    /// Who says so.
+    pub component: &'static str,
+}
+
+/// Something that was done, for metrics and logs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// A cycle is over.
+    Cycle {
+        /// Gangs tried.
+        tried: usize,
+        /// Gangs placed.
+        placed: usize,
+        /// Searches ended by their budget.
+        cut_short: usize,
+    },
+    /// A gang has been placed.
+    Placed {
+        /// Where.
+        placement: GangPlacement,
+        /// The PodGroup's creation, if there is a PodGroup.
+        created: Option<Timestamp>,
+    },
+    /// A pod has been bound.
+    Bound {
+        /// The pod.
+        pod: PodRef,
+        /// The node.
+        node: String,
+        /// When it was created, if that is known.
+        created: Option<Timestamp>,
+    },
+    /// A gang is bound whole.
+    GangBound {
+        /// Since its last pod was seen.
+        after: Duration,
+        /// The PodGroup's creation, if that is known.
+        created: Option<Timestamp>,
+    },
+    /// Members of a gang are placed again.
+    PlacedAgain(GangKey),
+    /// How a reservation fares.
+    Reservation {
+        /// The gang.
+        gang: GangKey,
+        /// How.
+        report: Told,
+    },
+    /// What is wrong with HyperNodes may be another thing now.
+    Findings,
+    /// So many objects cannot be used as they are.
+    Quarantined(usize),
+    /// The records of earlier leaders have been read.
+    Recovered {
+        /// How many there are.
+        records: usize,
+    },
+    /// A request was not answered as it should have been.
+    Failed {
+        /// What was asked, as `merge podgroups default/a`.
+        request: String,
+        /// The answer.
+        answer: Answer,
+        /// What follows from it.
+        then: &'static str,
+    },
+    /// A pod that has no place shows a node no longer.
+    Withdrawn(PodRef),
+    /// Scheduler names and domain labels of a changed configuration need a restart.
+    NeedsRestart,
+    /// A changed configuration is in force.
+    Configured,
+}

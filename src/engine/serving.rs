@@ -1,0 +1,367 @@
+//! The families of ModelServings: what each could own, which to look at, and what [`modelserving::reconcile`] wants changed,
+//! as requests. One batch of requests per ModelServing is out at a time.
+
+use super::kind::Kind;
+use super::object::Object;
+use super::request::Request;
+use crate::api::keys;
+use crate::api::meta::ObjectMeta;
+use crate::api::model_serving::{ModelServing, ModelServingStatus};
+use crate::api::time::Timestamp;
+use crate::modelserving::family::Family;
+use crate::modelserving::{
+    self, Capabilities, Change, Event, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision,
+    ObservedService,
+};
+use serde_json::{json, to_value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `(namespace, name)`.
+pub type Key = (String, String);
+
+/// The families.
+#[derive(Debug, Default)]
+pub struct Serving {
+    objects: BTreeMap<Key, Entry>,
+    /// What each ModelServing could own. Of one that has not been seen (yet), or is gone, what says that it is its own.
+    families: BTreeMap<Key, Family>,
+    /// Which families an object counts for, by kind, namespace and name.
+    claims: BTreeMap<(Owned, String, String), BTreeSet<Key>>,
+    /// ModelServings to look at.
+    dirty: BTreeSet<Key>,
+    /// Those with a batch out, and those to look at again after that.
+    out: BTreeSet<Key>,
+    again: BTreeSet<Key>,
+    /// When to look at which, in seconds since 1970, though nothing happens.
+    wakes: BTreeSet<(i64, Key)>,
+    /// Does the PodGroup CRD exist, and has it `subGroupPolicy`?
+    pod_groups: bool,
+    schedulers: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    object: Box<ModelServing>,
+    failures: u32,
+    /// Not before this time.
+    not_before: Option<i64>,
+    /// Its entry in [`Serving::wakes`].
+    wakes_at: Option<i64>,
+}
+
+/// A batch of requests for one ModelServing, to be made in order; the first group with a failure ends it.
+#[derive(Debug)]
+pub struct Batch {
+    /// The ModelServing.
+    pub key: Key,
+    /// Groups of requests; those of one group may be made at the same time.
+    pub groups: Vec<Vec<Request>>,
+    /// The status to write after that, whatever became of the requests.
+    pub status: Option<Request>,
+    /// Events on the ModelServing.
+    pub events: Vec<Event>,
+    /// Its uid, for the events.
+    pub uid: String,
+    /// Pods of gangs that it creates: `namespace/name` of the PodGroup, and the pod's name.
+    pub pods: Vec<(String, String)>,
+}
+
+impl Serving {
+    /// Schedulers whose pods get PodGroups.
+    pub fn new(schedulers: Vec<String>) -> Self {
+        Serving { schedulers, pod_groups: true, ..Serving::default() }
+    }
+
+    /// Is the PodGroup CRD installed?
+    pub fn set_pod_groups(&mut self, installed: bool) {
+        if self.pod_groups != installed {
+            self.pod_groups = installed;
+            let all: Vec<Key> = self.objects.keys().cloned().collect();
+            all.into_iter().for_each(|key| self.mark(key));
+        }
+    }
+
+    /// A ModelServing is new or changed.
+    pub fn apply_object(&mut self, object: Box<ModelServing>) {
+        let key = (object.metadata.namespace.clone(), object.metadata.name.clone());
+        match self.objects.get_mut(&key) {
+            Some(entry) if entry.object.metadata.uid == object.metadata.uid => entry.object = object,
+            _ => {
+                self.set_wake(&key, None);
+                let family = self.families.entry(key.clone()).or_default();
+                (family.memory, family.wakes_at) = (None, None);
+                let entry = Entry { object, failures: 0, not_before: None, wakes_at: None };
+                self.objects.insert(key.clone(), entry);
+            }
+        }
+        self.mark(key);
+    }
+
+    /// A pod, PodGroup, Service or ControllerRevision is new or changed.
+    pub fn apply_owned(&mut self, object: &Object) {
+        let metadata = object.metadata();
+        let Some(kind) = owned(object.kind()) else { return };
+        let owners = self.candidates(metadata);
+        let id = (kind, metadata.namespace.clone(), metadata.name.clone());
+        for left in self.claims.remove(&id).into_iter().flatten().filter(|owner| !owners.contains(owner)) {
+            self.leave(left, kind, &id.2);
+        }
+        if owners.is_empty() {
+            return;
+        }
+        for owner in &owners {
+            let family = self.families.entry(owner.clone()).or_default();
+            let changed = match object {
+                Object::Pod(pod) => family.pods.put(ObservedPod::from(&**pod)),
+                Object::PodGroup(group) => family.pod_groups.put(ObservedPodGroup::from(&**group)),
+                Object::Service(service) => family.services.put(ObservedService::from(&service.metadata)),
+                Object::ControllerRevision(revision) => {
+                    let value = to_value(revision).unwrap_or_default();
+                    family.revisions.put(ObservedRevision::from_json(&value))
+                }
+                _ => false,
+            };
+            if changed {
+                self.mark(owner.clone());
+            }
+        }
+        self.claims.insert(id, owners);
+    }
+
+    /// An object is gone.
+    pub fn gone(&mut self, kind: Kind, namespace: &str, name: &str) {
+        if let Some(kind) = owned(kind) {
+            for owner in
+                self.claims.remove(&(kind, namespace.to_owned(), name.to_owned())).into_iter().flatten()
+            {
+                self.leave(owner, kind, name);
+            }
+        } else if kind == Kind::ModelServing {
+            let key = (namespace.to_owned(), name.to_owned());
+            self.set_wake(&key, None);
+            self.dirty.remove(&key);
+            // What it leaves behind may belong to the next one of its name.
+            self.objects.remove(&key);
+            self.drop_empty(&key);
+        }
+    }
+
+    fn leave(&mut self, owner: Key, kind: Owned, name: &str) {
+        if self.families.get_mut(&owner).is_some_and(|family| family.remove(kind, name)) {
+            self.drop_empty(&owner);
+            self.mark(owner);
+        }
+    }
+
+    fn drop_empty(&mut self, key: &Key) {
+        if !self.objects.contains_key(key) && self.families.get(key).is_some_and(Family::is_empty) {
+            self.families.remove(key);
+        }
+    }
+
+    fn mark(&mut self, key: Key) {
+        if self.out.contains(&key) {
+            self.again.insert(key);
+        } else if self.objects.contains_key(&key) {
+            self.dirty.insert(key);
+        }
+    }
+
+    fn set_wake(&mut self, key: &Key, at: Option<i64>) {
+        let Some(entry) = self.objects.get_mut(key) else { return };
+        if let Some(before) = std::mem::replace(&mut entry.wakes_at, at) {
+            self.wakes.remove(&(before, key.clone()));
+        }
+        if let Some(at) = at {
+            self.wakes.insert((at, key.clone()));
+        }
+    }
+
+    /// What to do now, for the next ModelServing that something is to be done for.
+    pub fn work(&mut self, now: Timestamp) -> Option<Batch> {
+        while let Some((at, key)) = self.wakes.first().cloned()
+            && at <= now.0
+        {
+            self.set_wake(&key, None);
+            self.mark(key);
+        }
+        while let Some(key) = self.next_dirty(now) {
+            self.dirty.remove(&key);
+            if let Some(batch) = self.reconcile(key, now) {
+                return Some(batch);
+            }
+        }
+        None
+    }
+
+    fn next_dirty(&self, now: Timestamp) -> Option<Key> {
+        let is_ready = |key: &&Key| {
+            let entry = self.objects.get(*key);
+            entry.is_some_and(|entry| entry.not_before.is_none_or(|at| at <= now.0))
+        };
+        self.dirty.iter().find(is_ready).cloned()
+    }
+
+    fn reconcile(&mut self, key: Key, now: Timestamp) -> Option<Batch> {
+        let schedulers: Vec<&str> = self.schedulers.iter().map(String::as_str).collect();
+        let capabilities = Capabilities {
+            pod_groups: self.pod_groups,
+            sub_group_policy: self.pod_groups,
+            gang_schedulers: &schedulers,
+        };
+        let (entry, family) = (self.objects.get(&key)?, self.families.get_mut(&key)?);
+        let outcome = modelserving::reconcile(&entry.object, &family.observed(capabilities), now);
+        family.memory = Some(outcome.memory);
+        let is_idle = outcome.changes.is_empty() && outcome.status.is_none() && outcome.events.is_empty();
+        let batch = (!is_idle).then(|| {
+            if !outcome.changes.is_empty() || outcome.status.is_some() {
+                self.out.insert(key.clone());
+            }
+            Batch {
+                pods: gang_pods(&outcome.changes),
+                groups: groups(&key.0, outcome.changes),
+                status: outcome.status.map(|status| status_request(&entry.object, &status)),
+                events: outcome.events,
+                uid: entry.object.metadata.uid.clone(),
+                key: key.clone(),
+            }
+        });
+        self.set_wake(&key, outcome.wake_at.map(|at| at.0.max(now.0 + 1)));
+        batch
+    }
+
+    /// A batch has been made; `ok`: nothing in it failed.
+    pub fn done(&mut self, key: &Key, ok: bool, now: Timestamp) {
+        self.out.remove(key);
+        let again = self.again.remove(key);
+        let Some(entry) = self.objects.get_mut(key) else { return };
+        if ok {
+            (entry.failures, entry.not_before) = (0, None);
+        } else {
+            // 1, 2, 4 ... 32 s
+            entry.not_before = Some(now.0 + (1 << entry.failures.min(5)));
+            entry.failures += 1;
+        }
+        if again || !ok {
+            self.dirty.insert(key.clone());
+        }
+    }
+
+    /// Is there something to do now?
+    pub fn has_work(&self, now: Timestamp) -> bool {
+        self.wake_at().is_some_and(|at| at <= now.0)
+    }
+
+    /// When to call [`Serving::work`] even if nothing happens, in seconds since 1970.
+    pub fn wake_at(&self) -> Option<i64> {
+        let dirty = self.dirty.iter().filter_map(|key| self.objects.get(key));
+        let dirty = dirty.map(|entry| entry.not_before.unwrap_or(i64::MIN));
+        self.wakes.first().map(|(at, _)| *at).into_iter().chain(dirty).min()
+    }
+
+    /// The families that an object counts for: by label, by owner, or because its name begins with theirs.
+    fn candidates(&self, metadata: &ObjectMeta) -> BTreeSet<Key> {
+        let label = metadata.labels.get(keys::MODEL_SERVING_NAME).map(String::as_str);
+        let owners = metadata.owner_references.iter().filter(|owner| owner.kind == "ModelServing");
+        let says = label.into_iter().chain(owners.map(|owner| owner.name.as_str()));
+        let key = |name: &str| (metadata.namespace.clone(), name.to_owned());
+        let mut found: BTreeSet<Key> = says.map(key).collect();
+        if !self.families.is_empty() {
+            let starts = beginnings(&metadata.name).map(key);
+            found.extend(starts.filter(|key| self.families.contains_key(key)));
+        }
+        found
+    }
+}
+
+/// What a name begins with, up to each of its dashes.
+fn beginnings(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('-').map(|(at, _)| &name[..at])
+}
+
+/// The kinds that a ModelServing may own.
+pub fn owned(kind: Kind) -> Option<Owned> {
+    match kind {
+        Kind::Pod => Some(Owned::Pod),
+        Kind::PodGroup => Some(Owned::PodGroup),
+        Kind::Service => Some(Owned::Service),
+        Kind::ControllerRevision => Some(Owned::ControllerRevision),
+        _ => None,
+    }
+}
+
+fn served(kind: Owned) -> Kind {
+    match kind {
+        Owned::Pod => Kind::Pod,
+        Owned::PodGroup => Kind::PodGroup,
+        Owned::Service => Kind::Service,
+        Owned::ControllerRevision => Kind::ControllerRevision,
+    }
+}
+
+/// Pods that are to be created, with the PodGroups that they name.
+fn gang_pods(changes: &[Change]) -> Vec<(String, String)> {
+    let created = changes.iter().filter_map(|change| match change {
+        Change::Create(created) if created.kind == Owned::Pod => Some(created),
+        _ => None,
+    });
+    created
+        .filter_map(|created| {
+            let (namespace, group) = created.gang()?;
+            Some((format!("{namespace}/{group}"), created.name.clone()))
+        })
+        .collect()
+}
+
+/// Changes as requests; neighbours of one kind and verb form a group.
+fn groups(namespace: &str, changes: Vec<Change>) -> Vec<Vec<Request>> {
+    let mut groups: Vec<Vec<Request>> = Vec::new();
+    let mut last = None;
+    for change in changes {
+        let this = (change.kind(), std::mem::discriminant(&change));
+        let request = request(namespace, change);
+        if last == Some(this)
+            && let Some(group) = groups.last_mut()
+        {
+            group.push(request);
+        } else {
+            groups.push(vec![request]);
+        }
+        last = Some(this);
+    }
+    groups
+}
+
+fn request(namespace: &str, change: Change) -> Request {
+    match change {
+        Change::CreatePodGroup(group) => {
+            let name = group.metadata.name.clone();
+            let mut object = to_value(*group).unwrap_or_default();
+            object["apiVersion"] = keys::SCHEDULING_V1BETA1.into();
+            object["kind"] = "PodGroup".into();
+            Request::create(Kind::PodGroup, namespace, &name, object)
+        }
+        Change::Create(created) => {
+            let (kind, name) = (served(created.kind), created.name.clone());
+            Request::create(kind, namespace, &name, created.into_object())
+        }
+        Change::UpdatePodGroup { name, uid, spec } => {
+            let spec = to_value(*spec).unwrap_or_default();
+            let replace = json!({ "op": "replace", "path": "/spec", "value": spec });
+            Request::json_patch(Kind::PodGroup, namespace, &name, "", &uid, vec![replace])
+        }
+        Change::Patch { kind, name, uid, labels, annotations } => {
+            let body = json!({ "metadata": { "uid": uid, "labels": labels, "annotations": annotations } });
+            Request::merge(served(kind), namespace, &name, "", body)
+        }
+        Change::Delete { kind, name, uid } => Request::delete(served(kind), namespace, &name, &uid),
+    }
+}
+
+/// Replaces the whole status: a merge would keep numbers that have become 0 and are left out.
+fn status_request(object: &ModelServing, status: &ModelServingStatus) -> Request {
+    let metadata = &object.metadata;
+    let (kind, namespace, name) = (Kind::ModelServing, &metadata.namespace, &metadata.name);
+    let whole = json!({ "op": "add", "path": "/status", "value": to_value(status).unwrap_or_default() });
+    Request::json_patch(kind, namespace, name, "status", &metadata.uid, vec![whole])
+}

@@ -1,0 +1,211 @@
+//! The shell around the engine: one task that owns it. Watches, answers and time come in through one channel; requests go
+//! out as tasks that report back. It lives as long as the lease, and decides nothing.
+//!
+//! ```text
+//! watch tasks --Observed--> +--------------------+ --Send--> call tasks
+//! call tasks  --Answered--> | engine::Engine     | --Tell--> event task
+//! lease       --Deposed---> +--------------------+ --Report-> metrics, log
+//! ```
+
+use super::call::Call;
+use super::client::Clients;
+use super::clock::Clock;
+use super::count::Counter;
+use super::events::Recorder;
+use super::http::Health;
+use super::lease::Gate;
+use super::watch::watch;
+use crate::engine::{Engine, Input, Output, Plan, Report, Request, RequestId};
+use crate::scheduler::SchedulerConfig;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::watch as latest;
+
+/// What the engine is run with.
+pub struct Shell {
+    /// What it runs.
+    pub plan: Plan,
+    /// The configuration as it is changed, if it can be.
+    pub changes: Option<latest::Receiver<SchedulerConfig>>,
+    /// The cluster.
+    pub clients: Clients,
+    /// Says whether a write may be sent.
+    pub gate: Gate,
+    /// The leader's epoch.
+    pub epoch: u64,
+    /// What it tells the outside.
+    pub health: Arc<Health>,
+    /// The machine's clocks.
+    pub clock: Clock,
+}
+
+/// The longest time between two rounds.
+const LONGEST: Duration = Duration::from_secs(1);
+
+impl Shell {
+    /// Runs until the lease is lost. Returns why it ended.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let (inputs, receiver) = channel(8192);
+        self.health.set_unready("watches", Some("the watches have just been started".to_owned()));
+        let engine = Engine::new(self.plan.clone(), self.epoch);
+        for kind in engine.watched() {
+            tokio::spawn(watch(self.clients.watch.clone(), kind, inputs.clone()));
+        }
+        let recorder = Recorder::start(self.clients.write.clone(), self.clock);
+        let counter = Counter::new(Arc::clone(&self.health));
+        Running { shell: self, engine, recorder, counter, inputs, synced: false }.go_round(receiver).await
+    }
+}
+
+struct Running {
+    shell: Shell,
+    engine: Engine,
+    recorder: Recorder,
+    counter: Counter,
+    inputs: Sender<Input>,
+    /// Had all watches said all there is, in the last round?
+    synced: bool,
+}
+
+impl Running {
+    async fn go_round(mut self, mut inputs: Receiver<Input>) -> anyhow::Result<()> {
+        let (clock, health) = (self.shell.clock, Arc::clone(&self.shell.health));
+        let mut batch = Vec::with_capacity(1024);
+        loop {
+            let now = clock.now();
+            let wake = self.engine.wake(now).map_or(LONGEST, |at| at.saturating_sub(now.elapsed));
+            let received = tokio::time::timeout(wake.min(LONGEST), inputs.recv_many(&mut batch, 1024)).await;
+            if received == Ok(0) {
+                anyhow::bail!("every watch has ended");
+            }
+            let now = clock.now();
+            if !self.shell.gate.may_write() {
+                self.engine.handle(now, Input::Deposed);
+                anyhow::bail!("the lease is lost");
+            }
+            health.beat.store(now.elapsed.as_secs(), Ordering::Relaxed);
+            for input in batch.drain(..) {
+                self.log(&input);
+                self.engine.handle(now, input);
+            }
+            if let Some(config) = self.changed() {
+                self.engine.handle(now, Input::Configured(Box::new(config)));
+            }
+            while self.engine.advance(now) {}
+            self.perform();
+            if self.engine.wants_cycle(now) && (inputs.is_empty() || self.engine.is_overdue(now)) {
+                self.cycle();
+            }
+            self.engine.write(clock.now());
+            self.perform();
+            if self.engine.unsynced().is_empty() {
+                if !std::mem::replace(&mut self.synced, true) {
+                    tracing::info!("in step with the cluster");
+                    health.set_unready("watches", None);
+                }
+                self.counter.count_usage(&self.engine, now);
+            } else {
+                self.synced = false;
+                health.set_unready("watches", Some(self.waits_for()));
+            }
+        }
+    }
+
+    /// One scheduling cycle.
+    fn cycle(&mut self) {
+        let clock = self.shell.clock;
+        let began = clock.now();
+        let decisions = self.engine.decide(began);
+        let decided = clock.now();
+        for decision in decisions {
+            self.engine.act(decided, decision);
+        }
+        self.engine.conclude(decided);
+        self.perform();
+        let (deciding, all) = (decided.elapsed - began.elapsed, clock.elapsed() - began.elapsed);
+        self.counter.count_cycle(&self.engine, deciding, all);
+    }
+
+    fn changed(&mut self) -> Option<SchedulerConfig> {
+        let changes = self.shell.changes.as_mut()?;
+        changes.has_changed().unwrap_or(false).then(|| changes.borrow_and_update().clone())
+    }
+
+    /// Does what the engine asks for.
+    fn perform(&mut self) {
+        self.recorder.hold_until(self.engine.lull());
+        while let Some(output) = self.engine.next_output() {
+            match output {
+                Output::Send { id, request, urgent } => self.send(id, request, urgent),
+                Output::Tell(note) => {
+                    if note.reason == "Malformed" {
+                        tracing::warn!(kind = note.kind, note.namespace, note.name, "{}", note.message);
+                    }
+                    self.recorder.note(note);
+                }
+                Output::Watch(kind) => {
+                    tokio::spawn(watch(self.shell.clients.watch.clone(), kind, self.inputs.clone()));
+                }
+                Output::Report(report) => {
+                    log(&report);
+                    self.counter.count(&self.engine, &report, self.shell.clock.now());
+                }
+            }
+        }
+    }
+
+    /// Sends a request, if the lease allows it. Nobody waits for the answer to one that is not sent: the engine ends with
+    /// the lease.
+    fn send(&self, id: RequestId, request: Request, urgent: bool) {
+        let hold = urgent.then(|| self.recorder.hold());
+        let (client, gate) = (self.shell.clients.write.clone(), self.shell.gate.clone());
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            let _hold = hold;
+            if request.writes() && !gate.may_write() {
+                return;
+            }
+            let answer = Call::from(request).run(&client, gate.deadline()).await;
+            let _ = inputs.send(Input::Answered(id, answer)).await;
+        });
+    }
+
+    /// Which kinds have not been listed.
+    fn waits_for(&self) -> String {
+        let names: Vec<&str> = self.engine.unsynced().iter().map(|kind| kind.row().plural).collect();
+        format!("not listed yet: {}", names.join(", "))
+    }
+
+    fn log(&self, input: &Input) {
+        match input {
+            Input::Synced(kind) => {
+                let left = self.engine.unsynced().iter().filter(|left| *left != kind).count();
+                tracing::debug!(?kind, left, "listed");
+            }
+            Input::Missing(kind) => {
+                tracing::info!(?kind, "its CRD is not installed; it is watched once it is");
+            }
+            _ => {}
+        }
+    }
+}
+
+fn log(report: &Report) {
+    match report {
+        Report::Reservation { gang, report } => {
+            tracing::info!(gang = gang.to_string(), %report, "reservation");
+        }
+        Report::Recovered { records } => tracing::debug!(records, "records of predecessors are read"),
+        Report::Failed { request, answer, then } => tracing::warn!(request, ?answer, "{then}"),
+        Report::Withdrawn(pod) => {
+            tracing::info!(pod = pod.name, "it has no place, and shows a node no longer");
+        }
+        Report::NeedsRestart => {
+            tracing::warn!("scheduler names and domain labels of the changed configuration need a restart");
+        }
+        Report::Configured => tracing::info!("the changed configuration is in force"),
+        _ => {}
+    }
+}
