@@ -17,6 +17,7 @@ fn lease(holder: &str, transitions: u64) -> Option<Lease> {
         transitions,
         duration: seconds(15),
         renew_time: "t0".into(),
+        acquire_time: "t0".into(),
         resource_version: "5".into(),
     })
 }

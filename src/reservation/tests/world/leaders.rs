@@ -66,6 +66,7 @@ impl World {
             transitions: epoch,
             duration: self.lease.duration,
             renew_time: self.heartbeats.to_string(),
+            acquire_time: String::new(),
             resource_version: self.heartbeats.to_string(),
         };
         self.server.lease = Some(lease.clone());
