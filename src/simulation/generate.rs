@@ -15,12 +15,20 @@ use std::collections::BTreeMap;
 pub(crate) fn node_pools(scenario: &Scenario) -> Result<Vec<Value>, (String, String)> {
     let mut objects = Vec::new();
     let mut domains: BTreeMap<String, Domain> = BTreeMap::new();
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
     for (index, pool) in scenario.node_pools.iter().enumerate() {
         let leaves = leaves(pool).map_err(|(path, what)| (format!("spec.nodePools[{index}]{path}"), what))?;
         let mut names = Vec::new();
         for leaf in &leaves {
             for name in &leaf.nodes {
                 objects.push(node(pool, name, &leaf.path));
+            }
+            for name in &leaf.nodes {
+                if let Some(first) = taken.insert(name.clone(), index) {
+                    let what = format!("makes node {name}, which spec.nodePools[{first}] has made already");
+                    let field = if pool.domains.is_some() { "domains" } else { "name" };
+                    return Err((format!("spec.nodePools[{index}].{field}"), what));
+                }
             }
             names.extend(leaf.nodes.iter().cloned());
             if pool.hyper_nodes {

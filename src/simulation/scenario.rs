@@ -1,6 +1,7 @@
 //! The `Simulation` document: what manifests cannot say. `scenario/schema.yaml` is its schema and its reference;
 //! the types here are what is left once a document has passed it.
 
+mod amounts;
 mod calls;
 mod check;
 mod target;
@@ -260,6 +261,7 @@ impl Scenario {
             match serde_json::from_value::<Scenario>(value) {
                 Ok(scenario) => {
                     problems.extend(check::contradictions(&scenario, document));
+                    problems.extend(amounts::excess(&scenario, document));
                     if problems.is_empty() {
                         return Ok(scenario);
                     }

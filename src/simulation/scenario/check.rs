@@ -6,6 +6,7 @@ use crate::simulation::problem::Problem;
 use crate::simulation::reader::Document;
 use crate::simulation::store::{Key, Kind};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What no single field shows.
 pub(super) fn contradictions(scenario: &Scenario, document: &Document) -> Vec<Problem> {
@@ -46,7 +47,23 @@ pub(super) fn contradictions(scenario: &Scenario, document: &Document) -> Vec<Pr
             }
         }
     }
+    let mut pools: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, pool) in scenario.node_pools.iter().enumerate() {
+        if let Some(first) = pools.insert(&pool.name, index) {
+            pools.insert(&pool.name, first);
+            let message = format!("{} is taken by spec.nodePools[{first}]", pool.name);
+            let remedy = "give each pool a name of its own; pools of one tree share its domains";
+            wrong(format!("spec.nodePools[{index}].name"), &message, remedy);
+        }
+    }
+    let mut gangs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for (index, gang) in scenario.gangs.iter().enumerate() {
+        if let Some(first) = gangs.insert((&gang.namespace, &gang.name), index) {
+            gangs.insert((&gang.namespace, &gang.name), first);
+            let message =
+                format!("{} is taken by spec.gangs[{first}] (same namespace, {})", gang.name, gang.namespace);
+            wrong(format!("spec.gangs[{index}].name"), &message, "give each a name of its own");
+        }
         let at = format!("spec.gangs[{index}]");
         match (gang.size, gang.sizes.is_empty()) {
             (None, true) => wrong(format!("{at}.size"), "is missing", "say how many pods a gang has"),
@@ -106,6 +123,9 @@ fn action(at: &str, name: &str, value: &Value, wrong: &mut impl FnMut(String, St
                 };
                 wrong(format!("{at}.kind"), format!("is {kind:?}"), remedy);
             }
+            if name == "patch" {
+                patch(&format!("{at}.merge"), &value["merge"], wrong);
+            }
         }
         "kill" | "restore" | "remove" | "cordon" | "uncordon" | "drain"
             if value.get("node").is_some() == value.get("hyperNode").is_some() =>
@@ -113,5 +133,37 @@ fn action(at: &str, name: &str, value: &Value, wrong: &mut impl FnMut(String, St
             wrong(at.to_owned(), "does not name one place".into(), "give either node or hyperNode".into());
         }
         _ => {}
+    }
+}
+
+/// What every object has as a map stays one: an object that has lost its metadata or its spec is none that an API server
+/// would keep.
+fn patch(at: &str, merge: &Value, wrong: &mut impl FnMut(String, String, String)) {
+    let mut map = |path: String, value: &Value, may_go: bool| {
+        let is_fine = value.is_object() || may_go && value.is_null();
+        if !is_fine {
+            let remedy = "write the fields to change as a map";
+            wrong(path, format!("is {}, not a map", kind_of(value)), remedy.into());
+        }
+        value.is_object()
+    };
+    if !map(at.to_owned(), merge, false) {
+        return;
+    }
+    for (field, may_go) in [("metadata", false), ("spec", false), ("status", true)] {
+        if let Some(value) = merge.get(field) {
+            map(format!("{at}.{field}"), value, may_go);
+        }
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
     }
 }

@@ -156,3 +156,63 @@ fn another_version_is_refused() {
             .ends_with("apiVersion: is \"simulation.phalanx.dev/v1\"; write simulation.phalanx.dev/v1alpha1")
     );
 }
+
+#[test]
+fn two_gangs_or_node_pools_of_one_name() {
+    check(
+        "spec:
+  nodePools: [{name: node, count: 4, capacity: {cpu: 4}}, {name: node, count: 2, capacity: {cpu: 4}}]
+  gangs:
+  - {name: g, size: 2, requests: {cpu: 1}}
+  - {name: g, size: 1, requests: {cpu: 1}, namespace: other}
+  - {name: g, size: 1, requests: {cpu: 1}}
+",
+        &[
+            "4: spec.nodePools[1].name: node is taken by spec.nodePools[0]; give each pool a name of its own; pools of \
+             one tree share its domains",
+            "8: spec.gangs[2].name: g is taken by spec.gangs[0] (same namespace, default); give each a name of its own",
+        ],
+    );
+}
+
+#[test]
+fn a_patch_that_would_leave_no_object() {
+    check(
+        "spec:
+  timeline:
+  - {at: 1s, patch: {kind: Pod, name: p, merge: {metadata: 5}}}
+  - {at: 1s, patch: {kind: Pod, name: p, merge: {spec: [], metadata: {labels: {a: b}}}}}
+  - {at: 1s, patch: {kind: Pod, name: p, merge: {spec: {a: 1}, status: null, metadata: {annotations: null}}}}
+",
+        &[
+            "5: spec.timeline[0].patch.merge.metadata: is a number, not a map; write the fields to change as a map",
+            "6: spec.timeline[1].patch.merge.spec: is a list, not a map; write the fields to change as a map",
+        ],
+    );
+}
+
+#[test]
+fn more_than_a_simulation_can_make() {
+    check(
+        "spec:
+  nodePools:
+  - name: node
+    count: 1
+    capacity: {cpu: 4}
+    tree: [{name: zone, tier: 3, count: 2000}, {name: block, tier: 2, count: 2000}, {name: rack, tier: 1, count: 2000}]
+  - {name: a, count: 600000, capacity: {cpu: 4}, occupied: [{pods: 110, requests: {cpu: 1}}]}
+  - {name: b, count: 600000, capacity: {cpu: 4}}
+  gangs:
+  - {name: g, count: 100, size: 10, requests: {cpu: 1}}
+  - {name: h, count: 10000000, size: 100000, requests: {cpu: 1}}
+",
+        &[
+            "8: spec.nodePools[0].tree: makes it 8004002000 domains; a simulation has 1000000 at most; ask for less",
+            "9: spec.nodePools[1].occupied[0].pods: makes it 66000000 pods on nodes; a simulation has 1000000 at most; \
+             ask for less",
+            "10: spec.nodePools[2].count: makes it 1200001 nodes; a simulation has 1000000 at most; ask for less",
+            "13: spec.gangs[1].count: makes it 1000000001000 pods of made gangs; a simulation has 10000000 at most; \
+             ask for less",
+        ],
+    );
+}
