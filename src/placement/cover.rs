@@ -11,6 +11,7 @@
 //! - Several staircases side by side: a knapsack over costs, `best[c] = max over steps (w, u) of best[c - w] + u`.
 //!   It is indexed by cost, not by units, because costs are small (a gang of 1,024 costs about 100) and the inner
 //!   loop is then a maximum over short arrays.
+//! - Domains of one staircase, however many, are a few items of the knapsack (`alike`).
 //! - Domains that the gang touches already are free; capacity without a charge is there from the start.
 //!
 //! Every step is a real choice and all undominated choices are kept, so the cheapest step with enough units is the
@@ -19,6 +20,7 @@
 //! [`Cover::is_exact`] says so. Among equal costs, choices are heuristic: tight domains are used up first, and the last
 //! piece is the smallest that holds the rest.
 
+mod alike;
 mod knapsack;
 mod layout;
 mod staircase;
@@ -279,10 +281,20 @@ impl Cover {
             }
         }
         // Domains with choices inside go before groups of pieces, so that slack ends up where it can be fitted.
+        let free = extra.len();
+        let mut used: Vec<(usize, usize)> = Vec::new();
         for &(at, step) in chosen {
-            if let ItemOf::Domain(child) = layout.items[at].of {
-                let taken = take(step.units);
-                match extra.iter_mut().find(|(known, _)| *known == child) {
+            let ItemOf::Domains(group, many) = layout.items[at].of else { continue };
+            let index = used.iter().position(|&(known, _)| known == group).unwrap_or_else(|| {
+                used.push((group, 0));
+                used.len() - 1
+            });
+            let from = group + used[index].1;
+            used[index].1 += many as usize;
+            let each = layout.units_of_one(&layout.items[at], step);
+            for &child in &layout.domains[from..from + many as usize] {
+                let taken = take(each);
+                match extra[..free].iter_mut().find(|(known, _)| *known == child) {
                     Some((_, units)) => *units += taken,
                     None => extra.push((child, taken)),
                 }
@@ -331,22 +343,23 @@ fn lump_units(ground: &Ground<'_>, domain: u32, limit: u32) -> u32 {
     if is_home(ground, domain) { pods / size(ground) } else { pods }
 }
 
-fn size(ground: &Ground<'_>) -> u32 {
+/// Pods in a unit.
+pub(super) fn size(ground: &Ground<'_>) -> u32 {
     ground.home.map_or(1, |(size, _)| size.max(1))
 }
 
 /// Are subgroups formed inside this domain (it is the outermost that may hold one)?
-fn is_home(ground: &Ground<'_>, domain: u32) -> bool {
+pub(super) fn is_home(ground: &Ground<'_>, domain: u32) -> bool {
     ground.home.is_some_and(|(_, tier)| ground.tree.is_outermost_within(domain, tier))
 }
 
 /// May pods sit on nodes directly below the domain? Not above the homes, where no subgroup can form.
-fn holds_own(ground: &Ground<'_>, domain: u32) -> bool {
+pub(super) fn holds_own(ground: &Ground<'_>, domain: u32) -> bool {
     ground.home.is_none_or(|(_, tier)| ground.tree.tier[domain as usize] <= tier)
 }
 
-/// Units are pods inside homes.
-fn inner_limit(ground: &Ground<'_>, domain: u32, limit: u32) -> u32 {
+/// The most pods that are asked of a domain inside homes, or units above them.
+pub(super) fn inner_limit(ground: &Ground<'_>, domain: u32, limit: u32) -> u32 {
     match ground.home {
         Some((size, tier)) if ground.tree.tier[domain as usize] <= tier => {
             limit.saturating_mul(size.max(1)).min(UNITS as u32)

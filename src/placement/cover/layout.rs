@@ -1,9 +1,12 @@
 //! What lies directly inside a domain, sorted out for combining: what is free, pieces that need no further choice, and
-//! domains with choices inside.
+//! domains with choices inside, those with equal staircases together.
 
+use super::alike::{self, Copies};
 use super::staircase::Step;
 use super::{Ground, holds_own, lump_units};
+use rustc_hash::FxBuildHasher;
 use std::cmp::Reverse;
+use std::hash::BuildHasher;
 use std::ops::Range;
 
 /// The inside of one domain.
@@ -16,6 +19,19 @@ pub(super) struct Layout {
     /// What is combined; the ones to be used up first come last.
     pub(super) items: Vec<Item>,
     steps: Vec<Step>,
+    /// Domains with choices inside, those of equal staircases side by side, each in depth-first order.
+    pub(super) domains: Vec<u32>,
+    /// Domains with choices inside as they are found: what makes them equal, and where their steps are.
+    found: Vec<Found>,
+}
+
+/// A domain with choices inside.
+#[derive(Clone, Debug)]
+struct Found {
+    room: u64,
+    hash: u64,
+    domain: u32,
+    steps: Range<usize>,
 }
 
 /// A piece that needs no further choice.
@@ -33,13 +49,17 @@ pub(super) enum PieceOf {
     Node(u32),
 }
 
-/// One of the staircases that are combined: a group of equal-charged pieces, or a domain with choices inside.
+/// One of the staircases that are combined: a group of equal-charged pieces, or domains with choices inside.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) of: ItemOf,
     steps: Range<usize>,
     /// Capacity, for choosing among equals.
     room: u64,
+    /// Units of each domain of a block that is taken whole or not at all.
+    whole: Option<u32>,
+    /// Which of those with the same capacity is used up first, the lowest: by first place, then in the order of a group.
+    turn: (u32, u32, u32),
 }
 
 /// What an item is.
@@ -47,7 +67,9 @@ pub(super) struct Item {
 pub(super) enum ItemOf {
     /// Pieces `start..end`.
     Pieces(usize, usize),
-    Domain(u32),
+    /// So many domains of the group that begins here in [`Layout::domains`]. The items of a group share its domains: the
+    /// item that is used up first takes the first of them.
+    Domains(usize, u32),
 }
 
 const NODE: u32 = 1 << 31;
@@ -77,6 +99,11 @@ impl Layout {
         &self.steps[item.steps.clone()]
     }
 
+    /// Units of each domain that a step of an item stands for.
+    pub(super) fn units_of_one(&self, item: &Item, step: Step) -> u32 {
+        item.whole.unwrap_or(step.units)
+    }
+
     /// Sorts out what lies directly inside a domain. `stairs` are those of the domains inside that are no lumps; they and
     /// lumps are cut off at `most` units, the whole at `limit`.
     pub(super) fn fill(
@@ -92,6 +119,8 @@ impl Layout {
         self.pieces.clear();
         self.items.clear();
         self.steps.clear();
+        self.domains.clear();
+        self.found.clear();
         let mut own = ground.sums[domain as usize];
         for child in tree.children(domain) {
             let room = ground.sums[child as usize];
@@ -125,7 +154,9 @@ impl Layout {
                 self.steps.extend(steps.map(|s| Step { cost: s.cost + charge, units: s.units }));
             }
             if self.steps.len() > start {
-                self.items.push(Item { of: ItemOf::Domain(child), steps: start..self.steps.len(), room });
+                let steps = start..self.steps.len();
+                let hash = FxBuildHasher.hash_one(&self.steps[steps.clone()]);
+                self.found.push(Found { room, hash, domain: child, steps });
             }
         }
         if own > 0 && holds_own(ground, domain) {
@@ -145,15 +176,45 @@ impl Layout {
                 }
             }
         }
+        self.group_domains(limit);
         self.group_pieces(limit);
         self.items.sort_unstable_by_key(|item| {
             let room = if ground.tight { item.room } else { u64::MAX - item.room };
-            let place = match item.of {
-                ItemOf::Domain(child) => (0, child),
-                ItemOf::Pieces(start, _) => (1, start as u32),
-            };
-            Reverse((room, place))
+            Reverse((room, item.turn))
         });
+    }
+
+    /// Domains of one capacity and one staircase are interchangeable: few items stand for all of them.
+    fn group_domains(&mut self, limit: u32) {
+        let Layout { found, items, steps, domains, .. } = self;
+        if found.len() > 1 {
+            found.sort_unstable_by_key(|found| (found.room, found.hash, found.domain));
+        }
+        let mut rest = &found[..];
+        while let Some(first) = rest.first() {
+            let known = steps[first.steps.clone()].to_vec();
+            let same = |found: &&Found| {
+                (found.room, found.hash) == (first.room, first.hash) && steps[found.steps.clone()] == known
+            };
+            let count = rest.iter().take_while(same).count();
+            let start = domains.len();
+            domains.extend(rest[..count].iter().map(|found| found.domain));
+            rest = &rest[count..];
+            let copies = Copies::of(&known, count as u32, limit);
+            let mut turn = copies.whole.len() as u32;
+            let mut add = |many, steps, whole, turn| {
+                let turn = (0, first.domain, turn);
+                items.push(Item { of: ItemOf::Domains(start, many), steps, room: first.room, whole, turn });
+            };
+            for any in 0..copies.any {
+                add(1, first.steps.clone(), None, turn + any);
+            }
+            for &many in &copies.whole {
+                turn -= 1;
+                steps.push(alike::all_of(&known, many, limit));
+                add(many, steps.len() - 1..steps.len(), known.last().map(|last| last.units), turn);
+            }
+        }
     }
 
     /// Pieces of one charge are one item: the `m` largest of them are the best `m`.
@@ -178,7 +239,8 @@ impl Layout {
                 steps.push(Step { cost, units });
             }
             let of = ItemOf::Pieces(start, start + alike.len());
-            items.push(Item { of, steps: from..steps.len(), room: u64::MAX });
+            let turn = (1, start as u32, 0);
+            items.push(Item { of, steps: from..steps.len(), room: u64::MAX, whole: None, turn });
             start += alike.len();
         }
     }

@@ -1,7 +1,7 @@
 //! Staircases: for each cost, the most units that can be had for it.
 
 /// So many units at a cost. In a staircase both rise from step to step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Step {
     pub(super) cost: i64,
     pub(super) units: u32,
