@@ -10,6 +10,10 @@ use phalanx::scheduler::Scheduler;
 
 #[path = "support/objects.rs"]
 mod objects;
+#[path = "support/resident.rs"]
+mod resident;
+
+use resident::resident;
 
 fn main() {
     let kind = std::env::args().find(|argument| argument == "shared" || argument == "distinct");
@@ -52,12 +56,4 @@ fn measure(kind: &str) {
          taken by the cluster: {} MiB",
         (cycle - before) / 1024
     );
-}
-
-/// Resident memory in KiB, as Linux counts it; 0 elsewhere.
-fn resident() -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "a bench measures the process it runs in")]
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

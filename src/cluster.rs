@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod pods;
 pub mod refusal;
 pub mod requests;
+pub mod slab;
 pub mod state;
 mod strangers;
 pub mod text;

@@ -9,15 +9,18 @@
 
 mod apex;
 pub mod audit;
+mod bound;
 mod certificate;
 mod cost;
 mod cover;
 mod demand;
 mod exact;
 mod fill;
+mod floor;
 mod general;
 mod guarantee;
 pub mod hypothesis;
+mod least;
 mod limits;
 mod mixed;
 mod nodes;
@@ -59,6 +62,8 @@ use tree::Tree;
 pub struct Placer {
     tree: Tree,
     tools: Tools,
+    /// The cluster that the rest is derived from, and the generation of its classes.
+    whose: Option<(u64, u64)>,
 }
 
 /// Indices and scratch memory.
@@ -144,9 +149,18 @@ impl Placer {
         rules: &PlacementRules,
         answer: impl FnOnce(&Context<'_>, &mut Tools) -> R,
     ) -> R {
+        self.meet(view);
         self.tree.refresh(view.topology, rules.level_weight);
         let demand = Demand::new(view, &self.tree, request);
         answer(&Context { view, tree: &self.tree, rules, demand: &demand }, &mut self.tools)
+    }
+
+    /// Starts over for another cluster, or where ids of classes have been given to others.
+    fn meet(&mut self, view: View<'_>) {
+        let whose = Some((view.capacity.identity(), view.classes.generation()));
+        if self.whose != whose {
+            *self = Placer { whose, ..Placer::default() };
+        }
     }
 }
 
@@ -154,6 +168,7 @@ impl Placer {
     /// Counts the slots of a class now, or brings them up to date, so that the next decision need not: for idle moments
     /// and for measuring. Returns the slots in the whole cluster.
     pub fn count(&mut self, view: View<'_>, class: ClassId, rules: &PlacementRules) -> u64 {
+        self.meet(view);
         self.tree.refresh(view.topology, rules.level_weight);
         let Tools { slots, overlay, .. } = &mut self.tools;
         let at = slots.ensure(view, &self.tree, class, overlay);
@@ -189,12 +204,14 @@ fn solve(context: &Context<'_>, tools: &mut Tools) -> Result<Plan, Proof> {
 
 fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
     let (domain, cost) = price(context, tools, plan);
+    let bound = bound::of_plan(context, tools, plan, &cost);
     let left_out = plan.pods() < context.demand.pending;
     Placement {
         assignments: ranks::deal(context.view, context.demand, plan),
         domain: Some(DomainId(domain)),
         tier: context.tree.tier[domain as usize],
         cost,
+        bound,
         proof: plan.certificate.proof(),
         shortfall: left_out.then(|| shortfall::measure(context, tools, Ok(plan))),
     }

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod gang;
 pub mod order;
 pub mod promise;
+pub mod quality;
 pub mod reason;
 pub mod report;
 pub mod status;
@@ -25,6 +26,7 @@ mod waiting;
 
 pub use config::SchedulerConfig;
 pub use decision::{Decision, GangPlacement, PodPlacement, PodRef, SubgroupRef};
+pub use quality::Quality;
 pub use reason::Reason;
 pub use report::GangReport;
 
@@ -61,8 +63,12 @@ pub struct Scheduler {
     waiting: FxHashMap<GangId, Wait>,
     /// What waiting gangs were told.
     told: Told,
+    /// How good the last placement of each gang was, for those that this scheduler has placed.
+    quality: FxHashMap<GangId, Quality>,
     /// [`Coupling::version`](crate::cluster::coupling::Coupling::version) that kept questions are for.
     coupling_version: u64,
+    /// [`Classes::generation`](crate::cluster::class::Classes::generation) that the classes of waiting gangs are of.
+    generation: u64,
     /// PodGroups (`namespace/name`) that are not to be tried yet.
     deferred: BTreeSet<String>,
     /// Gangs that the reservation keeps from being placed.
@@ -99,7 +105,9 @@ impl Scheduler {
             now: None,
             waiting: FxHashMap::default(),
             told: Told::default(),
+            quality: FxHashMap::default(),
             coupling_version: 0,
+            generation: 0,
             deferred: BTreeSet::new(),
             held_back: promise::HeldBack::new(),
         }

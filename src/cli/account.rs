@@ -8,6 +8,7 @@ use super::found::Found;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::topology::Severity;
+use crate::placement::Proof;
 use crate::scheduler::{GangReport, Scheduler};
 use crate::simulation::report::columns::columns;
 use crate::simulation::report::rows::shortfall;
@@ -37,6 +38,7 @@ fn account(scheduler: &Scheduler, key: &str, would_fit: bool) -> Option<(String,
     headline(gang, &report, would_fit, &mut text);
     facts(scheduler, gang, &report, &mut text);
     parts(&report, &mut text);
+    quality(&report, &mut text);
     pods(scheduler, gang, &mut text);
     findings(scheduler, gang, &mut text);
     Some((text, value(scheduler, gang, &report, would_fit)))
@@ -204,6 +206,28 @@ fn parts(report: &GangReport, text: &mut String) {
     if !explanation.proven {
         text.push_str("\nThe search was cut short: a fit may exist that was not found.\n");
     }
+}
+
+/// The terms of the last placement, and how little they could be.
+fn quality(report: &GangReport, text: &mut String) {
+    let Some(quality) = &report.quality else { return };
+    let rows: Vec<Vec<String>> = quality
+        .terms
+        .iter()
+        .map(|term| {
+            let bound = term.bound.map_or("unknown".to_owned(), |bound| bound.to_string());
+            vec![term.term.name().to_owned(), term.cost.to_string(), bound]
+        })
+        .collect();
+    text.push('\n');
+    text.push_str(&columns(&["COST TERM", "VALUE", "AT LEAST"], &rows));
+    let _ = match (quality.proof, quality.gap_percent()) {
+        (Proof::Proven, _) => writeln!(text, "No placement is better in tiers and domains."),
+        (Proof::CutShort { steps }, gap) => writeln!(
+            text,
+            "The search was cut short after {steps} steps; a placement may be up to {gap} % better in tiers and domains."
+        ),
+    };
 }
 
 fn pods(scheduler: &Scheduler, gang: &GangRecord, text: &mut String) {

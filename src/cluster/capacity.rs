@@ -5,6 +5,7 @@
 //! classes exist. Units: cpu in milli-cores, pods and extended resources in pieces, everything else in bytes.
 
 use super::ids::{NodeId, ResourceId};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `cpu`, in milli-cores.
 pub const CPU: ResourceId = ResourceId(0);
@@ -20,6 +21,7 @@ pub const FIXED_RESOURCES: [&str; 4] = ["cpu", "memory", "ephemeral-storage", "p
 /// Columns of resources by node.
 #[derive(Clone, Debug, Default)]
 pub struct Capacity {
+    identity: Identity,
     columns: Vec<Column>,
     present: Vec<bool>,
     log: ChangeLog,
@@ -39,7 +41,30 @@ struct ChangeLog {
     entries: Vec<NodeId>,
 }
 
+/// Tells the columns of one cluster from those of another that has seen as many changes. No answer depends on the number.
+#[derive(Debug)]
+struct Identity(u64);
+
+impl Default for Identity {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Identity(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Clone for Identity {
+    /// A copy goes its own way, so it is another one.
+    fn clone(&self) -> Self {
+        Identity::default()
+    }
+}
+
 impl Capacity {
+    /// Changes with the cluster that the columns belong to, and with nothing else.
+    pub fn identity(&self) -> u64 {
+        self.identity.0
+    }
+
     /// Slots for nodes, removed ones included.
     pub fn len(&self) -> usize {
         self.present.len()

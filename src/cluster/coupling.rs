@@ -11,7 +11,8 @@
 //! anti-affinity term, by domain of a node label. **Selectors** are interned with their namespaces; a pod is known by
 //! the selectors that it matches, so that pods which no rule looks at stay in one class whatever their labels. A
 //! **presence** is a label set in a namespace with pods on nodes; a selector that appears later is matched against
-//! presences, so it sees the pods that were there before. Owned by [`super::Cluster`].
+//! presences, so it sees the pods that were there before. What no pod asks for any more is forgotten from time to time
+//! (`sweep`). Owned by [`super::Cluster`].
 
 mod counter;
 mod domains;
@@ -20,6 +21,7 @@ mod presence;
 mod reference;
 mod rules;
 mod selector;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod trial;
@@ -30,14 +32,13 @@ use super::class::Classes;
 use super::eligibility::Eligibility;
 use super::ids::{ConstraintId, CouplingId, NodeId};
 use super::labels::{LabelSetId, LabelSets};
+use super::slab::Interner;
 use super::text::Texts;
 use crate::api::core::PodSpec;
 use counter::{CounterId, Counters, Kind};
 use domains::Domains;
-use indexmap::IndexSet;
 use presence::Presences;
 use rules::{Rules, Scope};
-use rustc_hash::FxBuildHasher;
 use selector::{SelectorId, Selectors};
 
 /// What is counted over all pods in the cluster.
@@ -48,8 +49,10 @@ pub struct Coupling {
     selectors: Selectors,
     counters: Counters,
     presences: Presences,
-    rules: IndexSet<Rules, FxBuildHasher>,
-    couplings: IndexSet<Entry, FxBuildHasher>,
+    rules: Interner<Rules>,
+    couplings: Interner<Entry>,
+    /// Selectors that have come, or gone.
+    version: u64,
 }
 
 /// What makes two pods the same to every rule in the cluster.
@@ -89,14 +92,18 @@ pub struct Resident<'a> {
 
 impl Default for Coupling {
     fn default() -> Self {
+        let (mut rules, mut couplings) = (Interner::default(), Interner::default());
+        rules.insert(Rules::default());
+        couplings.insert(Entry::default());
         Coupling {
             texts: Texts::default(),
             domains: Domains::default(),
             selectors: Selectors::default(),
             counters: Counters::default(),
             presences: Presences::default(),
-            rules: [Rules::default()].into_iter().collect(),
-            couplings: [Entry::default()].into_iter().collect(),
+            rules,
+            couplings,
+            version: 0,
         }
     }
 }
@@ -134,7 +141,7 @@ impl Coupling {
         labels: LabelSetId,
         label_sets: &LabelSets,
     ) -> CouplingId {
-        let rules = self.couplings[coupling.index()].rules;
+        let rules = self.couplings[coupling.0].rules;
         let matched = self.matched(namespace, labels, label_sets);
         self.entry(Entry { rules, matched })
     }
@@ -142,7 +149,7 @@ impl Coupling {
     /// Changes when a rule looks at pods in a new way, so that pods which were the same may no longer be: pass every
     /// pod that wants a node through [`Coupling::rematch`] then.
     pub fn version(&self) -> u64 {
-        self.selectors.len() as u64
+        self.version
     }
 
     /// Takes in a pod on a node, or promised to it. `true` if some rule looks at it: pods with rules that waited may
@@ -179,7 +186,7 @@ impl Coupling {
 
     /// Can pods of this coupling influence, or be influenced by, where others are? If not, counting slots is exact.
     pub fn concerns(&self, coupling: CouplingId) -> bool {
-        let entry = &self.couplings[coupling.index()];
+        let entry = &self.couplings[coupling.0];
         entry.rules != 0
             || entry.matched.iter().any(|&selector| {
                 let users = self.selectors.users(selector);
@@ -192,7 +199,7 @@ impl Coupling {
     /// and only nodes that its selectors match (`nodeAffinityPolicy: Honor`)? Then what the pod tolerates or selects
     /// changes where it is counted.
     pub fn honors(&self, coupling: CouplingId) -> (bool, bool) {
-        let rules = &self.rules[self.couplings[coupling.index()].rules as usize];
+        let rules = &self.rules[self.couplings[coupling.0].rules];
         let grounds =
             rules.spread.iter().filter_map(|spread| match self.counters.get(spread.counter).kind() {
                 Kind::Spread { ground, .. } => Some(self.domains.policies(*ground)),
@@ -209,7 +216,7 @@ impl Coupling {
     /// Moves every counter that the pod moves; says whether there is any.
     fn count(&mut self, presence: presence::PresenceId, pod: Resident<'_>, node: NodeId, by: i64) -> bool {
         let mut any = false;
-        let rules = &self.rules[self.couplings[pod.coupling.index()].rules as usize];
+        let rules = &self.rules[self.couplings[pod.coupling.0].rules];
         for counter in rules.moved() {
             self.counters.shift(counter, node, by, &self.domains);
             any = true;
@@ -235,13 +242,14 @@ impl Coupling {
             return 0;
         }
         let rules = rules::build(self, pod, scope, label_sets, eligibility);
-        self.rules.insert_full(rules).0 as u32
+        self.rules.intern(rules).0
     }
 
     /// The selector's id. A new one is matched against all pods on nodes.
     fn intern_selector(&mut self, selector: selector::Selector, label_sets: &LabelSets) -> SelectorId {
         let (id, is_new) = self.selectors.intern(selector);
         if is_new {
+            self.version += 1;
             self.selectors.anchor(id, &self.presences, label_sets, &mut self.texts);
             for presence in self.matching_presences(id, label_sets) {
                 self.presences.add_selector(presence, id);
@@ -297,6 +305,6 @@ impl Coupling {
     }
 
     fn entry(&mut self, entry: Entry) -> CouplingId {
-        CouplingId(self.couplings.insert_full(entry).0 as u32)
+        CouplingId(self.couplings.intern(entry).0)
     }
 }

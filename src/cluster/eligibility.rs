@@ -13,23 +13,25 @@
 //!
 //! A constraint that mentions a value for the first time splits the profiles of the nodes that carry it. Node names
 //! and `kubernetes.io/hostname` would split every node off, so they stay out of profiles: a constraint that mentions
-//! some has exceptions for just these nodes. Owned by [`super::Cluster`].
+//! some has exceptions for just these nodes. What no pod demands any more is forgotten from time to time (`sweep`).
+//! Owned by [`super::Cluster`].
 
 mod constraint;
 mod nodes;
 #[cfg(test)]
 mod reference;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 use super::cause::Cause;
 use super::ids::{ConstraintId, NodeId, TextId};
+use super::slab::Interner;
 use super::text::Texts;
 use crate::api::core::{Node, NodeSelector, PodSpec};
 use constraint::{Builder, Constraint, Subject};
-use indexmap::IndexSet;
 use nodes::{NO_PROFILE, Nodes};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 
 /// What an untolerated `PreferNoSchedule` taint costs in [`Eligibility::preference`]: as much as the strongest
 /// preferred term can give.
@@ -40,7 +42,7 @@ pub const SOFT_TAINT_PENALTY: i32 = 100;
 pub struct Eligibility {
     texts: Texts,
     nodes: Nodes,
-    constraints: IndexSet<Constraint, FxBuildHasher>,
+    constraints: Interner<Constraint>,
     /// By constraint.
     rows: Vec<Verdicts>,
     /// Constraints that mention a node name or host name, by column and text.
@@ -79,7 +81,7 @@ impl Default for Eligibility {
         let mut eligibility = Eligibility {
             texts,
             nodes,
-            constraints: IndexSet::default(),
+            constraints: Interner::default(),
             rows: Vec::new(),
             mentions: FxHashMap::default(),
             numeric: Vec::new(),
@@ -139,13 +141,12 @@ impl Eligibility {
         let mut builder = Builder::new(&mut self.texts, &mut self.nodes);
         let constraint = builder.build(spec, volumes);
         let news = builder.finish();
-        if let Some(index) = self.constraints.get_index_of(&constraint) {
-            return ConstraintId(index as u32);
+        if let Some(place) = self.constraints.find(&constraint) {
+            return ConstraintId(place);
         }
         for node in self.nodes.affected(&news.columns, &news.values) {
             self.settle_profile(node, Some(self.nodes.profile(node)));
         }
-        let id = ConstraintId(self.constraints.len() as u32);
         let mut verdicts = Verdicts::default();
         for profile in 0..self.nodes.profiles() {
             let verdict = self.nodes.key(profile).map_or(Verdict::NO_NODE, |key| {
@@ -153,8 +154,12 @@ impl Eligibility {
             });
             verdicts.push(verdict);
         }
-        self.rows.push(verdicts);
-        self.constraints.insert(constraint);
+        let id = ConstraintId(self.constraints.insert(constraint));
+        if id.index() == self.rows.len() {
+            self.rows.push(verdicts);
+        } else {
+            self.rows[id.index()] = verdicts;
+        }
         self.register_exceptions(id, news.names, news.host_numbers);
         id
     }
@@ -240,7 +245,7 @@ impl Eligibility {
     }
 
     fn constraint(&self, id: ConstraintId) -> &Constraint {
-        self.constraints.get_index(id.index()).expect("ids come from intern")
+        &self.constraints[id.0]
     }
 
     /// Gives the node the profile that its facts ask for. `origin`: the profile that the node had, if only the
@@ -248,7 +253,8 @@ impl Eligibility {
     fn settle_profile(&mut self, node: NodeId, origin: Option<u32>) {
         let Some(profile) = self.nodes.settle(node) else { return };
         let key = self.nodes.key(profile).expect("the profile was just made");
-        for (constraint, row) in self.constraints.iter().zip(&mut self.rows) {
+        for (place, constraint) in self.constraints.iter() {
+            let row = &mut self.rows[place as usize];
             let verdict = match origin {
                 Some(origin) => row.by_profile[origin as usize],
                 None => constraint.verdict(Subject::of_profile(key), &self.nodes, &self.texts),

@@ -1,6 +1,7 @@
 //! Gangs: a PodGroup and its pods, whichever arrives first; or one plain pod that has no PodGroup.
 
 use super::ids::{GangId, PodId, ResourceId};
+use super::slab::Slab;
 use crate::api::pod_group::{PodGroupSpec, PodGroupStatus};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -67,8 +68,7 @@ impl GangRecord {
 /// All gangs.
 #[derive(Clone, Debug, Default)]
 pub struct Gangs {
-    slots: Vec<Option<GangRecord>>,
-    vacant: Vec<GangId>,
+    records: Slab<GangRecord>,
     /// PodGroups only: a plain pod's gang is found through the pod.
     by_key: FxHashMap<Arc<str>, GangId>,
     sequence: u64,
@@ -82,11 +82,11 @@ impl Gangs {
 
     /// The gang behind an id.
     pub fn get(&self, gang: GangId) -> Option<&GangRecord> {
-        self.slots.get(gang.index()).and_then(Option::as_ref)
+        self.records.get(gang.0)
     }
 
     pub(super) fn get_mut(&mut self, gang: GangId) -> Option<&mut GangRecord> {
-        self.slots.get_mut(gang.index()).and_then(Option::as_mut)
+        self.records.get_mut(gang.0)
     }
 
     /// The gang of a PodGroup, new or known.
@@ -114,16 +114,7 @@ impl Gangs {
             pods: Vec::new(),
             sequence: self.sequence,
         };
-        match self.vacant.pop() {
-            Some(gang) => {
-                self.slots[gang.index()] = Some(record);
-                gang
-            }
-            None => {
-                self.slots.push(Some(record));
-                GangId(self.slots.len() as u32 - 1)
-            }
-        }
+        GangId(self.records.insert(record))
     }
 
     pub(super) fn add_pod(&mut self, gang: GangId, pod: PodId) {
@@ -153,16 +144,12 @@ impl Gangs {
             let key = Arc::clone(&record.key);
             self.by_key.remove(&key);
         }
-        self.slots[gang.index()] = None;
-        self.vacant.push(gang);
+        self.records.remove(gang.0);
         true
     }
 
     /// Gangs by id.
     pub fn iter(&self) -> impl Iterator<Item = (GangId, &GangRecord)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(index, slot)| slot.as_ref().map(|record| (GangId(index as u32), record)))
+        self.records.iter().map(|(place, record)| (GangId(place), record))
     }
 }

@@ -2,11 +2,9 @@
 //! lives for as long as a pod or a node has it, so that what comes and goes leaves nothing behind.
 
 use super::ids::TextId;
+use super::slab::Interner;
 use super::text::CountedTexts;
-use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
 
 /// Labels as objects have them.
 pub type Labels = BTreeMap<String, String>;
@@ -19,19 +17,12 @@ pub struct LabelSetId(pub u32);
 #[derive(Debug, Default)]
 pub struct LabelSets {
     texts: CountedTexts,
-    /// Sets but for the empty one, which is [`LabelSetId`] 0 and not in here.
-    slots: Vec<Slot>,
-    vacant: Vec<LabelSetId>,
-    table: HashTable<LabelSetId>,
+    /// Key and value, in the order of the keys' texts. The empty set is [`LabelSetId`] 0 and not in here.
+    sets: Interner<Box<[(TextId, TextId)]>>,
+    /// By place.
+    holders: Vec<u32>,
     /// Scratch for the set that is looked up.
     pairs: Vec<(TextId, TextId)>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    /// Key and value, in the order of the keys' texts.
-    pairs: Box<[(TextId, TextId)]>,
-    holders: u32,
 }
 
 impl LabelSets {
@@ -41,26 +32,17 @@ impl LabelSets {
             return LabelSetId(0);
         }
         if let Some(id) = self.find(labels) {
-            self.slots[index(id)].holders += 1;
+            self.holders[place(id) as usize] += 1;
             return id;
         }
         let texts = &mut self.texts;
         let pairs = labels.iter().map(|(key, value)| (texts.hold(key), texts.hold(value))).collect();
-        let slot = Slot { pairs, holders: 1 };
-        let hash_of_it = hash(&slot.pairs);
-        let id = match self.vacant.pop() {
-            Some(id) => {
-                self.slots[index(id)] = slot;
-                id
-            }
-            None => {
-                self.slots.push(slot);
-                LabelSetId(self.slots.len() as u32)
-            }
-        };
-        let slots = &self.slots;
-        self.table.insert_unique(hash_of_it, id, |&id| hash(&slots[index(id)].pairs));
-        id
+        let place = self.sets.insert(pairs);
+        if self.holders.len() <= place as usize {
+            self.holders.resize(place as usize + 1, 0);
+        }
+        self.holders[place as usize] = 1;
+        LabelSetId(place + 1)
     }
 
     /// Gives a set back.
@@ -68,28 +50,23 @@ impl LabelSets {
         if id == LabelSetId(0) {
             return;
         }
-        let slot = &mut self.slots[index(id)];
-        debug_assert!(slot.holders > 0, "whoever gives back has held");
-        slot.holders = slot.holders.saturating_sub(1);
-        if slot.holders > 0 {
+        let holders = &mut self.holders[place(id) as usize];
+        debug_assert!(*holders > 0, "whoever gives back has held");
+        *holders = holders.saturating_sub(1);
+        if *holders > 0 {
             return;
         }
-        let pairs = std::mem::take(&mut slot.pairs);
-        if let Ok(entry) = self.table.find_entry(hash(&pairs), |&known| known == id) {
-            entry.remove();
-        }
-        for &(key, value) in &pairs {
+        for (key, value) in self.sets.remove(place(id)).into_iter().flatten() {
             self.texts.release(key);
             self.texts.release(value);
         }
-        self.vacant.push(id);
     }
 
     /// The set behind an id.
     pub fn get(&self, id: LabelSetId) -> LabelSet<'_> {
         let pairs = match id {
             LabelSetId(0) => &[][..],
-            id => &self.slots[index(id)].pairs,
+            id => &self.sets[place(id)],
         };
         LabelSet(Inner::Interned(pairs, &self.texts))
     }
@@ -103,12 +80,12 @@ impl LabelSets {
 
     /// Sets that somebody has, without the empty one.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.sets.len()
     }
 
     /// Has nobody any label?
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.sets.is_empty()
     }
 
     /// Texts that the sets are made of.
@@ -121,7 +98,7 @@ impl LabelSets {
         for (key, value) in labels {
             self.pairs.push((self.texts.find(key)?, self.texts.find(value)?));
         }
-        self.table.find(hash(&self.pairs), |&id| *self.slots[index(id)].pairs == *self.pairs).copied()
+        self.sets.find(&*self.pairs).map(|place| LabelSetId(place + 1))
     }
 }
 
@@ -179,13 +156,9 @@ impl<'a> From<&'a Labels> for LabelSet<'a> {
     }
 }
 
-/// The slot of a set that is not empty.
-fn index(id: LabelSetId) -> usize {
-    id.0 as usize - 1
-}
-
-fn hash(pairs: &[(TextId, TextId)]) -> u64 {
-    FxBuildHasher.hash_one(pairs)
+/// The place of a set that is not empty.
+fn place(id: LabelSetId) -> u32 {
+    id.0 - 1
 }
 
 #[cfg(test)]
@@ -222,7 +195,7 @@ mod tests {
             assert!(sets.is(id, &labels(&format!("app=web,pod=p{round}"))));
             sets.release(id);
         }
-        assert_eq!((sets.len(), sets.slots.len(), sets.texts()), (1, 2, 4));
+        assert_eq!((sets.len(), sets.sets.places(), sets.texts()), (1, 2, 4));
         sets.release(kept);
         assert_eq!(sets.len(), 1, "one of two has it still");
         sets.release(kept);

@@ -2,8 +2,9 @@
 
 use super::ids::NodeId;
 use super::labels::LabelSetId;
-use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
+use super::slab::Slab;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// What is kept of a node.
 #[derive(Clone, Debug, Default)]
@@ -16,39 +17,55 @@ pub struct NodeRecord {
     pub(super) given: Box<str>,
 }
 
-/// All nodes ever named; ids are never reused.
+/// All nodes that are there or that a pod names. The id of one that is neither may be given to another.
 #[derive(Clone, Debug, Default)]
 pub struct Nodes {
-    records: IndexMap<Box<str>, NodeRecord, FxBuildHasher>,
+    records: Slab<(Arc<str>, NodeRecord)>,
+    by_name: FxHashMap<Arc<str>, NodeId>,
 }
 
 impl Nodes {
     /// The id of a name, new or known.
     pub fn intern(&mut self, name: &str) -> NodeId {
-        match self.records.get_index_of(name) {
-            Some(index) => NodeId(index as u32),
-            None => NodeId(self.records.insert_full(name.into(), NodeRecord::default()).0 as u32),
+        if let Some(node) = self.id(name) {
+            return node;
         }
+        let name: Arc<str> = name.into();
+        let node = NodeId(self.records.insert((Arc::clone(&name), NodeRecord::default())));
+        self.by_name.insert(name, node);
+        node
     }
 
     /// The id of a known name.
     pub fn id(&self, name: &str) -> Option<NodeId> {
-        self.records.get_index_of(name).map(|index| NodeId(index as u32))
+        self.by_name.get(name).copied()
     }
 
     /// The name behind an id.
     pub fn name(&self, node: NodeId) -> &str {
-        self.records.get_index(node.index()).map_or("", |(name, _)| name)
+        self.records.get(node.0).map_or("", |(name, _)| name)
     }
 
     /// The record behind an id.
     pub fn get(&self, node: NodeId) -> &NodeRecord {
-        &self.records[node.index()]
+        &self.records.get(node.0).expect("nodes are known as long as they are there or a pod names them").1
     }
 
     /// The record behind an id, to change.
     pub(super) fn get_mut(&mut self, node: NodeId) -> &mut NodeRecord {
-        &mut self.records[node.index()]
+        &mut self.records.get_mut(node.0).expect("as above").1
+    }
+
+    /// Forgets nodes that are not there, unless they are needed.
+    pub(super) fn retain(&mut self, mut is_needed: impl FnMut(NodeId) -> bool) {
+        let gone =
+            self.records.iter().filter(|&(place, (_, record))| !record.present && !is_needed(NodeId(place)));
+        let gone: Vec<u32> = gone.map(|(place, _)| place).collect();
+        for place in gone.into_iter().rev() {
+            if let Some((name, _)) = self.records.remove(place) {
+                self.by_name.remove(&name);
+            }
+        }
     }
 
     /// Names known, nodes that are gone included.
@@ -63,10 +80,7 @@ impl Nodes {
 
     /// Nodes that exist, by id.
     pub fn present(&self) -> impl Iterator<Item = (NodeId, &str, &NodeRecord)> {
-        self.records
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, record))| record.present)
-            .map(|(index, (name, record))| (NodeId(index as u32), &**name, record))
+        let present = self.records.iter().filter(|(_, (_, record))| record.present);
+        present.map(|(place, (name, record))| (NodeId(place), &**name, record))
     }
 }

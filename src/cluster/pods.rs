@@ -2,6 +2,7 @@
 
 use super::ids::{ClassId, GangId, NodeId, PodId, TextId};
 use super::labels::LabelSetId;
+use super::slab::Slab;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -109,8 +110,7 @@ impl PodRecord {
 /// All pods.
 #[derive(Clone, Debug, Default)]
 pub struct Pods {
-    slots: Vec<Option<PodRecord>>,
-    vacant: Vec<PodId>,
+    records: Slab<PodRecord>,
     by_key: FxHashMap<Arc<str>, PodId>,
 }
 
@@ -122,46 +122,33 @@ impl Pods {
 
     /// The pod behind an id.
     pub fn get(&self, pod: PodId) -> Option<&PodRecord> {
-        self.slots.get(pod.index()).and_then(Option::as_ref)
+        self.records.get(pod.0)
     }
 
     pub(super) fn get_mut(&mut self, pod: PodId) -> Option<&mut PodRecord> {
-        self.slots.get_mut(pod.index()).and_then(Option::as_mut)
+        self.records.get_mut(pod.0)
     }
 
     pub(super) fn insert(&mut self, record: PodRecord) -> PodId {
         let key = Arc::clone(&record.key);
-        let pod = match self.vacant.pop() {
-            Some(pod) => {
-                self.slots[pod.index()] = Some(record);
-                pod
-            }
-            None => {
-                self.slots.push(Some(record));
-                PodId(self.slots.len() as u32 - 1)
-            }
-        };
+        let pod = PodId(self.records.insert(record));
         self.by_key.insert(key, pod);
         pod
     }
 
     pub(super) fn remove(&mut self, pod: PodId) -> Option<PodRecord> {
-        let record = self.slots.get_mut(pod.index())?.take()?;
+        let record = self.records.remove(pod.0)?;
         self.by_key.remove(&record.key);
-        self.vacant.push(pod);
         Some(record)
     }
 
     /// Pods by id.
     pub fn iter(&self) -> impl Iterator<Item = (PodId, &PodRecord)> {
-        self.slots
-            .iter()
-            .enumerate()
-            .filter_map(|(index, slot)| slot.as_ref().map(|record| (PodId(index as u32), record)))
+        self.records.iter().map(|(place, record)| (PodId(place), record))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut PodRecord> {
-        self.slots.iter_mut().flatten()
+        self.records.iter_mut()
     }
 
     /// Pods known.
@@ -177,6 +164,6 @@ impl Pods {
     /// Places for pods, vacant ones included.
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
-        self.slots.len()
+        self.records.places()
     }
 }

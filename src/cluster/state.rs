@@ -6,11 +6,14 @@
 mod admin;
 mod claims;
 mod intake;
+mod recent;
 mod room;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
 use intake::Holder;
+use recent::Recent;
 use room::Kept;
 pub use room::Room;
 
@@ -23,7 +26,7 @@ use super::gangs::Gangs;
 use super::ids::{GangId, NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
-use super::pods::{PodState, Pods};
+use super::pods::{PodRecord, PodState, Pods};
 use super::requests::Resources;
 use super::strangers::Strangers;
 use super::text::Texts;
@@ -92,6 +95,10 @@ pub struct Cluster {
     marks: Marks,
     /// [`Coupling::version`] that the classes of waiting pods were made for.
     coupling_version: u64,
+    /// What pods of the templates seen last ask for.
+    recent: Recent,
+    /// How much was kept when everything was needed.
+    swept: usize,
     /// Scratch for keys, so that a look-up allocates nothing.
     key: String,
 }
@@ -125,6 +132,8 @@ impl Cluster {
             default_priority: None,
             marks: Marks::default(),
             coupling_version: 0,
+            recent: Recent::default(),
+            swept: 0,
             key: String::new(),
         }
     }
@@ -198,6 +207,7 @@ impl Cluster {
     /// Brings what is derived up to date: the topology, if HyperNodes or nodes have changed. Call before reading a
     /// [`Cluster::view`] after events.
     pub fn refresh(&mut self) {
+        self.sweep_if_due();
         self.refresh_classes();
         if !self.topology_stale {
             return;
@@ -227,7 +237,9 @@ impl Cluster {
             return;
         }
         self.coupling_version = self.coupling.version();
-        for pod in self.pods.iter_mut().filter(|pod| pod.state == PodState::Pending) {
+        // A promise may be taken back: the pod is to be the same as others that wait then.
+        let may_wait = |pod: &PodRecord| matches!(pod.state, PodState::Pending | PodState::Assumed);
+        for pod in self.pods.iter_mut().filter(|pod| pod.gang.is_some() && may_wait(pod)) {
             let mut class = self.classes.get(pod.class).clone();
             class.coupling = self.coupling.rematch(class.coupling, pod.namespace(), pod.labels, &self.labels);
             pod.class = self.classes.intern(class);

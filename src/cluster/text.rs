@@ -3,37 +3,36 @@
 //! An interner belongs to the structure that holds it; ids of different interners have nothing to do with each other.
 
 use super::ids::TextId;
-use hashbrown::HashTable;
-use indexmap::IndexSet;
-use rustc_hash::FxBuildHasher;
-use std::hash::BuildHasher;
+use super::slab::Interner;
 
-/// All texts seen, in order of appearance.
+/// Texts that are kept until the owner says which of them are needed still.
 #[derive(Clone, Debug, Default)]
 pub struct Texts {
-    texts: IndexSet<Box<str>, FxBuildHasher>,
+    texts: Interner<Box<str>>,
 }
 
 impl Texts {
     /// The id of a text, new or known.
     pub fn intern(&mut self, text: &str) -> TextId {
-        match self.texts.get_index_of(text) {
-            Some(index) => TextId(index as u32),
-            None => TextId(self.texts.insert_full(text.into()).0 as u32),
-        }
+        self.find(text).unwrap_or_else(|| TextId(self.texts.insert(text.into())))
     }
 
     /// The id of a text that was seen before.
     pub fn find(&self, text: &str) -> Option<TextId> {
-        self.texts.get_index_of(text).map(|index| TextId(index as u32))
+        self.texts.find(text).map(TextId)
     }
 
-    /// The text behind an id.
+    /// The text behind an id; the empty one if it was given back.
     pub fn get(&self, id: TextId) -> &str {
-        self.texts.get_index(id.index()).expect("ids come from intern")
+        self.texts.get(id.0).map_or("", |text| text)
     }
 
-    /// Texts seen.
+    /// Forgets the texts that are not needed any more.
+    pub fn retain(&mut self, mut is_needed: impl FnMut(TextId) -> bool) {
+        self.texts.retain(|place| is_needed(TextId(place)));
+    }
+
+    /// Texts known.
     pub fn len(&self) -> usize {
         self.texts.len()
     }
@@ -48,77 +47,51 @@ impl Texts {
 /// to the next new text.
 #[derive(Debug, Default)]
 pub struct CountedTexts {
-    slots: Vec<Slot>,
-    vacant: Vec<TextId>,
-    table: HashTable<TextId>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    text: Box<str>,
-    holders: u32,
+    texts: Interner<Box<str>>,
+    /// By place.
+    holders: Vec<u32>,
 }
 
 impl CountedTexts {
     /// The id of a text, new or known; it is held until [`CountedTexts::release`].
     pub fn hold(&mut self, text: &str) -> TextId {
-        if let Some(id) = self.find(text) {
-            self.slots[id.index()].holders += 1;
-            return id;
+        let id = self.find(text).unwrap_or_else(|| TextId(self.texts.insert(text.into())));
+        if self.holders.len() <= id.index() {
+            self.holders.resize(id.index() + 1, 0);
         }
-        let slot = Slot { text: text.into(), holders: 1 };
-        let id = match self.vacant.pop() {
-            Some(id) => {
-                self.slots[id.index()] = slot;
-                id
-            }
-            None => {
-                self.slots.push(slot);
-                TextId(self.slots.len() as u32 - 1)
-            }
-        };
-        let slots = &self.slots;
-        self.table.insert_unique(hash(text), id, |id| hash(&slots[id.index()].text));
+        self.holders[id.index()] += 1;
         id
     }
 
     /// Gives a text back.
     pub fn release(&mut self, id: TextId) {
-        let slot = &mut self.slots[id.index()];
-        debug_assert!(slot.holders > 0, "whoever gives back has held");
-        slot.holders = slot.holders.saturating_sub(1);
-        if slot.holders == 0 {
-            let text = std::mem::take(&mut slot.text);
-            if let Ok(entry) = self.table.find_entry(hash(&text), |&known| known == id) {
-                entry.remove();
-            }
-            self.vacant.push(id);
+        let holders = &mut self.holders[id.index()];
+        debug_assert!(*holders > 0, "whoever gives back has held");
+        *holders = holders.saturating_sub(1);
+        if *holders == 0 {
+            self.texts.remove(id.0);
         }
     }
 
     /// The id of a text that somebody holds.
     pub fn find(&self, text: &str) -> Option<TextId> {
-        self.table.find(hash(text), |id| *self.slots[id.index()].text == *text).copied()
+        self.texts.find(text).map(TextId)
     }
 
     /// The text behind an id that is held.
     pub fn get(&self, id: TextId) -> &str {
-        &self.slots[id.index()].text
+        &self.texts[id.0]
     }
 
     /// Texts that are held.
     pub fn len(&self) -> usize {
-        self.table.len()
+        self.texts.len()
     }
 
     /// Is none held?
     pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
+        self.texts.is_empty()
     }
-}
-
-fn hash(text: &str) -> u64 {
-    FxBuildHasher.hash_one(text)
 }
 
 #[cfg(test)]
@@ -139,7 +112,7 @@ mod tests {
             let id = texts.hold(&format!("text {round}"));
             texts.release(id);
         }
-        assert_eq!((texts.len(), texts.slots.len()), (2, 3));
+        assert_eq!((texts.len(), texts.texts.places()), (2, 3));
     }
 
     #[test]

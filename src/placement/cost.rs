@@ -77,7 +77,8 @@ pub(super) fn main(context: &Context<'_>, plan: &Plan) -> Option<usize> {
     (0..by_kind.len()).max_by_key(|&kind| (by_kind[kind], Reverse(context.demand.kinds[kind])))
 }
 
-fn by_kind(context: &Context<'_>, plan: &Plan) -> Vec<u64> {
+/// Pods placed, by kind.
+pub(super) fn by_kind(context: &Context<'_>, plan: &Plan) -> Vec<u64> {
     let mut by_kind = vec![0u64; context.demand.kinds.len()];
     for part in &plan.parts {
         by_kind[part.kind as usize] += u64::from(part.pods);

@@ -92,6 +92,8 @@ pub(super) struct Fill {
     seen: u64,
     /// [`PlacementRules::resource_weights`] that the rest is for.
     configured: Vec<(ResourceId, i64)>,
+    /// Changes when classes weigh resources in another way.
+    epoch: u64,
     by_class: FxHashMap<ClassId, usize>,
     shares: Vec<Shares>,
     sums: RefCell<Sums>,
@@ -138,6 +140,7 @@ impl Fill {
         let full = self.shares.len() > REMEMBERED.0 || self.by_class.len() > REMEMBERED.1;
         if full || self.configured != rules.resource_weights {
             self.configured.clone_from(&rules.resource_weights);
+            self.epoch += 1;
             self.by_class.clear();
             self.shares.clear();
         }
@@ -185,6 +188,11 @@ impl Fill {
             };
             self.by_class.insert(class, at);
         }
+    }
+
+    /// Changes when the shares of nodes may have, though no node has.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// Shares as a class weighs them. It must be one that [`Fill::refresh`] was called for.

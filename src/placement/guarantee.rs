@@ -2,8 +2,8 @@
 //!
 //! | precondition | strategy | why it is right | least in | stands back | held to, by |
 //! | --- | --- | --- | --- | --- | --- |
-//! | one class, no subgroups | [`single`] | the cheapest domain that holds all pods is optimal; inside, staircases are exact ([`cover`]) | pods, all terms ahead of `NodeScore` | never | brute force, `tests::optimal::one_kind`; a plain programme, `tests::reference` |
-//! | one class; whole subgroups of one policy, one size and one need, none of which runs | [`slices`] | a domain holds `floor(slots / size)` subgroups; taking the lowest tiers first is optimal for every tier at once | pods, all terms ahead of `NodeScore` | where fewer than all fit, and part of a subgroup, a role or another choice could do better | brute force, `tests::optimal::subgroups_alike` |
+//! | one class, no subgroups | [`single`] | the cheapest domain that holds all pods is optimal; inside, staircases are exact ([`cover`]), and so is the choice among them ([`least`]) | pods, all terms; those from `NodeScore` on within [`Limits::LEAST_STEPS`] | never | brute force, `tests::optimal::one_kind`, `node_score_of_one_kind`; a plain programme, `tests::reference` |
+//! | one class; whole subgroups of one policy, one size and one need, none of which runs | [`slices`] | a domain holds `floor(slots / size)` subgroups; taking the lowest tiers first is optimal for every tier at once | as above | where fewer than all fit, and part of a subgroup, a role or another choice could do better | brute force, `tests::optimal::subgroups_alike` |
 //! | one class; whole subgroups of several sizes that want the lowest tier | [`mixed`] | of equal domains the largest are opened; choices are enumerated by cost and packed exactly | pods, tiers, `Domains` | where not all subgroups fit into lowest domains | brute force, `tests::optimal::sizes_differ`; an integer programme, `tests::reference` |
 //! | anything | [`general`] | bounds from counts, or an exhausted search ([`exact`]) | pods, tiers, `Domains` where a certificate says so | never | brute force, `tests::optimal::anything`, `tests::shapes` |
 //!
@@ -16,6 +16,8 @@
 //! [`general`]: super::general
 //! [`exact`]: super::exact
 //! [`cover`]: super::cover
+//! [`least`]: super::least
+//! [`Limits::LEAST_STEPS`]: super::limits::Limits::LEAST_STEPS
 
 use super::certificate::Certificate;
 use super::plan::Plan;

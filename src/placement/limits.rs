@@ -13,8 +13,9 @@ impl Limits {
     /// Classes whose slot counts are kept. Beyond, the ones asked for least recently are counted anew.
     pub(super) const CLASSES: usize = 64;
 
-    /// Tied domains that `single` compares by `NodeScore`. Beyond, the tightest of the first ones is taken.
-    pub(super) const SCORED_DOMAINS: u32 = 64;
+    /// Steps of `least` for one decision, a few nanoseconds each. Beyond, `NodeScore` is what the best nodes of the domains
+    /// cost that `cover` chooses.
+    pub(super) const LEAST_STEPS: u64 = 1 << 18;
 
     /// Covers that `mixed` tries from above. Beyond, it enumerates.
     pub(super) const COVERS: u64 = 64;

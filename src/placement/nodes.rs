@@ -91,15 +91,28 @@ impl<'a> Scorer<'a> {
             .sum()
     }
 
+    /// Does the class prefer some nodes?
+    pub(super) fn has_preferences(&self) -> bool {
+        self.row.has_preferences()
+    }
+
+    /// No choice of nodes for so many pods costs less, where nodes have no lower a share and no more slots than this.
+    pub(super) fn bound(&self, least: i64, widest: u32, pods: u64) -> i64 {
+        if self.packing == Packing::Spread || self.row.has_preferences() {
+            return i64::MIN;
+        }
+        pods.div_ceil(u64::from(widest.max(1))).min(1 << 32) as i64 * (NODE + least)
+    }
+
     /// Appends seats for so many pods on the nodes at these positions. `slots` is by position; if they do not hold that
-    /// many, all are taken.
+    /// many, all are taken. `false` if there may be a cheaper choice.
     pub(super) fn choose(
         &self,
         slots: &[u32],
         positions: impl Iterator<Item = u32> + Clone,
         pods: u64,
         out: &mut Vec<Seat>,
-    ) {
+    ) -> bool {
         let open = positions.map(|p| (p, slots[p as usize])).filter(|&(_, slots)| slots > 0);
         let (mut total, mut widest) = (0u64, 0u32);
         for (_, slots) in open.clone() {
@@ -108,10 +121,10 @@ impl<'a> Scorer<'a> {
         }
         if pods >= total {
             out.extend(open.map(|(position, pods)| Seat { position, pods }));
-            return;
+            return true;
         }
         if pods == 0 {
-            return;
+            return true;
         }
         let pods = pods as usize;
         match (self.packing, widest) {
@@ -133,9 +146,11 @@ impl<'a> Scorer<'a> {
                     choose_exact(&open, pods, out);
                 } else {
                     choose_largest(open, pods, out);
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// One pod a node: the cheapest nodes.

@@ -25,6 +25,8 @@ pub struct Placement {
     pub tier: Tier,
     /// The value of each cost term, in the order of [`super::PlacementRules::order`]; smaller is better.
     pub cost: Vec<i64>,
+    /// For each term, an amount that no placement of as many pods goes below; `None` where none is known.
+    pub bound: Vec<Option<i64>>,
     /// Was the best placement proven, or did the budget end the search?
     pub proof: Proof,
     /// Why the pods that are missing from `assignments` are missing.

@@ -12,6 +12,19 @@ pub(super) struct Plan {
     seats: Vec<Seat>,
     /// Why there is none better, if that is known.
     pub(super) certificate: Certificate,
+    pub(super) settled: Settled,
+}
+
+/// The terms that are least where the plan is proven to be the best.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Settled {
+    /// Tiers and `Domains`.
+    #[default]
+    Domains,
+    /// `Stranded` as well.
+    Stranded,
+    /// All.
+    NodeScore,
 }
 
 /// Seats for pods of one kind of one group.
@@ -26,7 +39,7 @@ pub(super) struct Part {
 impl Plan {
     /// No seats yet.
     pub(super) fn new(certificate: Certificate) -> Self {
-        Plan { parts: Vec::new(), seats: Vec::new(), certificate }
+        Plan { parts: Vec::new(), seats: Vec::new(), certificate, settled: Settled::default() }
     }
 
     /// The plan that amounts to these takings.

@@ -33,6 +33,19 @@ pub enum CostTerm {
     NodeScore,
 }
 
+impl CostTerm {
+    /// The name in configuration and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CostTerm::SubgroupTier => "subgroupTier",
+            CostTerm::GangTier => "gangTier",
+            CostTerm::Domains => "domains",
+            CostTerm::Stranded => "stranded",
+            CostTerm::NodeScore => "nodeScore",
+        }
+    }
+}
+
 /// Which of two equal domains or nodes is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Packing {

@@ -5,6 +5,9 @@
 //! candidate too, and no dearer in any term. So the cheapest candidate is the optimum. (To spread, `Stranded` falls as
 //! domains grow, and that holds only where the tier has been settled before.)
 //!
+//! `NodeScore` is the least that there is as well, by [`Least`], unless that would take too long: then it is what the best
+//! nodes of the domains cost that [`Cover`] chooses. Most often a bound shows that nothing is left to be found.
+//!
 //! [`Cover`]: super::cover::Cover
 
 use super::apex::{self, Key};
@@ -13,9 +16,9 @@ use super::cost;
 use super::cover::{Ground, Place, Share};
 use super::demand::tier_cost;
 use super::guarantee::Answer;
-use super::limits::Limits;
+use super::least::{Least, Taken};
 use super::nodes::{Scorer, Seat};
-use super::plan::Plan;
+use super::plan::{Plan, Settled};
 use super::rules::{CostTerm, Packing};
 use super::tree::Tree;
 use super::{Context, Tools};
@@ -46,8 +49,25 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     cover.begin(&ground, pods);
     let mut keys = apex::keys(rules);
     keys.retain(|&key| key != Key::SubgroupTier);
-    let (mut scored, mut steps) = (0, 0);
-    let mut chosen = Vec::new();
+    let mut steps = 0;
+    let mut least = Least::new(nodes_first(context));
+    let mut score = |domain: u32, seats: &mut Vec<Seat>| {
+        seats.clear();
+        let (start, end) = tree.run[domain as usize];
+        if tree.is_lump(domain) {
+            let is_affordable = least.afford(u64::from(end - start) * pods.min(64));
+            let is_least = is_affordable && scorer.choose(ground.nodes, own(tree, domain), pods, seats);
+            return is_least.then(|| scorer.total(seats));
+        }
+        let found = least.find(&ground, &scorer, Taken::default(), domain, pods.min(1 << 30) as u32)?;
+        *seats = found.seats;
+        Some(found.score)
+    };
+    let bound = |domain: u32| {
+        let floor = slots.floor.of(tree, &share, fill.epoch(), &slots.nodes, domain);
+        floor.map_or(i64::MIN, |(share, widest)| scorer.bound(share, widest, pods))
+    };
+    let (mut best, mut chosen, mut is_least) = (i64::MAX, Vec::new(), true);
     let candidates = context.candidates(|domain| slots.sums[domain as usize] >= pods);
     let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
         steps += 1;
@@ -57,13 +77,13 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
             Key::Domains => around(context, domain) + cover.cost(&ground, domain)?,
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
             Key::Share => cost::shares(context, &share, domain),
-            Key::NodeScore if scored < Limits::SCORED_DOMAINS && tree.is_lump(domain) => {
-                scored += 1;
-                chosen.clear();
-                scorer.choose(ground.nodes, own(tree, domain), pods, &mut chosen);
-                scorer.total(&chosen)
+            Key::NodeScore if bound(domain) < best => {
+                let value = score(domain, &mut chosen);
+                is_least &= value.is_some();
+                best = best.min(value.unwrap_or(i64::MAX));
+                value.unwrap_or(i64::MAX)
             }
-            // not looked at, so behind all that were
+            // no better than the best so far, so behind it
             Key::NodeScore => i64::MAX,
         };
         Some(value)
@@ -72,11 +92,19 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let mut seats = Vec::with_capacity(pods.min(1 << 16) as usize);
     if nodes_first(context) {
         let positions = view.topology.run(DomainId(domain));
-        scorer.choose(ground.nodes, positions.map(|p| p as u32), pods, &mut seats);
+        is_least &= scorer.choose(ground.nodes, positions.map(|p| p as u32), pods, &mut seats);
     } else {
         let mut shares = Vec::new();
         cover.deal(&ground, domain, &mut shares);
         seat(&scorer, ground, &shares, &mut seats);
+    }
+    let is_open = nodes_first(context) || scorer.total(&seats) > bound(domain);
+    if context.place(CostTerm::NodeScore) != usize::MAX && is_open {
+        match score(domain, &mut chosen).filter(|_| cover.is_exact()) {
+            Some(least) if nodes_first(context) || least < scorer.total(&seats) => seats = chosen,
+            Some(_) => {}
+            None => is_least = false,
+        }
     }
     let settled = rules.packing == Packing::Tight || is_tier_first(context);
     let certificate = match cover.is_exact() && settled {
@@ -84,6 +112,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
         false => Certificate::Open { steps },
     };
     let mut plan = Plan::new(certificate);
+    plan.settled = if is_least { Settled::NodeScore } else { Settled::Stranded };
     plan.add(0, 0, seats);
     Answer::Placed(plan)
 }

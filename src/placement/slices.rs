@@ -24,9 +24,10 @@ use super::cost;
 use super::cover::Ground;
 use super::demand::{Demand, Group, tier_cost};
 use super::guarantee::Answer;
+use super::least::Least;
 use super::nodes::Scorer;
-use super::plan::Plan;
-use super::rules::Packing;
+use super::plan::{Plan, Settled};
+use super::rules::{CostTerm, Packing};
 use super::single::around;
 use super::{Context, Tools};
 use scene::Scene;
@@ -78,6 +79,13 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     };
     let keys = apex::keys(rules);
     let mut steps = 0;
+    let mut least = Least::new(context.place(CostTerm::NodeScore) < context.place(CostTerm::Domains));
+    let pods = count * u64::from(size);
+    let bound = |domain: u32| {
+        let floor = slots.floor.of(tree, &share, fill.epoch(), &slots.nodes, domain);
+        floor.map_or(i64::MIN, |(share, widest)| scorer.bound(share, widest, pods))
+    };
+    let (mut best, mut is_least) = (i64::MAX, true);
     let candidates = context.candidates(|domain| slices.held[domain as usize] >= count);
     let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
         steps += 1;
@@ -89,21 +97,38 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
                 let scene = Scene::new(cover, ground, &slices, split, domain);
                 around(context, domain) + scene.cost(cover, ground, size)?
             }
-            Key::Room => {
-                let pods = count * u64::from(size);
-                cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods)
-            }
+            Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
             Key::Share => cost::shares(context, &share, domain),
-            Key::NodeScore => 0,
+            Key::NodeScore if bound(domain) < best => {
+                let split = slices.split(domain, count);
+                let scene = Scene::new(cover, ground, &slices, split, domain);
+                let found = scene.least(&mut least, &scorer, ground, size);
+                is_least &= found.is_some();
+                let value = found.map_or(i64::MAX, |found| found.score);
+                best = best.min(value);
+                value
+            }
+            // no better than the best so far, so behind it
+            Key::NodeScore => i64::MAX,
         };
         Some(value)
     });
     let Some(domain) = domain else { return Answer::StandsBack };
     let split = slices.split(domain, count);
     let scene = Scene::new(cover, ground, &slices, split, domain);
-    let Some(mut cut) = scene.cut(cover, &scorer, ground, &slices) else { return Answer::StandsBack };
+    let Some(mut seats) = scene.seats(cover, &scorer, ground, size) else { return Answer::StandsBack };
+    let known = scorer.total(&seats);
+    if context.place(CostTerm::NodeScore) != usize::MAX && known > bound(domain) {
+        match scene.least(&mut least, &scorer, ground, size).filter(|_| cover.is_exact()) {
+            Some(found) if found.score < known => seats = found.seats,
+            Some(_) => {}
+            None => is_least = false,
+        }
+    }
+    let mut cut = scene.cut(seats, ground, &slices);
     let exact = cover.is_exact() && scene.exact && !slices.domains_first && rules.packing == Packing::Tight;
     let mut plan = Plan::new(if exact { Certificate::Counted } else { Certificate::Open { steps } });
+    plan.settled = if is_least { Settled::NodeScore } else { Settled::Stranded };
     cut.sort_by_key(|seats| seats.first().copied());
     for (group, seats) in chosen.into_iter().zip(cut) {
         plan.add(group, 0, seats);

@@ -8,6 +8,7 @@
 //! [`Capacity`]: crate::cluster::capacity::Capacity
 //! [`Eligibility`]: crate::cluster::eligibility::Eligibility
 
+use super::floor::Floor;
 use super::hypothesis::Supposed;
 use super::limits::Limits;
 use super::overlay::Overlay;
@@ -40,6 +41,7 @@ pub(super) struct ClassSlots {
     pub(super) nodes: Vec<u32>,
     /// By domain.
     pub(super) sums: Vec<u64>,
+    pub(super) floor: Floor,
     /// Position in the log of changes up to which this is true.
     seen: u64,
     used: u64,
@@ -185,6 +187,7 @@ impl Slots {
                     class: ClassId(u32::MAX),
                     nodes: Vec::new(),
                     sums: Vec::new(),
+                    floor: Floor::default(),
                     seen: 0,
                     used: 0,
                     pinned: false,
@@ -216,6 +219,7 @@ impl ClassSlots {
             last = Some(node);
             if let Some(position) = view.topology.position(node) {
                 self.put(tree, position, counter.slots_left(position, overlay));
+                self.floor.forget(tree, position);
             }
         }
         self.seen = view.capacity.position();
@@ -232,6 +236,7 @@ impl ClassSlots {
     ) {
         let counter = Counter::new(view, self.class, supposed);
         self.put(tree, position, counter.slots_left(position, overlay));
+        self.floor.forget(tree, position);
     }
 
     /// Notes how many slots a node has now.
@@ -258,6 +263,7 @@ impl ClassSlots {
         for &position in overlay.touched() {
             self.nodes[position as usize] = counter.slots_left(position as usize, overlay);
         }
+        self.floor.start_over(tree);
         self.sums.clear();
         self.sums.resize(tree.len(), 0);
         for at in (0..tree.len()).rev() {

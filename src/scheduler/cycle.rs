@@ -6,6 +6,7 @@ use super::explain::explain;
 use super::gang::{Hold, Prepared, members_lost, prepare, stuck};
 use super::order::{Turn, turn};
 use super::promise::Held;
+use super::quality::Quality;
 use super::reason::Reason;
 use super::report::{counts, minimum, placed_domain};
 use super::status::{Waiting, status};
@@ -87,14 +88,30 @@ impl Scheduler {
         }
     }
 
-    /// Drops kept questions that may not be the same any more.
+    /// Drops kept questions that may not be the same any more, and all that was kept of gangs that are gone.
     fn forget_questions(&mut self, marks: &Marks) {
         let version = self.cluster.view().coupling.version();
-        if marks.everything || version != std::mem::replace(&mut self.coupling_version, version) {
+        let rematched = version != std::mem::replace(&mut self.coupling_version, version);
+        let generation = self.cluster.view().classes.generation();
+        let given_back = generation != std::mem::replace(&mut self.generation, generation);
+        if marks.everything || rematched || given_back {
             self.waiting.values_mut().for_each(|wait| wait.asked = None);
         }
+        if rematched || given_back {
+            for (&gang, wait) in self.waiting.iter_mut().filter(|(_, wait)| !wait.classes.is_empty()) {
+                let pods = self.cluster.gangs().get(gang).into_iter().flat_map(|record| &record.pods);
+                let pods = pods.filter_map(|&pod| self.cluster.pods().get(pod));
+                let classes: BTreeSet<ClassId> =
+                    pods.filter(|pod| pod.wants_node()).map(|pod| pod.class).collect();
+                wait.classes = classes.into_iter().collect();
+            }
+        }
         for gang in &marks.gangs {
-            if let Some(wait) = self.waiting.get_mut(gang) {
+            if self.cluster.gangs().get(*gang).is_none() {
+                self.waiting.remove(gang);
+                self.quality.remove(gang);
+                self.told.owed.remove(gang);
+            } else if let Some(wait) = self.waiting.get_mut(gang) {
                 wait.asked = None;
             }
         }
@@ -314,6 +331,7 @@ impl Scheduler {
         if !placement.assignments.is_empty()
             && let Some(gang) = self.cluster.gangs().get(id)
         {
+            self.quality.insert(id, Quality::of(gang.sequence, &self.rules.order, placement));
             cycle.decisions.push(Decision::Place(self.gang_placement(gang, placement)));
         }
         match &placement.shortfall {

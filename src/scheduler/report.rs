@@ -2,7 +2,7 @@
 
 use super::explain::Explanation;
 use super::status::Counts;
-use super::{Reason, Scheduler};
+use super::{Quality, Reason, Scheduler};
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{DomainId, GangId};
@@ -26,6 +26,8 @@ pub struct GangReport {
     pub domain: Option<String>,
     /// The tier of that HyperNode.
     pub tier: Option<Tier>,
+    /// How good its last placement was; `None` if this scheduler has not placed it, or has no more of it placed.
+    pub quality: Option<Quality>,
     /// Why pods wait.
     pub reason: Option<Reason>,
     /// The same as a sentence; empty if none waits.
@@ -49,7 +51,9 @@ impl Scheduler {
 
     fn report(&self, id: GangId, gang: &GangRecord) -> GangReport {
         let topology = self.cluster.view().topology;
-        let domain = placed_domain(&self.cluster, gang).filter(|&domain| domain != Topology::ROOT);
+        let domain = placed_domain(&self.cluster, gang);
+        let is_placed = domain.is_some();
+        let domain = domain.filter(|&domain| domain != Topology::ROOT);
         let wait = self.waiting.get(&id);
         GangReport {
             namespace: gang.namespace().to_owned(),
@@ -59,6 +63,7 @@ impl Scheduler {
             counts: counts(&self.cluster, gang),
             domain: domain.map(|domain| topology.name(domain).to_owned()),
             tier: domain.map(|domain| topology.tier(domain)),
+            quality: self.quality.get(&id).filter(|known| known.gang == gang.sequence && is_placed).cloned(),
             reason: wait.map(|wait| wait.reason),
             message: wait.map_or(String::new(), |wait| wait.message.clone()),
             explanation: wait

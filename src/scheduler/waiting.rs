@@ -107,8 +107,8 @@ fn shape(request: &GangRequest) -> Shape {
 /// What gangs of a shape were told while everything was as it is.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// Changes of capacity, build of the topology, version of the rules about other pods.
-    epoch: (u64, u64, u64),
+    /// Changes of capacity, build of the topology, version of the rules about other pods, generation of classes.
+    epoch: (u64, u64, u64, u64),
     by_shape: FxHashMap<Shape, Explanation>,
     /// Gangs that were refused and are to have a full explanation in a later cycle.
     pub(super) owed: BTreeSet<GangId>,
@@ -141,7 +141,8 @@ impl Told {
     }
 
     fn refresh(&mut self, view: View<'_>) {
-        let epoch = (view.capacity.position(), view.topology.version(), view.coupling.version());
+        let versions = (view.topology.version(), view.coupling.version());
+        let epoch = (view.capacity.position(), versions.0, versions.1, view.classes.generation());
         if self.epoch != epoch {
             self.epoch = epoch;
             self.by_shape.clear();

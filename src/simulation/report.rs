@@ -99,6 +99,9 @@ pub struct PodGroupRow {
     pub domain: Option<String>,
     /// The tier of that HyperNode.
     pub tier: Option<u32>,
+    /// How good its last placement was when it was decided; absent if the scheduler has not placed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub placement: Option<PlacementRow>,
     /// Why pods of it wait; null if none does.
     pub reason: Option<String>,
     /// The same as a sentence; empty if none waits.
@@ -106,6 +109,21 @@ pub struct PodGroupRow {
     /// The same in parts; absent if none waits, or if the solver was not asked because the objects say enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortfall: Option<ShortfallRow>,
+}
+
+/// How good a placement is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacementRow {
+    /// The cost terms by name; smaller is better.
+    pub cost: BTreeMap<&'static str, i64>,
+    /// For each term, a value that no placement of as many pods goes below while the terms before it are the least; null
+    /// where none is known.
+    pub bound: BTreeMap<&'static str, Option<i64>>,
+    /// By how much the first of the terms about the network that is above its bound is above it, in percent, rounded up.
+    pub gap_percent: u64,
+    /// `proven`: no placement is better in tiers and domains; `cutShort`: the search was ended by its budget.
+    pub proof: &'static str,
 }
 
 /// Why pods of a PodGroup have no node, in parts.

@@ -1,15 +1,15 @@
 //! Counters: pods of some kind by domain of a node label.
 
 use super::super::ids::{NodeId, TextId};
+use super::super::slab::Interner;
 use super::domains::{Domain, Domains, GroundId, KeyId};
 use super::selector::SelectorId;
-use indexmap::IndexMap;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct CounterId(u32);
+pub(super) struct CounterId(pub(super) u32);
 
 /// What is counted, and by what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,9 @@ pub(super) struct Port {
 
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    counters: IndexMap<Kind, Counter, FxBuildHasher>,
+    kinds: Interner<Kind>,
+    /// By place.
+    counters: Vec<Counter>,
     /// By protocol and port.
     ports: FxHashMap<(TextId, i32), Vec<PortUse>>,
 }
@@ -59,7 +61,22 @@ pub(super) struct Counter {
     histogram: BTreeMap<u32, u32>,
 }
 
+impl Kind {
+    /// What a place counts that is vacant.
+    const NOTHING: Kind = Kind::Port(Port { protocol: TextId(0), port: 0, ip: None });
+}
+
 impl Counter {
+    fn new(kind: Kind) -> Self {
+        Counter {
+            kind,
+            by_node: FxHashMap::default(),
+            by_domain: FxHashMap::default(),
+            total: 0,
+            histogram: BTreeMap::new(),
+        }
+    }
+
     pub(super) fn kind(&self) -> &Kind {
         &self.kind
     }
@@ -121,22 +138,43 @@ impl Counters {
 
     /// The id of a counter, and whether it is new.
     pub(super) fn intern(&mut self, kind: Kind) -> (CounterId, bool) {
-        if let Some(index) = self.counters.get_index_of(&kind) {
-            return (CounterId(index as u32), false);
+        let (place, is_new) = self.kinds.intern(kind.clone());
+        let id = CounterId(place);
+        if !is_new {
+            return (id, false);
         }
-        let counter = Counter {
-            kind: kind.clone(),
-            by_node: FxHashMap::default(),
-            by_domain: FxHashMap::default(),
-            total: 0,
-            histogram: BTreeMap::new(),
-        };
-        let id = CounterId(self.counters.len() as u32);
+        let counter = Counter::new(kind.clone());
+        match self.counters.get_mut(place as usize) {
+            Some(vacant) => *vacant = counter,
+            None => self.counters.push(counter),
+        }
         if let Kind::Port(Port { protocol, port, ip }) = kind {
             self.ports.entry((protocol, port)).or_default().push(PortUse { ip, counter: id });
         }
-        self.counters.insert(kind, counter);
         (id, true)
+    }
+
+    /// Forgets counters that nobody asks any more; returns those that were, ascending.
+    pub(super) fn retain(&mut self, mut is_needed: impl FnMut(CounterId) -> bool) -> Vec<u32> {
+        let gone = self.kinds.retain(|place| is_needed(CounterId(place)));
+        for &place in &gone {
+            self.counters[place as usize] = Counter::new(Kind::NOTHING);
+        }
+        self.ports.retain(|_, uses| {
+            uses.retain(|port| gone.binary_search(&port.counter.0).is_err());
+            !uses.is_empty()
+        });
+        gone
+    }
+
+    /// Counters that are there.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (CounterId, &Kind)> {
+        self.kinds.iter().map(|(place, kind)| (CounterId(place), kind))
+    }
+
+    /// Counters in number.
+    pub(super) fn len(&self) -> usize {
+        self.kinds.len()
     }
 
     /// Counters of host ports that a pod with this one cannot share a node with, its own among them.
@@ -186,7 +224,7 @@ impl Counters {
 impl Counters {
     /// Is everything counted back to nothing?
     pub(super) fn is_clear(&self) -> bool {
-        self.counters.values().all(|counter| {
+        self.counters.iter().all(|counter| {
             counter.total == 0
                 && counter.by_node.is_empty()
                 && counter.by_domain.is_empty()

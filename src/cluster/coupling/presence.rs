@@ -2,6 +2,7 @@
 
 use super::super::ids::{NodeId, TextId};
 use super::super::labels::LabelSetId;
+use super::super::slab::Slab;
 use super::selector::SelectorId;
 use rustc_hash::FxHashMap;
 
@@ -11,8 +12,7 @@ pub(super) struct PresenceId(u32);
 
 #[derive(Debug, Default)]
 pub(super) struct Presences {
-    slots: Vec<Presence>,
-    vacant: Vec<PresenceId>,
+    presences: Slab<Presence>,
     ids: FxHashMap<(TextId, LabelSetId), PresenceId>,
     placed: FxHashMap<(PresenceId, NodeId), Pods>,
 }
@@ -44,18 +44,9 @@ impl Presences {
     ) -> (PresenceId, bool) {
         let id = *self.ids.entry((namespace, labels)).or_insert_with(|| {
             let presence = Presence { namespace, labels, selectors: Vec::new(), pods: 0 };
-            match self.vacant.pop() {
-                Some(id) => {
-                    self.slots[id.0 as usize] = presence;
-                    id
-                }
-                None => {
-                    self.slots.push(presence);
-                    PresenceId(self.slots.len() as u32 - 1)
-                }
-            }
+            PresenceId(self.presences.insert(presence))
         });
-        let presence = &mut self.slots[id.0 as usize];
+        let presence = self.presences.get_mut(id.0).expect("it was found or made just now");
         presence.pods += 1;
         let is_new = presence.pods == 1;
         let pods = self.placed.entry((id, node)).or_default();
@@ -72,13 +63,13 @@ impl Presences {
         if pods.live + pods.deleting == 0 {
             self.placed.remove(&(id, node));
         }
-        let presence = &mut self.slots[id.0 as usize];
+        let Some(presence) = self.presences.get_mut(id.0) else { return false };
         presence.pods -= 1;
         if presence.pods > 0 {
             return false;
         }
         self.ids.remove(&(presence.namespace, presence.labels));
-        self.vacant.push(id);
+        self.presences.remove(id.0);
         true
     }
 
@@ -87,27 +78,46 @@ impl Presences {
     }
 
     pub(super) fn get(&self, id: PresenceId) -> (TextId, LabelSetId) {
-        let presence = &self.slots[id.0 as usize];
+        let presence = self.there(id);
         (presence.namespace, presence.labels)
     }
 
     /// All presences, ascending.
     pub(super) fn all(&self) -> impl Iterator<Item = PresenceId> {
-        let slots = self.slots.iter().enumerate();
-        slots.filter(|(_, presence)| presence.pods > 0).map(|(index, _)| PresenceId(index as u32))
+        self.presences.iter().map(|(place, _)| PresenceId(place))
     }
 
     pub(super) fn selectors(&self, id: PresenceId) -> &[SelectorId] {
-        &self.slots[id.0 as usize].selectors
+        &self.there(id).selectors
     }
 
     pub(super) fn set_selectors(&mut self, id: PresenceId, selectors: Vec<SelectorId>) {
-        self.slots[id.0 as usize].selectors = selectors;
+        if let Some(presence) = self.presences.get_mut(id.0) {
+            presence.selectors = selectors;
+        }
     }
 
-    /// Notes that a new selector matches; ids of selectors grow.
+    /// Notes that a new selector matches.
     pub(super) fn add_selector(&mut self, id: PresenceId, selector: SelectorId) {
-        self.slots[id.0 as usize].selectors.push(selector);
+        if let Some(Presence { selectors, .. }) = self.presences.get_mut(id.0)
+            && let Err(at) = selectors.binary_search(&selector)
+        {
+            selectors.insert(at, selector);
+        }
+    }
+
+    /// Forgets selectors.
+    pub(super) fn retain_selectors(&mut self, is_known: impl Fn(SelectorId) -> bool) {
+        self.presences.iter_mut().for_each(|presence| presence.selectors.retain(|&id| is_known(id)));
+    }
+
+    /// Namespaces that have pods on nodes.
+    pub(super) fn namespaces(&self) -> impl Iterator<Item = TextId> {
+        self.presences.iter().map(|(_, presence)| presence.namespace)
+    }
+
+    fn there(&self, id: PresenceId) -> &Presence {
+        self.presences.get(id.0).expect("a presence is known as long as it has pods")
     }
 
     /// Where the pods of some presences (ascending) are: node, live pods, pods being deleted, selectors that match.

@@ -7,17 +7,18 @@
 use super::super::ids::TextId;
 use super::super::labels::{LabelSet, LabelSets};
 use super::super::refusal::{Namespaces, selected_namespaces};
+use super::super::slab::Interner;
 use super::super::text::Texts;
 use super::counter::CounterId;
 use super::presence::{PresenceId, Presences};
 use crate::api::core::{PodAffinityTerm, TopologySpreadConstraint};
 use crate::api::meta::{LabelSelector, LabelSelectorRequirement, SelectorOperator};
-use indexmap::{IndexMap, IndexSet};
+use indexmap::IndexMap;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 /// A selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SelectorId(u32);
+pub(super) struct SelectorId(pub(super) u32);
 
 /// Pods in some namespaces whose labels pass some tests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +40,7 @@ enum Test {
 
 #[derive(Debug, Default)]
 pub(super) struct Selectors {
-    selectors: IndexSet<Selector, FxBuildHasher>,
+    selectors: Interner<Selector>,
     users: Vec<Users>,
     /// By label key.
     anchors: IndexMap<TextId, Anchor, FxBuildHasher>,
@@ -186,7 +187,7 @@ impl Selectors {
     }
 
     pub(super) fn get(&self, id: SelectorId) -> &Selector {
-        &self.selectors[id.0 as usize]
+        &self.selectors[id.0]
     }
 
     pub(super) fn users(&self, id: SelectorId) -> &Users {
@@ -199,12 +200,12 @@ impl Selectors {
 
     /// The id of a selector and whether it is new; a new one must be anchored.
     pub(super) fn intern(&mut self, selector: Selector) -> (SelectorId, bool) {
-        let (index, is_new) = self.selectors.insert_full(selector);
-        if is_new {
+        let (place, is_new) = self.selectors.intern(selector);
+        if is_new && place as usize == self.users.len() {
             self.users.push(Users::default());
             self.anchored.push(None);
         }
-        (SelectorId(index as u32), is_new)
+        (SelectorId(place), is_new)
     }
 
     /// Chooses where a new selector is found: at the value that the fewest selectors share.
@@ -304,6 +305,55 @@ impl Selectors {
                     anchor.presences.remove(&value);
                 }
             }
+        }
+    }
+}
+
+impl Selectors {
+    /// Forgets counters, and then the selectors that no counter is left of. Says whether there were any.
+    pub(super) fn retain(
+        &mut self,
+        counters: impl Fn(CounterId) -> bool,
+        mut is_needed: impl FnMut(SelectorId) -> bool,
+    ) -> bool {
+        for users in &mut self.users {
+            users.counters.retain(|&id| counters(id));
+            users.holders.retain(|&id| counters(id));
+        }
+        let gone = self.selectors.retain(|place| is_needed(SelectorId(place)));
+        if gone.is_empty() {
+            return false;
+        }
+        let is_known = |id: &SelectorId| gone.binary_search(&id.0).is_err();
+        self.loose.retain(is_known);
+        self.anchors.retain(|_, anchor| {
+            anchor.selectors.retain(|_, ids| {
+                ids.retain(is_known);
+                !ids.is_empty()
+            });
+            !anchor.selectors.is_empty()
+        });
+        for place in gone {
+            self.users[place as usize] = Users::default();
+            self.anchored[place as usize] = None;
+        }
+        true
+    }
+
+    /// Visits the texts that selectors and the index are made of.
+    pub(super) fn texts(&self, visit: &mut impl FnMut(TextId)) {
+        for (_, selector) in self.selectors.iter() {
+            selector.namespaces.iter().flatten().for_each(|&name| visit(name));
+            for (key, test) in &selector.tests {
+                visit(*key);
+                if let Test::In(values) | Test::NotIn(values) = test {
+                    values.iter().for_each(|&value| visit(value));
+                }
+            }
+        }
+        for (&key, anchor) in &self.anchors {
+            visit(key);
+            anchor.selectors.keys().chain(anchor.presences.keys()).for_each(|&value| visit(value));
         }
     }
 }

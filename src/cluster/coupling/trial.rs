@@ -98,8 +98,8 @@ impl<'a> Trial<'a> {
 
     fn entry(&self, class: ClassId) -> (&'a Entry, &'a Rules) {
         let coupling = self.coupling;
-        let entry = &coupling.couplings[self.classes.get(class).coupling.index()];
-        (entry, &coupling.rules[entry.rules as usize])
+        let entry = &coupling.couplings[self.classes.get(class).coupling.0];
+        (entry, &coupling.rules[entry.rules])
     }
 
     fn count(&mut self, class: ClassId, node: NodeId, more: bool) {

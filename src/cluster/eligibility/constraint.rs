@@ -177,6 +177,52 @@ impl Constraint {
         nodes.taints(subject.key).iter().filter(hard).find(|taint| !self.tolerates(taint, texts))
     }
 
+    /// Notes in the columns what the constraint tells apart, as its [`Builder`] did, and which columns it reads.
+    pub(super) fn mention(&self, nodes: &mut Nodes, columns: &mut Vec<u32>) {
+        for &(column, value) in &self.selector {
+            columns.push(column);
+            if column != HOSTNAME_COLUMN {
+                nodes.mention(column, value);
+            }
+        }
+        for requirement in self.requirements() {
+            let column = requirement.column;
+            columns.push(column);
+            match &requirement.test {
+                Test::In(_) | Test::NotIn(_) if column == NAME_COLUMN || column == HOSTNAME_COLUMN => {}
+                Test::Above(_) | Test::Below(_) if column == HOSTNAME_COLUMN => {}
+                Test::In(values) | Test::NotIn(values) => values.iter().for_each(|&value| {
+                    nodes.mention(column, value);
+                }),
+                Test::Above(_) | Test::Below(_) => {
+                    nodes.compare(column);
+                }
+                Test::Present | Test::Absent | Test::Never => {}
+            }
+        }
+    }
+
+    /// Visits the texts that the constraint is made of.
+    pub(super) fn texts(&self, visit: &mut impl FnMut(TextId)) {
+        self.selector.iter().for_each(|&(_, value)| visit(value));
+        for requirement in self.requirements() {
+            if let Test::In(values) | Test::NotIn(values) = &requirement.test {
+                values.iter().for_each(|&value| visit(value));
+            }
+        }
+        for toleration in &self.tolerations {
+            toleration.key.into_iter().for_each(&mut *visit);
+            if let TolerationTest::Equal(value) = toleration.test {
+                visit(value);
+            }
+        }
+    }
+
+    fn requirements(&self) -> impl Iterator<Item = &Requirement> {
+        let lists = self.required.iter().chain(&self.volumes).flat_map(|terms| terms.iter());
+        lists.chain(self.preferred.iter().map(|(_, term)| term)).flat_map(|term| term.iter())
+    }
+
     pub(super) fn has_selectors(&self) -> bool {
         !self.selector.is_empty() || self.required.is_some()
     }

@@ -6,12 +6,12 @@
 
 use super::super::cause::Cause;
 use super::super::ids::{NodeId, TextId};
+use super::super::slab::Interner;
 use super::super::text::Texts;
 use super::constraint::Subject;
 use crate::api::core::{Node, TaintEffect};
 use crate::api::keys;
-use indexmap::IndexSet;
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The column of `metadata.name`.
 pub(super) const NAME_COLUMN: u32 = 0;
@@ -54,7 +54,9 @@ pub(super) struct Nodes {
     facts: Vec<Option<Facts>>,
     columns: Vec<Column>,
     column_of: FxHashMap<TextId, u32>,
-    taint_lists: IndexSet<Box<[Taint]>, FxBuildHasher>,
+    /// Columns that no constraint mentions any more; they tell nothing apart.
+    vacant_columns: Vec<u32>,
+    taint_lists: Interner<Box<[Taint]>>,
     /// Profile by node.
     profile_of: Vec<u32>,
     profiles: Vec<Profile>,
@@ -126,7 +128,8 @@ impl Nodes {
             facts: Vec::new(),
             columns: vec![Column::default(), Column::default()],
             column_of,
-            taint_lists: IndexSet::default(),
+            vacant_columns: Vec::new(),
+            taint_lists: Interner::default(),
             profile_of: Vec::new(),
             profiles: vec![Profile::default()],
             profile_ids: FxHashMap::default(),
@@ -157,7 +160,7 @@ impl Nodes {
             let effect = Effect::from_api(&taint.effect)?;
             Some(Taint { key: texts.intern(&taint.key), value: texts.intern(&taint.value), effect })
         });
-        let taints = self.taint_lists.insert_full(taints.collect()).0 as u32;
+        let taints = self.taint_lists.intern(taints.collect()).0;
         let name = texts.intern(&object.metadata.name);
         for (&key, &column) in &self.column_of {
             let value = labels.iter().find(|label| label.0 == key).map_or(ABSENT, |label| verbatim(label.1));
@@ -184,8 +187,12 @@ impl Nodes {
         let values = (0..self.facts.len() as u32)
             .map(|node| self.label(NodeId(node), key).map_or(ABSENT, verbatim))
             .collect();
-        let column = self.columns.len() as u32;
-        self.columns.push(Column { values, ..Column::default() });
+        let column = self.vacant_columns.pop().unwrap_or(self.columns.len() as u32);
+        let new = Column { values, ..Column::default() };
+        match self.columns.get_mut(column as usize) {
+            Some(vacant) => *vacant = new,
+            None => self.columns.push(new),
+        }
         self.column_of.insert(key, column);
         (column, true)
     }
@@ -281,7 +288,7 @@ impl Nodes {
     }
 
     pub(super) fn taints(&self, key: &[u32]) -> &[Taint] {
-        &self.taint_lists[key[1] as usize]
+        &self.taint_lists[key[1]]
     }
 
     /// Moves a node to the profile that its facts ask for. `Some` if that profile is new and has no verdicts yet; the
@@ -327,6 +334,47 @@ impl Nodes {
         [facts.flags, facts.taints].into_iter().chain(values).collect()
     }
 
+    /// Forgets all that constraints mention; those that are needed still are to be noted anew.
+    pub(super) fn forget_mentions(&mut self) {
+        for column in &mut self.columns {
+            column.mentioned.clear();
+            column.numeric = false;
+        }
+    }
+
+    /// Gives columns back that are not among these (ascending), and taint lists that no node has. Profiles stay as they are
+    /// until their nodes are settled.
+    pub(super) fn retain(&mut self, columns: &[u32]) {
+        let Nodes { columns: all, column_of, vacant_columns, .. } = self;
+        column_of.retain(|_, column| {
+            let stays = *column <= HOSTNAME_COLUMN || columns.binary_search(column).is_ok();
+            if !stays {
+                all[*column as usize] = Column::default();
+                vacant_columns.push(*column);
+            }
+            stays
+        });
+        vacant_columns.sort_unstable_by(|a, b| b.cmp(a));
+        let taints: FxHashSet<u32> = self.facts.iter().flatten().map(|facts| facts.taints).collect();
+        self.taint_lists.retain(|place| taints.contains(&place));
+    }
+
+    /// Texts that nodes and columns are made of.
+    pub(super) fn texts(&self) -> impl Iterator<Item = TextId> {
+        let facts = self.facts.iter().flatten();
+        let facts = facts
+            .flat_map(|facts| facts.labels.iter().flat_map(|&(key, value)| [key, value]).chain([facts.name]));
+        let lists = self.taint_lists.iter().flat_map(|(_, list)| list.iter());
+        let taints = lists.chain([&self.cordon]).flat_map(|taint| [taint.key, taint.value]);
+        facts.chain(taints).chain(self.column_of.keys().copied())
+    }
+
+    /// Columns, taint lists and mentioned values.
+    pub(super) fn size(&self) -> usize {
+        let mentioned: usize = self.columns.iter().map(|column| column.mentioned.len()).sum();
+        self.column_of.len() + self.taint_lists.len() + mentioned
+    }
+
     /// Is everything that scheduling reads of the node as it was?
     pub(super) fn is_same(&self, node: NodeId, object: &Node, texts: &Texts) -> bool {
         let Some(facts) = self.facts.get(node.index()).and_then(Option::as_ref) else { return false };
@@ -341,7 +389,7 @@ impl Nodes {
                 .iter()
                 .zip(labels)
                 .all(|(known, (key, value))| texts.get(known.0) == key && texts.get(known.1) == value)
-            && self.taint_lists[facts.taints as usize]
+            && self.taint_lists[facts.taints]
                 .iter()
                 .map(|taint| (taint.effect, texts.get(taint.key), texts.get(taint.value)))
                 .eq(taints.map(|(effect, taint)| (effect, taint.key.as_str(), taint.value.as_str())))
@@ -351,7 +399,7 @@ impl Nodes {
 impl Column {
     /// The value of a node as far as constraints can tell values apart.
     fn normal(&self, node: NodeId) -> u32 {
-        let value = self.values[node.index()];
+        let value = self.values.get(node.index()).copied().unwrap_or(ABSENT);
         match text(value) {
             Some(text) if !self.numeric && !self.mentioned.contains(&text) => OTHER,
             _ => value,

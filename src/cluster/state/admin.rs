@@ -73,21 +73,26 @@ impl Cluster {
 
     pub(super) fn apply_priority_class(&mut self, class: &PriorityClass) {
         let name = &class.metadata.name;
-        self.priorities.insert(name.clone(), class.value);
+        let before = self.priorities.insert(name.clone(), class.value);
+        let mut default = self.default_priority.clone();
         if class.global_default {
-            self.default_priority = Some((name.clone(), class.value));
-        } else if self.default_priority.as_ref().is_some_and(|(default, _)| default == name) {
-            self.default_priority = None;
+            default = Some((name.clone(), class.value));
+        } else if default.as_ref().is_some_and(|(default, _)| default == name) {
+            default = None;
         }
-        self.marks.everything = true;
+        // Informers repeat objects that have not changed.
+        if before != Some(class.value) || default != self.default_priority {
+            self.default_priority = default;
+            self.marks.everything = true;
+        }
     }
 
     pub(super) fn remove_priority_class(&mut self, name: &str) {
-        self.priorities.remove(name);
+        let was_known = self.priorities.remove(name).is_some();
         if self.default_priority.as_ref().is_some_and(|(default, _)| default == name) {
             self.default_priority = None;
         }
-        self.marks.everything = true;
+        self.marks.everything |= was_known;
     }
 }
 

@@ -1,12 +1,13 @@
 //! Pods on their way into the cluster: which class, which gang, what they hold.
 
 use super::Cluster;
+use super::recent::{Asks, Recent};
 use crate::api::core::{Pod, PodPhase};
 use crate::api::keys;
 use crate::cluster::class::Class;
 use crate::cluster::coupling::{Applicant, Resident};
 use crate::cluster::gangs::GangKind;
-use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId, PodId, ResourceId};
+use crate::cluster::ids::{ClassId, ConstraintId, CouplingId, GangId, NodeId, PodId, ResourceId, TextId};
 use crate::cluster::labels::LabelSetId;
 use crate::cluster::pods::{PodRecord, PodState, QueueGate};
 use crate::cluster::refusal::refusal;
@@ -73,9 +74,7 @@ impl Cluster {
         let key: Arc<str> = self.key.as_str().into();
         let labels = self.labels.intern(&pod.metadata.labels);
         let (class, refusal) = self.class_of(pod, labels);
-        let annotation = |key: &str| pod.metadata.annotations.get(key);
-        let role = annotation(keys::TASK_SPEC).or_else(|| pod.metadata.labels.get(keys::TASK_SPEC));
-        let role = self.texts.intern(role.map_or("", String::as_str));
+        let (role, task_index) = self.task_of(pod);
         let gang = self.is_ours(pod).then(|| match group_name(pod) {
             Some(group) => {
                 let key: Arc<str> = format!("{}/{group}", pod.metadata.namespace).into();
@@ -97,12 +96,17 @@ impl Cluster {
             deleting: pod.metadata.deletion_timestamp.is_some(),
             gated: !pod.spec.scheduling_gates.is_empty(),
             queue_gate: queue_gate(pod),
-            group_size: annotation(keys::LWS_SIZE).and_then(|size| size.parse().ok()).unwrap_or(0),
+            group_size: pod
+                .metadata
+                .annotations
+                .get(keys::LWS_SIZE)
+                .and_then(|size| size.parse().ok())
+                .unwrap_or(0),
             gang,
             priority: self.pod_priority(pod),
             labels,
             role,
-            task_index: annotation(keys::TASK_INDEX).and_then(|index| index.parse().ok()),
+            task_index,
             refusal: refusal.map(String::into_boxed_str),
         };
         let holder = Holder::of(&record);
@@ -128,8 +132,9 @@ impl Cluster {
         let node =
             pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).map(|name| self.node_slot(name));
         let priority = self.pod_priority(pod);
+        let (role, task_index) = self.task_of(pod);
         let Some(record) = self.pods.get_mut(id) else { return };
-        let before = (Holder::of(record), record.state, record.gated);
+        let before = (Holder::of(record), record.state, record.gated, record.role, record.task_index);
         let mut state = state_of(pod);
         if record.state == PodState::Assumed && state == PodState::Pending {
             // the watch lags behind our promise
@@ -144,9 +149,10 @@ impl Cluster {
         record.refusal = refusal.map(String::into_boxed_str);
         record.deleting = pod.metadata.deletion_timestamp.is_some();
         record.gated = !pod.spec.scheduling_gates.is_empty();
+        (record.role, record.task_index) = (role, task_index);
         record.queue_gate = queue_gate(pod);
         let is_gated = record.awaits_queue();
-        let after = (Holder::of(record), record.state, record.gated);
+        let after = (Holder::of(record), record.state, record.gated, role, task_index);
         let gang = record.gang;
         if is_gated {
             self.queue_gated.insert(id);
@@ -206,17 +212,31 @@ impl Cluster {
         self.marks.gained.insert(node);
     }
 
+    /// The pod's role and its index within it.
+    fn task_of(&mut self, pod: &Pod) -> (TextId, Option<u32>) {
+        let annotation = |key: &str| pod.metadata.annotations.get(key);
+        let role = annotation(keys::TASK_SPEC).or_else(|| pod.metadata.labels.get(keys::TASK_SPEC));
+        let role = self.texts.intern(role.map_or("", String::as_str));
+        (role, annotation(keys::TASK_INDEX).and_then(|index| index.parse().ok()))
+    }
+
     fn class_of(&mut self, pod: &Pod, labels: LabelSetId) -> (ClassId, Option<String>) {
-        let (requests, refusal) = match requests::pod_requests(pod, &mut self.resources) {
-            Ok(requests) => (requests, refusal(&pod.spec)),
-            Err(error) => (Box::default(), Some(error.to_string())),
+        // Where others' pods may go is not for us to say: what counts of them is what they hold.
+        let is_ours = self.is_ours(pod);
+        let is_pending = is_ours && state_of(pod) == PodState::Pending;
+        let asks = if Recent::covers(pod) {
+            match self.recent.find(&pod.spec, is_ours) {
+                Some(asks) => asks.clone(),
+                None => {
+                    let asks = self.asks(pod, is_ours, is_pending);
+                    self.recent.put(&pod.spec, is_ours, asks.clone());
+                    asks
+                }
+            }
+        } else {
+            self.asks(pod, is_ours, is_pending)
         };
-        let takes = self.volumes.takes(pod);
-        let requests = if takes.is_empty() { requests } else { with_volumes(&requests, &takes) };
-        let is_pending = state_of(pod) == PodState::Pending;
-        let demands = if is_pending { self.volumes.demands(pod) } else { Demands::default() };
-        let refusal = refusal.or(demands.refusal);
-        let constraint = self.eligibility.intern_with(&pod.spec, &demands.selectors);
+        let Asks { requests, refusal, constraint } = asks;
         let applicant = Applicant { namespace: &pod.metadata.namespace, labels, spec: &pod.spec, constraint };
         let coupling = if is_pending {
             self.coupling.intern(applicant, &self.labels, &mut self.eligibility)
@@ -224,6 +244,22 @@ impl Cluster {
             self.coupling.intern_placed(applicant, &self.labels, &mut self.eligibility)
         };
         (self.classes.intern(Class { requests, constraint, coupling }), refusal)
+    }
+
+    /// What the pod asks for, but for its demands relative to other pods.
+    fn asks(&mut self, pod: &Pod, is_ours: bool, is_pending: bool) -> Asks {
+        let (requests, refusal) = match requests::pod_requests(pod, &mut self.resources) {
+            Ok(requests) => (requests, refusal(&pod.spec)),
+            Err(error) => (Box::default(), Some(error.to_string())),
+        };
+        let takes = self.volumes.takes(pod);
+        let requests = if takes.is_empty() { requests } else { with_volumes(&requests, &takes) };
+        let demands = if is_pending { self.volumes.demands(pod) } else { Demands::default() };
+        let constraint = match is_ours {
+            true => self.eligibility.intern_with(&pod.spec, &demands.selectors),
+            false => ConstraintId(0),
+        };
+        Asks { requests, refusal: refusal.or(demands.refusal), constraint }
     }
 
     fn node_slot(&mut self, name: &str) -> NodeId {

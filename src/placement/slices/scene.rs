@@ -3,6 +3,7 @@
 use super::count::{Slices, Split};
 use crate::cluster::topology::Tier;
 use crate::placement::cover::{Cover, Ground, Place, Share, Touched};
+use crate::placement::least::{Found, Least, Taken};
 use crate::placement::nodes::{Scorer, Seat};
 use crate::placement::single::seat;
 
@@ -136,40 +137,19 @@ impl Scene {
         }
     }
 
-    /// Cuts seats for all subgroups.
-    pub(super) fn cut(
+    /// Seats for all subgroups by node, in depth-first order.
+    pub(super) fn seats(
         &self,
         cover: &mut Cover,
         scorer: &Scorer<'_>,
         ground: Ground<'_>,
-        slices: &Slices<'_>,
-    ) -> Option<Vec<Vec<Seat>>> {
-        let (tree, size) = (ground.tree, slices.size);
+        size: u32,
+    ) -> Option<Vec<Seat>> {
+        let tree = ground.tree;
         let mut shares = Vec::new();
         let free = self.ground(ground, size);
         if !cover.deal(&free, self.domain, &mut shares) {
             return None;
-        }
-        let mut planned = vec![0u64; tree.len()];
-        if let Some(tier) = self.split.used_up {
-            for domain in tree.inside(self.domain).filter(|&domain| tree.tier[domain as usize] <= tier) {
-                planned[domain as usize] = slices.own(domain);
-            }
-        }
-        match free.home {
-            None => planned[self.domain as usize] += self.split.free,
-            Some((_, tier)) => {
-                let mut pods = vec![0u64; tree.len()];
-                for share in &shares {
-                    let (Place::Own(at) | Place::Node(at)) = share.place;
-                    let at = if let Place::Node(_) = share.place { tree.leaf[at as usize] } else { at };
-                    let home = tree.outermost_within(at, tier)?;
-                    pods[home as usize] += u64::from(share.pods);
-                }
-                for (planned, pods) in planned.iter_mut().zip(pods) {
-                    *planned += pods / u64::from(size);
-                }
-            }
         }
         // Nodes for what is used up and what is chosen together.
         let mut taken = self.taken.clone();
@@ -193,6 +173,49 @@ impl Scene {
             }
             same
         });
+        Some(seats)
+    }
+
+    /// The seats that cost least, if they are found.
+    pub(super) fn least(
+        &self,
+        least: &mut Least,
+        scorer: &Scorer<'_>,
+        ground: Ground<'_>,
+        size: u32,
+    ) -> Option<Found> {
+        let free = self.ground(ground, size);
+        let units = if free.home.is_some() { self.split.free } else { self.split.free * u64::from(size) };
+        let taken = Taken { domains: &self.taken, nodes: &self.taken_nodes };
+        least.find(&free, scorer, taken, self.domain, u32::try_from(units).ok()?)
+    }
+
+    /// Cuts seats for all subgroups.
+    pub(super) fn cut(
+        &self,
+        mut seats: Vec<Seat>,
+        ground: Ground<'_>,
+        slices: &Slices<'_>,
+    ) -> Vec<Vec<Seat>> {
+        let (tree, size) = (ground.tree, slices.size);
+        let mut planned = vec![0u64; tree.len()];
+        if let Some(tier) = self.split.used_up {
+            for domain in tree.inside(self.domain).filter(|&domain| tree.tier[domain as usize] <= tier) {
+                planned[domain as usize] = slices.own(domain);
+            }
+        }
+        match self.ground(ground, size).home {
+            None => planned[self.domain as usize] += self.split.free,
+            Some((_, tier)) => {
+                for home in tree.inside(self.domain).filter(|&home| tree.is_outermost_within(home, tier)) {
+                    let (start, end) = tree.run[home as usize];
+                    let at = |position: u32| seats.partition_point(|seat| seat.position < position);
+                    let pods: u64 = seats[at(start)..at(end)].iter().map(|seat| u64::from(seat.pods)).sum();
+                    let used_up: u64 = tree.inside(home).map(|inner| planned[inner as usize]).sum();
+                    planned[home as usize] += (pods / u64::from(size)).saturating_sub(used_up);
+                }
+            }
+        }
         let mut cut = Vec::new();
         for domain in tree.inside(self.domain).rev() {
             let (start, end) = tree.run[domain as usize];
@@ -214,6 +237,6 @@ impl Scene {
                 cut.push(own);
             }
         }
-        Some(cut)
+        cut
     }
 }

@@ -102,3 +102,19 @@ proptest! {
         }
     }
 }
+
+/// As many nodes, domains and changes, another network: what was derived for one must not be taken for the other.
+#[test]
+fn a_placer_used_for_two_clusters_of_equal_version_answers_for_each() {
+    let rules = PlacementRules::default();
+    let mut one = World::new(Topology::uniform(&[("rack", 2)], 4), [[1, 16, 0]; 8]);
+    let mut other = World::new(Topology::uniform(&[("rack", 2)], 4), [[2, 16, 0]; 8]);
+    let class = one.class([1, 1, 0]);
+    assert_eq!(other.class([1, 1, 0]), class);
+    let request = loose(pods(class, 0, 8), Some(1));
+    let mut placer = Placer::default();
+    for _ in 0..2 {
+        assert!(placer.decide(one.view(), &request, &rules).is_err(), "a rack has room for 4");
+        assert!(placer.decide(other.view(), &request, &rules).is_ok(), "a rack has room for 8");
+    }
+}

@@ -207,6 +207,46 @@ proptest! {
         check_terms(&world, &request, &rules, &[CostTerm::Stranded, CostTerm::NodeScore]);
     }
 
+    /// Of one kind, loose or in subgroups alike, the last term is the least as well, across domains.
+    #[test]
+    fn node_score_of_one_kind(
+        topology in trees(6),
+        nodes in prop::collection::vec((0..5i64, 0..6i64), 6),
+        size in prop::sample::select(vec![0, 1, 2, 2, 3]),
+        count in 1..6u32,
+        rules_of in (rule(), rule()),
+        held in prop::collection::vec(0..7u32, 0..2),
+        rules in orders(),
+        early in 0..4usize,
+    ) {
+        let mut world = World::new(topology, nodes.iter().map(|&(cpu, _)| [cpu, 16, 0]));
+        for (node, &(_, taken)) in (0..).zip(&nodes) {
+            world.capacity.take(crate::cluster::ids::NodeId(node), &[(crate::cluster::capacity::MEMORY, taken)]);
+        }
+        let class = world.class([1, 1, 0]);
+        let mut request = GangRequest { rule: rules_of.0, minimum: 1, ..GangRequest::default() };
+        let placed: Vec<_> = held.into_iter().map(running).collect();
+        if size == 0 {
+            request.subgroups.push(Subgroup { policy: None, members: pods(class, 0, count), placed });
+        } else {
+            request.policies.push(Policy { size, minimum: 1, rule: rules_of.1 });
+            request.subgroups.extend((0..count.min(6 / size)).map(|at| Subgroup {
+                policy: Some(0),
+                members: pods(class, at * size, size),
+                placed: Vec::new(),
+            }));
+            request.subgroups.push(Subgroup { policy: None, members: Vec::new(), placed });
+        }
+        let mut rules = rules;
+        if rules.order.last() == Some(&CostTerm::NodeScore) && early == 0 {
+            // Good nodes before few domains.
+            rules.order.pop();
+            let at = rules.order.iter().position(|&term| term == CostTerm::Domains).unwrap_or(0);
+            rules.order.insert(at, CostTerm::NodeScore);
+        }
+        check_terms(&world, &request, &rules, &[]);
+    }
+
     /// In one domain the choice of nodes is exact as well.
     #[test]
     fn node_score_inside_a_domain(
@@ -272,4 +312,28 @@ fn what_is_too_large_to_be_searched_is_not_called_proven() {
         }
     }
     assert!(short > 0, "the solver has learnt to place these: take harder ones");
+}
+
+/// Two racks with as much room: in one of them a single node takes both subgroups. They used to be seated in the first rack.
+#[test]
+fn two_subgroups_share_the_node_that_takes_both() {
+    let topology = crate::cluster::topology::Topology::uniform(&[("block", 1), ("rack", 2)], 3);
+    let mut world = World::new(topology, [1, 3, 3, 1, 1, 5].map(|cpu| [cpu, 16, 0]));
+    let class = world.class([1, 1, 0]);
+    let rule = TierRule { required: Some(1), preferred: None };
+    let request = GangRequest {
+        minimum: 4,
+        policies: vec![Policy { size: 2, minimum: 2, rule }],
+        subgroups: (0..2)
+            .map(|at| Subgroup { policy: Some(0), members: pods(class, 2 * at, 2), placed: Vec::new() })
+            .collect(),
+        ..GangRequest::default()
+    };
+    let Outcome::Placed(placement) =
+        Placer::default().place(world.view(), &request, &PlacementRules::default())
+    else {
+        panic!("there is room");
+    };
+    assert_eq!(placement.assignments.iter().map(|one| one.node.0).collect::<Vec<_>>(), [5; 4]);
+    check_terms(&world, &request, &PlacementRules::default(), &[]);
 }

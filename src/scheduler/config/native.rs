@@ -10,11 +10,11 @@ use std::time::Duration;
 
 /// Names of the cost terms, in the default order.
 const COST_TERMS: [(&str, CostTerm); 5] = [
-    ("subgroupTier", CostTerm::SubgroupTier),
-    ("gangTier", CostTerm::GangTier),
-    ("domains", CostTerm::Domains),
-    ("stranded", CostTerm::Stranded),
-    ("nodeScore", CostTerm::NodeScore),
+    (CostTerm::SubgroupTier.name(), CostTerm::SubgroupTier),
+    (CostTerm::GangTier.name(), CostTerm::GangTier),
+    (CostTerm::Domains.name(), CostTerm::Domains),
+    (CostTerm::Stranded.name(), CostTerm::Stranded),
+    (CostTerm::NodeScore.name(), CostTerm::NodeScore),
 ];
 
 pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {

@@ -126,16 +126,16 @@ impl Diff {
         let mut unchanged = 0;
         let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
         for row in &report.pods {
-            seen.insert((&row.namespace, &row.name));
-            let known = now.pods.get(&(row.namespace.clone(), row.name.clone()));
+            seen.insert((row.namespace.as_str(), row.name.as_str()));
+            let known = now.pods.get(&(row.namespace.to_string(), row.name.to_string()));
             match change(known, row) {
                 Some(change) => pods.push(PodChange {
                     change,
-                    namespace: row.namespace.clone(),
-                    name: row.name.clone(),
-                    pod_group: row.pod_group.clone(),
+                    namespace: row.namespace.to_string(),
+                    name: row.name.to_string(),
+                    pod_group: row.pod_group.as_ref().map(ToString::to_string),
                     from: known.and_then(|pod| pod.node.clone()),
-                    to: row.node.clone(),
+                    to: row.node.as_ref().map(ToString::to_string),
                 }),
                 None => unchanged += 1,
             }

@@ -1,7 +1,8 @@
 //! From a run to rows.
 
 use super::{
-    ExcludedRow, ModelServingRow, PodGroupRow, PodRow, ResourceRow, ShortfallRow, Summary, TierRow, status,
+    ExcludedRow, ModelServingRow, PlacementRow, PodGroupRow, PodRow, ResourceRow, ShortfallRow, Summary,
+    TierRow, status,
 };
 use crate::api::core::PodPhase;
 use crate::api::keys;
@@ -11,7 +12,9 @@ use crate::cluster::ids::ResourceId;
 use crate::cluster::natural;
 pub(super) use crate::cluster::requests::amount_text;
 use crate::cluster::topology::Topology;
+use crate::placement::Proof;
 use crate::scheduler::GangReport;
+use crate::scheduler::Quality;
 use crate::scheduler::explain::Explanation;
 use crate::simulation::engine::Simulation;
 use crate::simulation::store::At as _;
@@ -129,6 +132,7 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
             pods,
             domain: gang.domain,
             tier: gang.tier,
+            placement: gang.quality.map(placement),
             reason: gang.reason.map(|reason| reason.to_string()),
             message: gang.message,
             shortfall: gang.explanation.map(shortfall),
@@ -141,6 +145,15 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
             .then_with(|| a.name.cmp(&b.name))
     });
     rows
+}
+
+fn placement(quality: Quality) -> PlacementRow {
+    PlacementRow {
+        cost: quality.terms.iter().map(|term| (term.term.name(), term.cost)).collect(),
+        bound: quality.terms.iter().map(|term| (term.term.name(), term.bound)).collect(),
+        gap_percent: quality.gap_percent(),
+        proof: if quality.proof == Proof::Proven { "proven" } else { "cutShort" },
+    }
 }
 
 pub(crate) fn shortfall(explanation: Explanation) -> ShortfallRow {
