@@ -346,7 +346,12 @@ mod tests {
     fn a_gang_with_nodes_shows_them() {
         check(
             2,
-            &["PodGroup d/g has been given nodes, 2 pods are yet to be bound", "p1 n1 rack to be bound"],
+            &[
+                "PodGroup d/g has been given nodes, 2 pods are yet to be bound",
+                "domains 1 1",
+                "No placement is better in tiers and domains.",
+                "p1 n1 rack to be bound",
+            ],
         );
     }
 

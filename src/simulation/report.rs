@@ -17,6 +17,7 @@ use super::history::Happened;
 use super::scenario::API_VERSION;
 use crate::scheduler::explain::Action;
 use serde::Serialize;
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// The report. Its JSON form is stable: fields may be added, none is renamed or removed within a version.
@@ -42,26 +43,26 @@ pub struct Report {
     pub events: Option<Vec<Happened>>,
 }
 
-/// A pod.
+/// A pod. There may be a hundred thousand of them: short texts lie in the row itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PodRow {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: SmolStr,
     /// Its name.
-    pub name: String,
+    pub name: SmolStr,
     /// Its node; null while it has none.
-    pub node: Option<String>,
+    pub node: Option<SmolStr>,
     /// The PodGroup it names; null for a pod on its own.
-    pub pod_group: Option<String>,
+    pub pod_group: Option<SmolStr>,
     /// Pending, Running, Succeeded, Failed or Unknown.
-    pub phase: String,
+    pub phase: SmolStr,
     /// Containers that are ready, and containers.
-    pub ready: String,
+    pub ready: SmolStr,
     /// The status as kubectl shows it.
-    pub status: String,
+    pub status: SmolStr,
     /// The innermost HyperNode around its node.
-    pub domain: Option<String>,
+    pub domain: Option<SmolStr>,
     /// Does it name one of our schedulers?
     pub ours: bool,
     /// Why it has no node; for pods of a PodGroup see there.

@@ -48,8 +48,8 @@ fn outcome(cluster: &Cluster, case: &Case, places: &[(&str, Option<&str>)]) -> R
     let mut report = simulate(cluster, case);
     for pod in &mut report.pods {
         if let Some((_, node)) = places.iter().find(|(name, _)| *name == pod.name) {
-            pod.node = node.map(str::to_owned);
-            pod.phase = if node.is_some() { "Running" } else { "Pending" }.to_owned();
+            pod.node = node.map(Into::into);
+            pod.phase = if node.is_some() { "Running" } else { "Pending" }.into();
         }
     }
     report.summary.placements = 2;
@@ -83,7 +83,7 @@ fn wrong_outcomes() {
     let crowd = [("q1", Some("a1")), ("q2", Some("a1")), ("h1", Some("a1"))];
     check(&crowd, Some("node a1 holds more than it has"));
     let mut report = outcome(&cluster, &case, &GOOD);
-    report.pods.iter_mut().filter(|pod| pod.name == "q1").for_each(|pod| pod.phase = "Pending".to_owned());
+    report.pods.iter_mut().filter(|pod| pod.name == "q1").for_each(|pod| pod.phase = "Pending".into());
     report.summary.ended = "restless";
     assert_eq!(judge(&cluster, &case, &report), ["the run ended restless", "q1 has a node and is Pending"]);
 }

@@ -46,6 +46,11 @@ fn the_shape_of_json_is_stable() {
         assert!(group.iter().any(|name| name == field), "{field}");
     }
     assert_eq!(report["summary"]["ended"], json!("quiet"));
+    let placement = &report["podGroups"][0]["placement"];
+    assert_eq!(names(placement), ["bound", "cost", "gapPercent", "proof"]);
+    assert_eq!((&placement["gapPercent"], &placement["proof"]), (&json!(0), &json!("proven")));
+    assert_eq!(placement["cost"], placement["bound"], "nothing is left to be found");
+    assert_eq!(names(&placement["cost"]), ["domains", "gangTier", "nodeScore", "stranded", "subgroupTier"]);
 }
 
 #[test]

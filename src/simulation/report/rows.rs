@@ -19,6 +19,7 @@ use crate::scheduler::explain::Explanation;
 use crate::simulation::engine::Simulation;
 use crate::simulation::store::At as _;
 use crate::simulation::store::{Key, Kind, Object};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// The innermost HyperNode around a node.
@@ -37,18 +38,17 @@ pub(super) fn pods(run: &Simulation) -> Vec<PodRow> {
         .filter(|gang| gang.kind == GangKind::Pod && gang.reason.is_some())
         .map(|gang| ((gang.namespace.clone(), gang.name.clone()), gang))
         .collect();
-    let mut rows: Vec<PodRow> = run
-        .store
-        .of_kind(&Kind::Pod)
-        .map(|(key, pod)| {
-            let mut row = pod_row(run, key, pod);
-            if let Some(gang) = alone.get(&(row.namespace.clone(), row.name.clone())) {
-                row.reason = gang.reason.map(|reason| reason.to_string());
-                row.message.clone_from(&gang.message);
-            }
-            row
-        })
-        .collect();
+    let made = run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()).map(|gang| gang.nodes.len());
+    let mut rows: Vec<PodRow> =
+        Vec::with_capacity(run.store.of_kind(&Kind::Pod).count() + made.sum::<usize>());
+    rows.extend(run.store.of_kind(&Kind::Pod).map(|(key, pod)| {
+        let mut row = pod_row(run, key, pod);
+        if let Some(gang) = alone.get(&(row.namespace.to_string(), row.name.to_string())) {
+            row.reason = gang.reason.map(|reason| reason.to_string());
+            row.message.clone_from(&gang.message);
+        }
+        row
+    }));
     made_pods(run, &mut rows);
     rows.sort_by(|a, b| {
         a.namespace
@@ -64,14 +64,14 @@ fn pod_row(run: &Simulation, key: &Key, pod: &Object) -> PodRow {
     let annotations = pod.value.at("/metadata/annotations");
     let group = annotations.and_then(|annotations| annotations.get(keys::GROUP_NAME)?.as_str());
     PodRow {
-        namespace: key.namespace.to_string(),
-        name: key.name.to_string(),
-        domain: node.and_then(|node| domain_of(run, node)).map(str::to_owned),
-        node: node.map(str::to_owned),
-        pod_group: group.filter(|group| !group.is_empty()).map(str::to_owned),
-        phase: pod.text("/status/phase").to_owned(),
-        ready: status::ready(&pod.value),
-        status: status::status(&pod.value),
+        namespace: SmolStr::new(&*key.namespace),
+        name: SmolStr::new(&*key.name),
+        domain: node.and_then(|node| domain_of(run, node)).map(SmolStr::new),
+        node: node.map(SmolStr::new),
+        pod_group: group.filter(|group| !group.is_empty()).map(SmolStr::new),
+        phase: pod.text("/status/phase").into(),
+        ready: status::ready(&pod.value).into(),
+        status: status::status(&pod.value).into(),
         ours: run.is_ours(pod.text("/spec/schedulerName")),
         reason: None,
         message: String::new(),
@@ -85,14 +85,14 @@ fn made_pods(run: &Simulation, rows: &mut Vec<PodRow>) {
             let node = pod.spec.node_name;
             let phase = pod.status.phase.unwrap_or(PodPhase::Pending);
             rows.push(PodRow {
-                namespace: pod.metadata.namespace,
-                name: pod.metadata.name,
-                domain: node.as_deref().and_then(|node| domain_of(run, node)).map(str::to_owned),
+                namespace: pod.metadata.namespace.into(),
+                name: pod.metadata.name.into(),
+                domain: node.as_deref().and_then(|node| domain_of(run, node)).map(SmolStr::new),
                 ready: if node.is_some() { "1/1".into() } else { "0/1".into() },
-                node,
-                pod_group: Some(group.metadata.name.clone()),
-                status: phase.to_string(),
-                phase: phase.to_string(),
+                node: node.map(SmolStr::from),
+                pod_group: Some(SmolStr::new(&group.metadata.name)),
+                status: phase.to_string().into(),
+                phase: phase.to_string().into(),
                 ours: run.is_ours(pod.spec.scheduler_name.as_deref().unwrap_or("")),
                 reason: None,
                 message: String::new(),
@@ -194,7 +194,7 @@ pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
 pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupRow]) -> Summary {
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     for pod in pods.iter().filter(|pod| pod.ours) {
-        *phases.entry(pod.phase.clone()).or_default() += 1;
+        *phases.entry(pod.phase.to_string()).or_default() += 1;
     }
     let ready = |node: &Object| {
         let conditions = node.value.at("/status/conditions").and_then(serde_json::Value::as_array);

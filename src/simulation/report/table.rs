@@ -86,10 +86,10 @@ fn pods(report: &Report, view: View, text: &mut String) {
             .iter()
             .map(|pod| {
                 vec![
-                    pod.namespace.clone(),
-                    pod.name.clone(),
-                    pod.ready.clone(),
-                    pod.status.clone(),
+                    pod.namespace.to_string(),
+                    pod.name.to_string(),
+                    pod.ready.to_string(),
+                    pod.status.to_string(),
                     or_none(pod.node.as_deref()),
                     or_none(pod.domain.as_deref()),
                 ]

@@ -140,7 +140,8 @@ impl Drawing<'_> {
     fn who(&self, nodes: &[NodeId]) -> String {
         if let [node] = nodes {
             let here: Vec<&PodRow> = self.here(*node).collect();
-            let ours: Vec<String> = here.iter().filter(|pod| pod.ours).map(|pod| pod.name.clone()).collect();
+            let ours: Vec<String> =
+                here.iter().filter(|pod| pod.ours).map(|pod| pod.name.to_string()).collect();
             let others = here.len() - ours.len();
             let mut parts = ours;
             if others > 0 {
@@ -184,8 +185,8 @@ impl Drawing<'_> {
 
 fn sitter(pod: &PodRow) -> String {
     match (&pod.pod_group, pod.ours) {
-        (Some(group), true) => group.clone(),
-        (None, true) => pod.name.clone(),
+        (Some(group), true) => group.to_string(),
+        (None, true) => pod.name.to_string(),
         (_, false) => "other schedulers".into(),
     }
 }
