@@ -16,7 +16,9 @@ pub mod nearest;
 pub mod pod_group;
 pub mod quantity;
 pub mod queue;
+pub mod strict;
 pub mod time;
+pub mod unsupported;
 
 pub use decode::{DecodeError, decode};
 

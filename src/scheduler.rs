@@ -10,6 +10,7 @@ pub mod config;
 pub mod decision;
 pub mod explain;
 pub mod gang;
+pub mod notices;
 pub mod order;
 pub mod promise;
 pub mod quality;

@@ -18,6 +18,7 @@ pub mod reader;
 pub mod report;
 pub mod scenario;
 pub mod time;
+pub(crate) mod workloads;
 pub mod world;
 
 pub use crate::apiserver as store;

@@ -62,6 +62,10 @@ pub const LWS_WORKER_INDEX: &str = "leaderworkerset.sigs.k8s.io/worker-index";
 pub const LWS_GROUP_KEY: &str = "leaderworkerset.sigs.k8s.io/group-key";
 /// Pod annotation: pods in the group.
 pub const LWS_SIZE: &str = "leaderworkerset.sigs.k8s.io/size";
+/// Annotation of a LeaderWorkerSet: the node label of whose domains each group has one for itself.
+pub const LWS_EXCLUSIVE_TOPOLOGY: &str = "leaderworkerset.sigs.k8s.io/exclusive-topology";
+/// The same for the subgroups of a group.
+pub const LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY: &str = "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology";
 /// Environment variable: the leader's address.
 pub const ENV_LWS_LEADER_ADDRESS: &str = "LWS_LEADER_ADDRESS";
 /// Environment variable: pods in the group.
@@ -75,6 +79,8 @@ pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// apiVersion of PodGroup and Queue.
 pub const SCHEDULING_V1BETA1: &str = "scheduling.volcano.sh/v1beta1";
+/// apiVersion of Volcano's Job.
+pub const BATCH_V1ALPHA1: &str = "batch.volcano.sh/v1alpha1";
 /// apiVersion of HyperNode.
 pub const TOPOLOGY_V1ALPHA1: &str = "topology.volcano.sh/v1alpha1";
 /// apiVersion of LeaderWorkerSet.

@@ -15,50 +15,15 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
 
-const DAY: i64 = 86_400;
-/// Days from 0000-03-01 to 1970-01-01; years that begin in March put the leap day last.
-const EPOCH_DAYS: i64 = 719_468;
-/// Days in 400 years, after which the Gregorian calendar repeats.
-const ERA_DAYS: i64 = 146_097;
-
 impl Timestamp {
-    /// Reads RFC 3339 (`2026-08-21T10:00:00Z`, any offset). Fractions of a second are cut off.
+    /// Reads RFC 3339 as Go does (`2026-08-21T10:00:00Z`, any offset with a colon). Fractions of a second are cut off.
+    /// `None` for dates that the calendar does not have.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let number = |from: usize, to: usize| -> Option<i64> {
-            let digits = bytes.get(from..to)?;
-            digits
-                .iter()
-                .try_fold(0i64, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
-        };
-        let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-        if separators.iter().any(|&(at, byte)| bytes.get(at) != Some(&byte))
-            || !matches!(bytes.get(10), Some(b'T' | b't' | b' '))
-        {
-            return None;
-        }
-        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-            return None;
-        }
-        let mut at = 19;
-        if bytes.get(at) == Some(&b'.') {
-            at += 1;
-            while bytes.get(at).is_some_and(u8::is_ascii_digit) {
-                at += 1;
-            }
-        }
-        let offset = match bytes.get(at)? {
-            b'Z' | b'z' if bytes.len() == at + 1 => 0,
-            sign @ (b'+' | b'-') if bytes.len() == at + 6 && bytes[at + 3] == b':' => {
-                let seconds = number(at + 1, at + 3)? * 3600 + number(at + 4, at + 6)? * 60;
-                if *sign == b'+' { seconds } else { -seconds }
-            }
-            _ => return None,
-        };
-        let days = days_from_civil(year, month, day);
-        Some(Timestamp(days * DAY + hour * 3600 + minute * 60 + second - offset))
+        let is_zoned = text.ends_with(['Z', 'z']) || bytes.iter().rev().nth(2) == Some(&b':');
+        let is_whole = matches!(bytes.get(10), Some(b'T' | b't' | b' ')) && bytes.get(16) == Some(&b':');
+        let read = (is_zoned && is_whole).then(|| text.parse::<jiff::Timestamp>().ok())??;
+        Some(Timestamp(read.as_second()))
     }
 
     /// So many seconds later; saturating.
@@ -71,9 +36,8 @@ impl Timestamp {
 /// `2026-08-21T10:00:00Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, rest) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
-        let (year, month, day) = civil_from_days(days);
-        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+        let bound = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        write!(f, "{:.0}", jiff::Timestamp::from_second(self.0).unwrap_or(bound))
     }
 }
 
@@ -116,28 +80,6 @@ pub fn parse_span(text: &str) -> Option<Duration> {
     }
     let nanoseconds = i64::try_from(nanoseconds).ok().filter(|_| !text.is_empty())?;
     Some(Duration::from_nanos(nanoseconds.unsigned_abs()))
-}
-
-/// Days since the epoch of a date in the Gregorian calendar.
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let months_since_march = (month + 9) % 12;
-    let day_of_year = (153 * months_since_march + 2) / 5 + day - 1;
-    era * ERA_DAYS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - EPOCH_DAYS
-}
-
-/// The date of a day since the epoch.
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + EPOCH_DAYS;
-    let (era, day_of_era) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / (ERA_DAYS - 1)) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months_since_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months_since_march + 2) / 5 + 1;
-    let month = (months_since_march + 2) % 12 + 1;
-    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 /// Milliseconds.
@@ -191,6 +133,8 @@ mod tests {
         check("2000-02-29T23:59:59Z", Some(951_868_799));
         check("2026-08-21T10:00:00", None);
         check("2026-13-21T10:00:00Z", None);
+        check("2026-02-30T10:00:00Z", None);
+        check("2026-08-21T10:00Z", None);
         check("2026-08-21 nonsense", None);
         check("", None);
         check("2026-08-21T10:00:00+0200", None);

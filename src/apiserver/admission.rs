@@ -4,7 +4,7 @@
 use super::at::At as _;
 use super::request::Response;
 use super::resource::Resource;
-use super::schema::{self, Fault, Schemas, join, kind_of};
+use super::schema::{self, Fault, QUOTE, Schemas, join, kind_of};
 use super::{Key, Kind, rules};
 use crate::api::core::{
     CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
@@ -17,12 +17,11 @@ use crate::api::nearest::nearest;
 use crate::api::pod_group::PodGroup;
 use crate::api::quantity::Quantity;
 use crate::api::queue::Queue;
+use crate::api::strict;
 use crate::modelserving;
 use serde_json::Value;
 
-/// What a word or a number needs to be a text in YAML.
-const QUOTE: &str = "put it in quotes";
-/// The same where YAML took a word for something else.
+/// What a word needs to be a text, where YAML took it for something else.
 const QUOTE_WORD: &str = "put it in quotes (YAML reads y, n, yes, no, on and off as booleans)";
 /// What would be right in place of a text that is no quantity.
 const NO_QUANTITY: &str = "write a quantity such as 8, 100m or 800Gi";
@@ -73,17 +72,24 @@ pub(crate) fn faults(schemas: &Schemas, object: &Value) -> (Option<Key>, Vec<Fau
                 true,
             ));
         }
+        faults.extend(strict::check(object));
         return (Some(key), faults);
     }
     if let Some(what) = bad_name(&key.name) {
         faults.push(fault("metadata.name", what, "use lower case letters, digits, - and .", false));
     }
     if let Some(schema) = schemas.spec_of(&key.kind) {
+        faults.extend(strict::check_as("CustomResource", object, ""));
         let spec = object.get("spec").filter(|spec| !spec.is_null());
         match spec {
             Some(spec) => schema::check(schema, spec, "spec", &mut faults),
             None => faults.push(fault("spec", "is missing".into(), "add it", false)),
         }
+    } else {
+        faults.extend(strict::check(object));
+    }
+    if key.kind == Kind::ModelServing {
+        templates(object, &mut faults);
     }
     // A field of the wrong type is reported by the schema already, and better.
     if faults.iter().all(|fault| fault.unknown)
@@ -91,11 +97,21 @@ pub(crate) fn faults(schemas: &Schemas, object: &Value) -> (Option<Key>, Vec<Fau
     {
         faults.push(fault(&error.path, error.message, &error.remedy, false));
     }
-    quantities(&key.kind, object, &mut faults);
     if key.kind == Kind::ModelServing && faults.iter().all(|fault| fault.unknown) {
         rules(object, &mut faults);
     }
     (Some(key), faults)
+}
+
+/// The pod templates inside a ModelServing, which its CRD leaves open.
+fn templates(object: &Value, faults: &mut Vec<Fault>) {
+    let roles = object.at("/spec/template/roles").and_then(Value::as_array);
+    for (index, role) in roles.into_iter().flatten().enumerate() {
+        for template in ["entryTemplate", "workerTemplate"] {
+            let at = format!("spec.template.roles[{index}].{template}");
+            faults.extend(strict::check_as("PodTemplateSpec", &role[template], &at));
+        }
+    }
 }
 
 /// Why a request with this object is refused, if it is. `value` is complete: pruned, and with defaults; `old` is what it was.
@@ -286,7 +302,15 @@ fn decodes(kind: &Kind, object: &Value) -> Result<(), DecodeError> {
         Kind::PodGroup => decode::<PodGroup>(object).map(drop),
         Kind::LeaderWorkerSet => decode::<LeaderWorkerSet>(object).map(drop),
         Kind::ModelServing => decode::<ModelServing>(object).map(drop),
-        Kind::Service | Kind::ControllerRevision | Kind::Other(_) => Ok(()),
+        Kind::Service
+        | Kind::ControllerRevision
+        | Kind::Deployment
+        | Kind::ReplicaSet
+        | Kind::StatefulSet
+        | Kind::Job
+        | Kind::VolcanoJob
+        | Kind::PodDisruptionBudget
+        | Kind::Other(_) => Ok(()),
     }
 }
 
@@ -299,15 +323,6 @@ fn quantities(kind: &Kind, object: &Value, faults: &mut Vec<Fault>) {
             }
         }
         Kind::Pod => pod_spec(&object["spec"], "spec", faults),
-        Kind::ModelServing => {
-            let roles = object.at("/spec/template/roles").and_then(Value::as_array);
-            for (index, role) in roles.into_iter().flatten().enumerate() {
-                for template in ["entryTemplate", "workerTemplate"] {
-                    let at = format!("spec.template.roles[{index}].{template}.spec");
-                    pod_spec(&role[template]["spec"], &at, faults);
-                }
-            }
-        }
         _ => {}
     }
 }

@@ -21,16 +21,23 @@ pub enum Kind {
     Node,
     LeaderWorkerSet,
     ModelServing,
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    Job,
+    /// `Job` of batch.volcano.sh.
+    VolcanoJob,
     ControllerRevision,
     PodGroup,
     Service,
+    PodDisruptionBudget,
     Pod,
     /// A kind that Phalanx does not read, as `apiVersion/kind`.
     Other(Arc<str>),
 }
 
 /// kind, apiVersion, namespaced?
-pub(super) const KNOWN: [(Kind, &str, &str, bool); 14] = [
+pub(super) const KNOWN: [(Kind, &str, &str, bool); 20] = [
     (Kind::PriorityClass, "PriorityClass", "scheduling.k8s.io/v1", false),
     (Kind::StorageClass, "StorageClass", "storage.k8s.io/v1", false),
     (Kind::PersistentVolume, "PersistentVolume", "v1", false),
@@ -41,9 +48,15 @@ pub(super) const KNOWN: [(Kind, &str, &str, bool); 14] = [
     (Kind::Node, "Node", "v1", false),
     (Kind::LeaderWorkerSet, "LeaderWorkerSet", keys::LEADER_WORKER_SET_V1, true),
     (Kind::ModelServing, "ModelServing", keys::WORKLOAD_V1ALPHA1, true),
+    (Kind::Deployment, "Deployment", "apps/v1", true),
+    (Kind::ReplicaSet, "ReplicaSet", "apps/v1", true),
+    (Kind::StatefulSet, "StatefulSet", "apps/v1", true),
+    (Kind::Job, "Job", "batch/v1", true),
+    (Kind::VolcanoJob, "Job", keys::BATCH_V1ALPHA1, true),
     (Kind::ControllerRevision, "ControllerRevision", "apps/v1", true),
     (Kind::PodGroup, "PodGroup", keys::SCHEDULING_V1BETA1, true),
     (Kind::Service, "Service", "v1", true),
+    (Kind::PodDisruptionBudget, "PodDisruptionBudget", "policy/v1", true),
     (Kind::Pod, "Pod", "v1", true),
 ];
 
@@ -72,6 +85,12 @@ impl Kind {
     /// The kind of a name alone, as in `kubectl delete pod x`: any case, singular or plural.
     pub fn named(name: &str) -> Option<Kind> {
         let name = name.to_lowercase();
+        if matches!(
+            name.as_str(),
+            "vcjob" | "vcjobs" | "vj" | "job.batch.volcano.sh" | "jobs.batch.volcano.sh"
+        ) {
+            return Some(Kind::VolcanoJob);
+        }
         let plural = |kind: &str| match kind {
             "queue"
             | "node"
@@ -82,7 +101,12 @@ impl Kind {
             | "podgroup"
             | "service"
             | "persistentvolume"
-            | "persistentvolumeclaim" => {
+            | "persistentvolumeclaim"
+            | "deployment"
+            | "replicaset"
+            | "statefulset"
+            | "job"
+            | "poddisruptionbudget" => {
                 format!("{kind}s")
             }
             _ => format!("{kind}es"),
@@ -129,7 +153,14 @@ impl Kind {
             | Kind::ModelServing
             | Kind::LeaderWorkerSet
             | Kind::PriorityClass => true,
-            Kind::Other(_) => Resource::of(self).is_some_and(|resource| resource.habits.generation),
+            Kind::Other(_)
+            | Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::StatefulSet
+            | Kind::Job
+            | Kind::PodDisruptionBudget => {
+                Resource::of(self).is_some_and(|resource| resource.habits.generation)
+            }
             _ => false,
         }
     }

@@ -8,6 +8,7 @@ use super::Kind;
 use crate::api::crd;
 use crate::api::nearest::nearest;
 use crate::api::quantity::Quantity;
+pub(crate) use crate::api::strict::{Fault, QUOTE, kind_of};
 use crate::api::time;
 use serde_json::{Map, Value};
 
@@ -38,19 +39,6 @@ impl Schemas {
     pub(crate) fn whole(&self, kind: &Kind) -> Option<&Value> {
         self.0.iter().find(|(known, _)| known == kind).map(|(_, schema)| schema)
     }
-}
-
-/// One violation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// The field.
-    pub(crate) path: String,
-    /// What is wrong.
-    pub(crate) message: String,
-    /// What would be right.
-    pub(crate) remedy: String,
-    /// An unknown field that resembles no known one: perhaps of a newer version, perhaps a mistake.
-    pub(crate) unknown: bool,
 }
 
 /// Checks a value; faults are appended in the order of the fields.
@@ -106,7 +94,7 @@ pub(crate) fn check(schema: &Value, value: &Value, path: &str, faults: &mut Vec<
             let example = match wanted {
                 "object" => "write a map of fields",
                 "array" => "write a list, each item on a line with a dash",
-                "string" if matches!(value, Value::Bool(_) | Value::Number(_)) => "put it in quotes",
+                "string" if matches!(value, Value::Bool(_) | Value::Number(_)) => QUOTE,
                 "string" => "write a text",
                 "integer" | "number" => "write a number, without quotes",
                 _ => "write true or false",
@@ -271,18 +259,6 @@ pub(crate) fn join(path: &str, key: &str) -> String {
         key.to_owned()
     } else {
         format!("{path}.{key}")
-    }
-}
-
-/// What a value is, for people.
-pub(crate) fn kind_of(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(value) => format!("the boolean {value}"),
-        Value::Number(value) => format!("the number {value}"),
-        Value::String(value) => format!("the text {value:?}"),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a map".into(),
     }
 }
 

@@ -284,6 +284,10 @@ impl Simulate {
 
     fn print(&self, run: &Simulation, report: &Report) -> anyhow::Result<()> {
         if self.objects {
+            // They have no place among objects.
+            for warning in &report.warnings {
+                output::complain(&format!("warning: {}: {}", warning.code, warning.message));
+            }
             return output::write(|out| {
                 for object in report::objects(run) {
                     let yaml = serde_saphyr::to_string(&object).context("an object has no YAML form")?;

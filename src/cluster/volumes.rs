@@ -259,10 +259,19 @@ impl Volumes {
                 Ok(selectors) => demands.selectors.extend(selectors),
                 Err(refusal) => {
                     let name = key.split_once('/').map_or(&*key, |(_, name)| name);
-                    return Demands {
-                        selectors: Vec::new(),
-                        refusal: Some(format!("PersistentVolumeClaim {name}: {refusal}")),
+                    // Nobody creates the claim of an ephemeral volume by hand: the pod owns it.
+                    let is_ephemeral = !self.claims.contains_key(&*key)
+                        && pod.spec.volumes.iter().any(|volume| {
+                            volume.source.contains_key("ephemeral")
+                                && claim_name(&pod.metadata.name, volume).as_deref() == Some(name)
+                        });
+                    let refusal = match is_ephemeral {
+                        true => format!(
+                            "waits for the ephemeral volume controller to create PersistentVolumeClaim {name}"
+                        ),
+                        false => format!("PersistentVolumeClaim {name}: {refusal}"),
                     };
+                    return Demands { selectors: Vec::new(), refusal: Some(refusal) };
                 }
             }
         }

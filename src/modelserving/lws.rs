@@ -2,10 +2,10 @@
 //!
 //! Upstream (kthena `pkg/model-serving-controller/controller/lws`) translates replicas, size and templates. Here the rollout
 //! strategy and the restart policy are translated as well, and pods get the environment that LeaderWorkerSet promises.
-//! What cannot be translated is named by [`untranslated`].
+//! What cannot be translated is named by [`unsupported`](crate::api::unsupported).
 
 use crate::api::keys;
-use crate::api::leader_worker_set::{LeaderWorkerSet, LeaderWorkerSetStatus, RestartPolicy, StartupPolicy};
+use crate::api::leader_worker_set::{LeaderWorkerSet, LeaderWorkerSetStatus, RestartPolicy};
 use crate::api::meta::{Condition, IntOrString, ObjectMeta, OwnerReference};
 use crate::api::model_serving::{
     ModelServing, ModelServingSpec, PluginSpec, PluginType, PodTemplate, RecoveryPolicy, Role,
@@ -47,10 +47,13 @@ pub fn model_serving(lws: &LeaderWorkerSet, old: Option<&ModelServing>) -> Model
         type_: Some(PluginType::BuiltIn),
         ..PluginSpec::default()
     };
+    let mut labels = plugin("lws-standard-labels");
+    let exclusive = lws.metadata.annotations.get(keys::LWS_EXCLUSIVE_TOPOLOGY).filter(|key| !key.is_empty());
+    labels.config = exclusive.map(|key| serde_json::json!({ "exclusiveTopology": key }));
     let spec = ModelServingSpec {
         replicas: Some(lws.spec.replicas.unwrap_or(1)),
         scheduler_name: scheduler(leader).map(str::to_owned),
-        plugins: vec![plugin("lws-standard-labels"), plugin("lws-standard-env")],
+        plugins: vec![labels, plugin("lws-standard-env")],
         template: ServingGroupTemplate { roles: vec![role], ..ServingGroupTemplate::default() },
         rollout_strategy: rollout(lws),
         recovery_policy: Some(recovery(template.restart_policy.as_ref())),
@@ -84,33 +87,6 @@ fn recovery(policy: Option<&RestartPolicy>) -> RecoveryPolicy {
         Some(RestartPolicy::None | RestartPolicy::Default) => RecoveryPolicy::None,
         _ => RecoveryPolicy::RoleRecreate,
     }
-}
-
-/// What of this LeaderWorkerSet has no counterpart: field paths and what happens instead.
-pub fn untranslated(lws: &LeaderWorkerSet) -> Vec<String> {
-    let template = &lws.spec.leader_worker_template;
-    let mut found = Vec::new();
-    if lws.spec.startup_policy == Some(StartupPolicy::LeaderReady) {
-        found.push(
-            "spec.startupPolicy: LeaderReady is not supported; workers are created with their leader"
-                .to_owned(),
-        );
-    }
-    if template.sub_group_policy.is_some() {
-        found.push(
-            "spec.leaderWorkerTemplate.subGroupPolicy is not supported; a group is not split".to_owned(),
-        );
-    }
-    if !template.volume_claim_templates.is_empty() {
-        found.push(
-            "spec.leaderWorkerTemplate.volumeClaimTemplates is not supported; no claims are created"
-                .to_owned(),
-        );
-    }
-    if template.restart_policy == Some(RestartPolicy::RecreateGroupAfterStart) {
-        found.push("spec.leaderWorkerTemplate.restartPolicy: RecreateGroupAfterStart acts as RecreateGroupOnPodRestart".to_owned());
-    }
-    found
 }
 
 /// The status of a LeaderWorkerSet, from that of its ModelServing.
@@ -236,15 +212,5 @@ mod tests {
         assert_eq!((back.hpa_pod_selector.as_str(), back.observed_generation), ("a=b", 4));
         object.metadata.generation = 3;
         assert_eq!(status(&lws, &object).observed_generation, 0, "not seen yet");
-    }
-
-    #[test]
-    fn what_is_lost_is_named() {
-        assert!(untranslated(&lws(json!({}))).is_empty());
-        let spec = json!({
-            "startupPolicy": "LeaderReady",
-            "leaderWorkerTemplate": {"subGroupPolicy": {"subGroupSize": 2}, "volumeClaimTemplates": [{}]},
-        });
-        assert_eq!(untranslated(&lws(spec)).len(), 3);
     }
 }

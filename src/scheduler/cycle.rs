@@ -418,7 +418,7 @@ impl Scheduler {
             // An event has no field for the code: its reason is what tools for Volcano match on.
             let coded = format!("{reason}: {message}");
             let warned = !is_ending(gang);
-            if gang.group.is_some() && wait.below_minimum && warned {
+            if gang.group.is_some() && warned {
                 cycle.decisions.push(Decision::Event {
                     kind: "PodGroup",
                     namespace: gang.namespace().to_owned(),

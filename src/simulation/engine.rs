@@ -10,6 +10,7 @@
 
 mod answer;
 mod bridge;
+mod budgets;
 mod carry;
 mod controller;
 mod crowd;
@@ -21,11 +22,13 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod volumes;
+mod workloads;
 
 pub(crate) use crowd::Crowd;
 
 use super::agenda::{Agenda, Task};
 use super::history::{Happened, History};
+use super::problem::Problem;
 use super::random::Random;
 use super::scenario::{Action, Scenario};
 use super::store::{Actor, Key, Kind, Store};
@@ -74,6 +77,8 @@ pub struct Simulation {
     pub(super) now: Millis,
     /// Pods that were given a node.
     pub(super) placed: u64,
+    /// What was found wrong with the objects when they were read, with codes.
+    pub(super) read: Vec<(&'static str, Problem)>,
     /// Seconds since 1970 at the start.
     start: i64,
     /// Seconds since 1970, and the same as a text: cycles ask for it more often than it changes.
@@ -83,16 +88,18 @@ pub struct Simulation {
     nodes: nodes::Lifecycle,
     controller: controller::Controller,
     promises: promises::Promises,
+    workloads: workloads::Workloads,
     /// For a scheduler that takes over.
     config: SchedulerConfig,
     delays: Random,
-    ours: Vec<String>,
+    /// The scheduler names that are answered to.
+    pub(super) ours: Vec<String>,
 }
 
 impl Simulation {
     /// Loads a world, for a scheduler with this configuration.
     pub fn new(world: World, config: SchedulerConfig) -> Simulation {
-        let World { objects, scenario, .. } = world;
+        let World { objects, scenario, warnings, .. } = world;
         // An import must not come from the future: the clock starts when its youngest object was made.
         let created =
             |value: &Value| value.at("/metadata/creationTimestamp")?.as_str().and_then(parse_timestamp);
@@ -138,6 +145,7 @@ impl Simulation {
             ending: Ending::default(),
             now: 0,
             placed: 0,
+            read: warnings,
             start,
             stamp: (start, print_timestamp(start)),
             agenda,
@@ -145,6 +153,7 @@ impl Simulation {
             nodes: nodes::Lifecycle::default(),
             controller: controller::Controller::default(),
             promises,
+            workloads: workloads::Workloads::default(),
             delays,
         }
     }
@@ -183,7 +192,7 @@ impl Simulation {
         for _ in 0..MOST_ROUNDS {
             self.route();
             self.carry_on();
-            if self.reconcile() {
+            if self.reconcile() || self.run_workloads() {
                 continue;
             }
             if !self.promises.leads() {

@@ -6,9 +6,11 @@
 
 use super::locate;
 use super::problem::Problem;
+use crate::api::strict::kind_of;
 use crate::apiserver::At as _;
-use crate::apiserver::schema::kind_of;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::fmt;
 use std::sync::Arc;
 
 /// A text that was read, and its name.
@@ -94,7 +96,7 @@ impl Reader {
 
     /// Reads JSON values that follow one another. False if the very first one is not JSON.
     fn read_json(&mut self, source: &Source) -> bool {
-        let mut values = serde_json::Deserializer::from_str(&source.text).into_iter::<Value>();
+        let mut values = serde_json::Deserializer::from_str(&source.text).into_iter::<Unique>();
         let (mut number, mut start, mut line) = (0, 0, 1);
         while let Some(value) = values.next() {
             number += 1;
@@ -102,7 +104,7 @@ impl Reader {
             line += newlines(&source.text[start..start + skipped]);
             start += skipped;
             match value {
-                Ok(value) => {
+                Ok(Unique(value)) => {
                     let end = values.byte_offset();
                     let span = Span { text: source.text.clone(), start, end };
                     self.take(source, number, line, None, span, value);
@@ -115,7 +117,9 @@ impl Reader {
                         line: u32::try_from(error.line()).unwrap_or(0),
                         document: number,
                         message: format!("not valid JSON: {}", plain(&error.to_string())),
-                        remedy: if error.is_eof() {
+                        remedy: if error.to_string().starts_with("duplicate key") {
+                            "keep one of the two; what follows in this file was not read".into()
+                        } else if error.is_eof() {
                             "the file ends in the middle of an object: is it cut off?".into()
                         } else {
                             "what follows in this file was not read".into()
@@ -214,6 +218,61 @@ impl Document {
             (_, "", _) => format!("{kind} {name}"),
             _ => format!("{kind} {namespace}/{name}"),
         }
+    }
+}
+
+/// A JSON value in which no map has a key twice: of two, a parser would keep the last without a word.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct UniqueVisitor;
+        impl<'de> Visitor<'de> for UniqueVisitor {
+            type Value = Value;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_string<E>(self, value: String) -> Result<Value, E> {
+                Ok(value.into())
+            }
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut list = Vec::new();
+                while let Some(Unique(item)) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(list.into())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+                let mut map = Map::new();
+                while let Some(key) = entries.next_key::<String>()? {
+                    let Unique(value) = entries.next_value()?;
+                    if map.contains_key(&key) {
+                        return Err(Error::custom(format!("duplicate key {key:?}")));
+                    }
+                    map.insert(key, value);
+                }
+                Ok(map.into())
+            }
+        }
+        deserializer.deserialize_any(UniqueVisitor).map(Unique)
     }
 }
 

@@ -34,7 +34,8 @@ pub struct Report {
     pub pod_groups: Vec<PodGroupRow>,
     /// Every ModelServing, by namespace and name.
     pub model_servings: Vec<ModelServingRow>,
-    /// What is wrong with objects of the cluster, or with the timeline, and was worked around; the gravest first.
+    /// What is wrong with objects of the cluster, or with the timeline, and was worked around, and what is read and not
+    /// honoured; the gravest first.
     pub warnings: Vec<WarningRow>,
     /// Totals.
     pub summary: Summary,
@@ -174,7 +175,7 @@ pub struct ExcludedRow {
     pub nodes: u32,
 }
 
-/// Something that is wrong and was worked around.
+/// Something that is wrong and was worked around, or is read and not honoured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WarningRow {
@@ -257,12 +258,17 @@ impl Report {
         }
     }
 
-    /// Does anything of ours still wait: a pod, a PodGroup for its minimum, or a ModelServing for a replica?
+    /// Does anything of ours still wait: a pod, a PodGroup for its minimum, a ModelServing for a replica, or a workload for a
+    /// controller or a scheduler that is not there?
     pub fn anything_waits(&self) -> bool {
         let short = |serving: &ModelServingRow| serving.available_replicas < serving.wanted;
+        let is_missing = |row: &WarningRow| {
+            matches!(row.code.as_str(), warnings::NOT_SIMULATED | warnings::SCHEDULER_NAME)
+        };
         self.summary.waiting_pods > 0
             || self.summary.waiting_pod_groups > 0
             || self.model_servings.iter().any(short)
+            || self.warnings.iter().any(is_missing)
     }
 }
 

@@ -22,15 +22,17 @@ pub struct World {
     pub(crate) scenario: Scenario,
     /// Kinds that Phalanx does not read, and how many of each there were.
     pub ignored: BTreeMap<String, usize>,
-    /// Oddities that stop nothing.
+    /// What was done with the input that is worth knowing, and that nothing is wrong with.
     pub notes: Vec<Problem>,
+    /// What is read and not used, with the code of the warning.
+    pub warnings: Vec<(&'static str, Problem)>,
 }
 
 impl World {
     /// Admits what was read, or says all that is wrong with it.
     pub fn admit(reader: Reader) -> Result<World, Vec<Problem>> {
         let Reader { documents, mut problems } = reader;
-        let (mut ignored, mut notes) = (BTreeMap::new(), Vec::new());
+        let (mut ignored, mut notes, mut warnings) = (BTreeMap::new(), Vec::new(), Vec::new());
         let mut scenario: Option<(Scenario, Document)> = None;
         let mut objects = Vec::with_capacity(documents.len());
         let mut places: BTreeMap<Key, (String, u32)> = BTreeMap::new();
@@ -49,7 +51,7 @@ impl World {
                 }
                 match Scenario::read(&document) {
                     Ok(read) => {
-                        admission.check_timeline(&read, &document, &mut problems, &mut notes);
+                        admission.check_timeline(&read, &document, &mut problems, &mut warnings);
                         scenario = Some((read, document));
                     }
                     Err(wrong) => problems.extend(wrong),
@@ -57,7 +59,7 @@ impl World {
                 continue;
             }
             let before = problems.len();
-            let Some(key) = admission.check(&document, &mut problems, &mut notes) else { continue };
+            let Some(key) = admission.check(&document, &mut problems, &mut warnings) else { continue };
             if problems.len() > before {
                 continue;
             }
@@ -87,7 +89,7 @@ impl World {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(World { objects, scenario, ignored, notes })
+        Ok(World { objects, scenario, ignored, notes, warnings })
     }
 }
 

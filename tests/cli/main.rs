@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it is")]
 
 mod binary;
+#[cfg(feature = "cluster")]
+mod fields;
 mod input;
 mod output;
 mod permissions;
@@ -10,5 +12,8 @@ mod readme;
 mod remedies;
 mod sentences;
 mod servings;
+mod silence;
 mod simulations;
 mod walkthrough;
+mod workloads;
+mod world;

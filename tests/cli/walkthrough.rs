@@ -39,6 +39,9 @@ default     llama-multinode-0-405b-1-1   1/1     Running   h100-11   rack-1-0
 NAMESPACE   PODGROUP            PHASE     SCHED/MIN   DOMAIN     TIER   REASON
 default     llama-multinode-0   Running   4/2         rack-1-0   1
 
+NAMESPACE   MODELSERVING      AVAILABLE   UPDATED
+default     llama-multinode   1/1         1
+
 4 pods (4 running), 1 PodGroup (1 placed, 0 waiting); 16 nodes, 56 of 128 nvidia.com/gpu in use; quiet after 17s
 ";
     assert_eq!((answer.code, answer.out.as_str(), answer.err.as_str()), (0, expect, ""));

@@ -5,7 +5,7 @@
 use super::{Plugin, PodContext, PodDraft};
 use crate::api::keys;
 use crate::modelserving::{names, settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(super) struct StandardLabels;
 pub(super) struct Environment;
@@ -21,6 +21,25 @@ fn group_key(owner: &str, group: u32) -> String {
     sha1_smol::Sha1::from(format!("{owner}-{group}")).digest().to_string()
 }
 
+/// One domain for the group, and no other group in it: the affinity that LeaderWorkerSet's webhook gives to leaders, and
+/// that their workers follow.
+fn keep_alone(draft: &mut PodDraft, topology_key: &str, group: &str) {
+    let term = |expressions: Value| json!({ "topologyKey": topology_key, "labelSelector": { "matchExpressions": expressions } });
+    let own = json!([{ "key": keys::LWS_GROUP_KEY, "operator": "In", "values": [group] }]);
+    let others = json!([
+        { "key": keys::LWS_GROUP_KEY, "operator": "Exists" },
+        { "key": keys::LWS_GROUP_KEY, "operator": "NotIn", "values": [group] },
+    ]);
+    let affinity = draft.spec.entry("affinity").or_insert_with(|| json!({}));
+    for (side, expressions) in [("podAffinity", own), ("podAntiAffinity", others)] {
+        let terms = &mut affinity[side]["requiredDuringSchedulingIgnoredDuringExecution"];
+        match terms.as_array_mut() {
+            Some(terms) => terms.push(term(expressions)),
+            None => *terms = json!([term(expressions)]),
+        }
+    }
+}
+
 impl Plugin for StandardLabels {
     fn name(&self) -> &'static str {
         "lws-standard-labels"
@@ -28,11 +47,14 @@ impl Plugin for StandardLabels {
 
     fn pod_created(
         &self,
-        _: Option<&Value>,
+        config: Option<&Value>,
         pod: &PodContext<'_>,
         draft: &mut PodDraft,
     ) -> Result<(), String> {
         let Some(owner) = owner(pod) else { return Ok(()) };
+        if let Some(topology_key) = config.and_then(|config| config.get("exclusiveTopology")?.as_str()) {
+            keep_alone(draft, topology_key, &group_key(owner, pod.key.group));
+        }
         let labels = [
             (keys::LWS_NAME, owner.to_owned()),
             (keys::LWS_GROUP_INDEX, pod.key.group.to_string()),

@@ -25,10 +25,6 @@ impl Simulation {
                 "another controller runs it: its pods exist and belong to no ModelServing".to_owned();
             return self.note("controller", key, "Normal", "LeftAlone", message);
         }
-        for field in lws::untranslated(&set) {
-            let happened = self.happened("controller", key, "Warning", "NotTranslated", field);
-            self.history.say(happened);
-        }
         let Ok(mut object) = to_value(lws::model_serving(&set, old.as_ref())) else { return };
         if old.is_some() {
             let _ = self.store.set_spec(&serving, object["spec"].take(), Actor::Controller);

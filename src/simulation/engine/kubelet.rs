@@ -49,6 +49,7 @@ enum Stage {
 impl Simulation {
     /// A pod is new or changed.
     pub(super) fn watch_pod(&mut self, key: &Key) {
+        self.retry_drains();
         let Some(pod) = self.store.get(key) else { return };
         let (uid, node) = (pod.uid().to_owned(), pod.text("/spec/nodeName").to_owned());
         if node.is_empty() {
@@ -80,6 +81,7 @@ impl Simulation {
 
     /// A pod is gone.
     pub(super) fn forget_pod(&mut self, key: &Key) {
+        self.retry_drains();
         let gone: Vec<String> = match self.store.get(key) {
             // Recreated under its name: the life of the old uid ends, the new one's goes on.
             Some(now) => {
@@ -342,6 +344,9 @@ impl Simulation {
 
     fn stop(&mut self, uid: &str, node: &str) {
         if !self.answers(node) && self.nodes.is_known(node, &self.store) {
+            if let Some(key) = self.key_of(uid) {
+                self.remove_out_of_service(node, &key);
+            }
             return;
         }
         let Some(life) = self.kubelet.lives.get_mut(uid).filter(|life| !life.leaving) else { return };

@@ -1,20 +1,29 @@
 //! The node controller: nodes that stop answering, are tainted for it, and come back; pods that taints evict.
 
-use super::Simulation;
+use super::{Simulation, budgets};
 use crate::simulation::agenda::Task;
 use crate::simulation::scenario::NodeTarget;
 use crate::simulation::store::{Actor, Key, Kind, Store, set_condition};
 use crate::simulation::time::print_timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+/// A person says with it that the node is switched off: its pods can be removed without its kubelet.
+const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 
 /// Which nodes do not answer, and the evicting taints that were seen last.
 #[derive(Debug, Default)]
 pub(super) struct Lifecycle {
     silent: BTreeSet<String>,
     evicting: BTreeMap<String, Vec<Value>>,
+    /// Nodes whose condition Ready is Unknown.
+    unknown: BTreeSet<String>,
+    /// Nodes that are being drained and still have pods, with the reason that was last noted.
+    draining: BTreeMap<String, String>,
+    /// Has something changed that may let a drain go on?
+    drains_again: bool,
 }
 
 impl Lifecycle {
@@ -38,19 +47,48 @@ impl Simulation {
     pub(super) fn watch_node(&mut self, key: &Key) {
         let Some(node) = self.store.get(key) else { return };
         let taints = evicting(&node.value);
+        let is_unknown = is_unknown(&node.value);
+        self.watch_readiness(&key.name, is_unknown);
         let before = self.nodes.evicting.get(&*key.name).map_or(&[][..], Vec::as_slice);
         if before == taints {
             return;
         }
         self.nodes.evicting.insert(key.name.to_string(), taints);
-        for (uid, _) in self.pods_on(&key.name) {
+        for (uid, pod) in self.pods_on(&key.name) {
             self.check_taints(&key.name, &uid);
+            self.remove_out_of_service(&key.name, &pod);
         }
+    }
+
+    /// A node that a dump or a patch says to be unreachable does not answer, until it is said to be ready.
+    fn watch_readiness(&mut self, name: &str, is_unknown: bool) {
+        if is_unknown {
+            if self.nodes.unknown.insert(name.to_owned()) {
+                self.nodes.silent.insert(name.to_owned());
+            }
+        } else if self.nodes.unknown.remove(name) && self.nodes.silent.remove(name) {
+            self.resume_pods(name);
+        }
+    }
+
+    /// Removes a pod that is to go from a node that does not answer and is out of service, as the pod garbage collector
+    /// does. True if it did.
+    pub(super) fn remove_out_of_service(&mut self, node: &str, pod: &Key) -> bool {
+        let taints = self.nodes.evicting.get(node).map_or(&[][..], Vec::as_slice);
+        let is_out = taints.iter().any(|taint| taint["key"] == OUT_OF_SERVICE) && !self.answers(node);
+        if !is_out || !self.store.get(pod).is_some_and(|pod| pod.is_deleting()) {
+            return false;
+        }
+        self.store.remove(pod);
+        self.note("node", pod, "Warning", "Deleted", format!("its node {node} is out of service"));
+        true
     }
 
     /// A node's object is gone: so are its pods.
     pub(super) fn forget_node(&mut self, name: &str) {
         self.nodes.silent.remove(name);
+        self.nodes.unknown.remove(name);
+        self.nodes.draining.remove(name);
         self.nodes.evicting.remove(name);
         for (_, key) in self.pods_on(name) {
             self.note("node", &key, "Warning", "Deleted", format!("its node {name} is gone"));
@@ -119,6 +157,7 @@ impl Simulation {
         if !self.nodes.silent.remove(name) {
             return;
         }
+        self.nodes.unknown.remove(name);
         let (key, now) = (node_key(name), self.seconds());
         self.store.update(&key, Actor::System, |node| {
             set_condition(node, "Ready", "True", "KubeletReady", "kubelet is posting ready status", now);
@@ -166,13 +205,60 @@ impl Simulation {
         });
     }
 
-    /// Cordons a node and deletes our pods on it.
+    /// Cordons a node and evicts our pods on it, as far as their budgets allow; the others as soon as these do.
     pub(super) fn drain(&mut self, name: &str) {
         self.cordon(name, true);
+        self.nodes.draining.insert(name.to_owned(), String::new());
+        self.nodes.drains_again = true;
+    }
+
+    /// A pod came, changed or went: a budget may allow an eviction now.
+    pub(super) fn retry_drains(&mut self) {
+        self.nodes.drains_again = !self.nodes.draining.is_empty();
+    }
+
+    /// Evicts what may be evicted from nodes that are being drained. True if there was something.
+    pub(super) fn go_on_draining(&mut self) -> bool {
+        if !take(&mut self.nodes.drains_again) {
+            return false;
+        }
+        for name in self.nodes.draining.keys().cloned().collect::<Vec<_>>() {
+            self.drain_further(&name);
+        }
+        self.store.has_log()
+    }
+
+    fn drain_further(&mut self, name: &str) {
+        let mut held = String::new();
+        let mut is_empty = true;
         for (_, key) in self.pods_on(name) {
-            let scheduler = self.store.get(&key).map(|pod| pod.text("/spec/schedulerName").to_owned());
-            if scheduler.is_some_and(|name| self.is_ours(&name)) {
-                let _ = self.store.delete(&key, None, Actor::User);
+            let Some(pod) = self.store.get(&key) else { continue };
+            let ended = matches!(pod.text("/status/phase"), "Succeeded" | "Failed");
+            if !self.is_ours(pod.text("/spec/schedulerName")) || ended {
+                continue;
+            }
+            is_empty = false;
+            if pod.is_deleting() {
+                continue;
+            }
+            match budgets::that_forbids(&self.store, &key) {
+                None => {
+                    let _ = self.store.delete(&key, None, Actor::User);
+                }
+                Some(budget) => {
+                    held =
+                        format!("{} stays: PodDisruptionBudget {} allows no eviction", key.name, budget.name)
+                }
+            }
+        }
+        let cordoned =
+            self.store.get(&node_key(name)).is_some_and(|node| node.value["spec"]["unschedulable"] == true);
+        if is_empty || !cordoned {
+            self.nodes.draining.remove(name);
+        } else if let Some(noted) = self.nodes.draining.get_mut(name).filter(|noted| **noted != held) {
+            *noted = held.clone();
+            if !held.is_empty() {
+                self.note("user", &node_key(name), "Warning", "DrainWaits", held);
             }
         }
     }
@@ -180,6 +266,12 @@ impl Simulation {
     pub(super) fn remove_node(&mut self, name: &str) {
         self.store.remove(&node_key(name));
     }
+}
+
+/// Has the control plane heard nothing of the node's kubelet?
+fn is_unknown(node: &Value) -> bool {
+    let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
+    conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "Unknown")
 }
 
 /// A node's taints with effect NoExecute.

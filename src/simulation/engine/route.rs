@@ -25,7 +25,7 @@ struct Service {
 impl Simulation {
     /// Tells everybody what changed. An object that was written several times is told once, as it is now.
     pub(super) fn route(&mut self) {
-        while self.store.has_log() {
+        while self.store.has_log() || self.go_on_draining() {
             let mut told = BTreeSet::new();
             for (key, happening) in self.store.take_log() {
                 match happening {
@@ -56,6 +56,8 @@ impl Simulation {
                     self.controller.pod(key, &pod);
                 }
                 self.watch_pod(key);
+                self.claim_volumes(key);
+                self.watch_owned(key);
             }
             Kind::PodGroup => {
                 if let Some(group) = self.typed::<PodGroup>(key) {
@@ -63,6 +65,7 @@ impl Simulation {
                     self.promised_group(&group);
                     self.controller.pod_group(key, &group);
                 }
+                self.watch_owned(key);
             }
             Kind::HyperNode => {
                 if let Some(hyper_node) = self.typed::<HyperNode>(key) {
@@ -117,7 +120,10 @@ impl Simulation {
                 self.watch_model_serving(key);
                 self.bridge_back(key);
             }
-            Kind::Other(_) => {}
+            Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::Job | Kind::VolcanoJob => {
+                self.watch_workload(key);
+            }
+            Kind::PodDisruptionBudget | Kind::Other(_) => {}
         }
     }
 
@@ -149,8 +155,15 @@ impl Simulation {
             | Kind::ModelServing
             | Kind::Service
             | Kind::ControllerRevision
+            | Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::StatefulSet
+            | Kind::Job
+            | Kind::VolcanoJob
+            | Kind::PodDisruptionBudget
             | Kind::Other(_) => {}
         }
+        self.lost_owned(key);
         self.controller.gone(key);
     }
 

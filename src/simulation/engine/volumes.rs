@@ -42,6 +42,40 @@ impl Simulation {
         }
     }
 
+    /// Makes the claims of a pod's ephemeral volumes, as kube-controller-manager does: `<pod>-<volume>`, owned by the pod.
+    pub(super) fn claim_volumes(&mut self, key: &Key) {
+        let Some(pod) = self.store.get(key).filter(|pod| !pod.is_deleting()) else { return };
+        let volumes = pod.value.at("/spec/volumes").and_then(Value::as_array);
+        let claims: Vec<Value> = volumes
+            .into_iter()
+            .flatten()
+            .filter_map(|volume| {
+                let template = volume.at("/ephemeral/volumeClaimTemplate")?;
+                let name = format!("{}-{}", key.name, volume["name"].as_str()?);
+                let claim = Key::new(Kind::PersistentVolumeClaim, &key.namespace, &name);
+                if self.store.get(&claim).is_some() {
+                    return None;
+                }
+                let mut metadata = match &template["metadata"] {
+                    Value::Object(fields) => Value::Object(fields.clone()),
+                    _ => json!({}),
+                };
+                metadata["name"] = name.into();
+                metadata["namespace"] = (*key.namespace).into();
+                metadata["ownerReferences"] = json!([{
+                    "apiVersion": "v1", "kind": "Pod", "name": &*key.name, "uid": pod.uid(),
+                    "controller": true, "blockOwnerDeletion": true,
+                }]);
+                Some(json!({
+                    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": template["spec"],
+                }))
+            })
+            .collect();
+        for claim in claims {
+            let _ = self.store.create(claim, Actor::System);
+        }
+    }
+
     /// Makes the volume of a claim that has been told its node.
     pub(super) fn provision(&mut self, key: &Key, claim: &PersistentVolumeClaim) {
         let Some(node) = claim.metadata.annotations.get(SELECTED_NODE) else { return };

@@ -8,7 +8,7 @@ use crate::api::core::PodPhase;
 use crate::api::keys;
 use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::gangs::GangKind;
-use crate::cluster::ids::ResourceId;
+use crate::cluster::ids::{NodeId, ResourceId};
 use crate::cluster::natural;
 pub(super) use crate::cluster::requests::amount_text;
 use crate::cluster::topology::Topology;
@@ -249,18 +249,43 @@ fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {
     rows
 }
 
-/// The extended resource that the cluster has most of; cpu where there is none.
+/// Parts of the names of resources that are accelerators.
+const ACCELERATORS: [&str; 12] =
+    ["gpu", "gaudi", "tpu", "neuron", "npu", "ascend", "mlu", "dcu", "mig-", "accelerator", "i915", "xe"];
+
+/// The resource that tables and trees count: what pods of ours ask for, accelerators before other devices, then what is
+/// closest to its end; cpu where nobody asks for a device and no node has one.
 pub(super) fn scarce(run: &Simulation) -> ResourceId {
     let cluster = run.scheduler.cluster();
-    let capacity = cluster.view().capacity;
-    let total = |resource: ResourceId| -> i64 {
-        cluster.nodes().present().map(|(node, _, _)| capacity.allocatable(node, resource)).sum()
-    };
-    (FIXED_RESOURCES.len()..capacity.resources())
+    let view = cluster.view();
+    let capacity = view.capacity;
+    let mut asked = vec![0i64; capacity.resources()];
+    for (_, pod) in cluster.pods().iter().filter(|(_, pod)| pod.gang.is_some()) {
+        for &(resource, amount) in &view.classes.get(pod.class).requests {
+            if let Some(sum) = asked.get_mut(resource.0 as usize) {
+                *sum = sum.saturating_add(amount);
+            }
+        }
+    }
+    let sum =
+        |of: &dyn Fn(NodeId) -> i64| cluster.nodes().present().map(|(node, _, _)| of(node)).sum::<i64>();
+    let mut devices: Vec<ResourceId> = (FIXED_RESOURCES.len()..capacity.resources())
         .map(|index| ResourceId(index as u32))
-        .filter(|&resource| cluster.resources().driver(resource).is_none())
-        .map(|resource| (total(resource), resource))
-        .filter(|&(total, _)| total > 0)
-        .max_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)))
-        .map_or(CPU, |(_, resource)| resource)
+        .filter(|&resource| {
+            // Limits on volumes and huge pages are no devices.
+            cluster.resources().driver(resource).is_none()
+                && !cluster.resources().name(resource).starts_with("hugepages-")
+        })
+        .filter(|&resource| sum(&|node| capacity.allocatable(node, resource)) > 0)
+        .collect();
+    devices.sort_by_cached_key(|&resource| {
+        let name = cluster.resources().name(resource);
+        let kind = name.rsplit('/').next().unwrap_or(name).to_lowercase();
+        let all = i128::from(sum(&|node| capacity.allocatable(node, resource)).max(1));
+        let free = i128::from(sum(&|node| capacity.free(node, resource)));
+        let is_asked = asked.get(resource.0 as usize).is_some_and(|&asked| asked > 0);
+        let is_accelerator = ACCELERATORS.iter().any(|part| kind.contains(part));
+        (!is_asked, !is_accelerator, free * 1000 / all, all, name.to_owned())
+    });
+    devices.first().copied().unwrap_or(CPU)
 }

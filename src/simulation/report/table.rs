@@ -22,6 +22,7 @@ pub fn table(report: &Report, view: View) -> String {
     let mut text = String::new();
     pods(report, view, &mut text);
     groups(report, view, &mut text);
+    model_servings(report, view, &mut text);
     if let Some(events) = &report.events {
         let rows: Vec<Vec<String>> = events
             .iter()
@@ -162,6 +163,38 @@ fn groups(report: &Report, view: View, text: &mut String) {
         let _ = writeln!(text, "{}/{}: {}", group.namespace, group.name, group.message);
     }
     if !report.pod_groups.is_empty() {
+        text.push('\n');
+    }
+}
+
+/// One row a ModelServing: how many of its ServingGroups are there, available, and of the newest revision.
+fn model_servings(report: &Report, view: View, text: &mut String) {
+    let many = report.model_servings.len() > MANY && !view.all;
+    let shown =
+        report.model_servings.iter().filter(|serving| !many || serving.available_replicas < serving.wanted);
+    let rows: Vec<Vec<String>> = shown
+        .take(if many { MANY } else { usize::MAX })
+        .map(|serving| {
+            vec![
+                serving.namespace.clone(),
+                serving.name.clone(),
+                format!("{}/{}", serving.available_replicas, serving.wanted),
+                serving.updated_replicas.to_string(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        text.push_str(&columns(&["NAMESPACE", "MODELSERVING", "AVAILABLE", "UPDATED"], &rows));
+    }
+    if rows.len() < report.model_servings.len() {
+        let all = report.model_servings.len();
+        let _ = writeln!(
+            text,
+            "({} of {all} ModelServings listed: those with less available than wanted; --all lists every one)",
+            rows.len()
+        );
+    }
+    if !report.model_servings.is_empty() {
         text.push('\n');
     }
 }

@@ -1,6 +1,7 @@
-//! What an API server would refuse: fields of the wrong type, values that the CRDs forbid, quantities that are none.
+//! What an API server would refuse: see [`strict`](crate::api::strict) for core objects, the CRDs for custom resources.
 
 use super::{Document, Key, Problem, Scenario, applied};
+use crate::api::strict::Fault;
 use crate::apiserver::admission;
 use crate::apiserver::schema::Schemas;
 
@@ -16,12 +17,13 @@ impl Admission {
         &mut self,
         document: &Document,
         problems: &mut Vec<Problem>,
-        notes: &mut Vec<Problem>,
+        warnings: &mut Vec<(&'static str, Problem)>,
     ) -> Option<Key> {
         let (key, faults) = admission::faults(&self.schemas, &document.value);
         for fault in faults {
-            let list = if fault.unknown { &mut *notes } else { &mut *problems };
-            list.push(document.problem(&fault.path, fault.message, fault.remedy));
+            let (is_warning, code) = (fault.unknown, code(&fault));
+            let problem = document.problem(&fault.path, fault.message, fault.remedy);
+            if is_warning { warnings.push((code, problem)) } else { problems.push(problem) }
         }
         key
     }
@@ -32,18 +34,28 @@ impl Admission {
         scenario: &Scenario,
         document: &Document,
         problems: &mut Vec<Problem>,
-        notes: &mut Vec<Problem>,
+        warnings: &mut Vec<(&'static str, Problem)>,
     ) {
         for (at, object) in applied(scenario) {
             for fault in admission::faults(&self.schemas, object).1 {
-                let list = if fault.unknown { &mut *notes } else { &mut *problems };
+                let (is_warning, code) = (fault.unknown, code(&fault));
                 let path = if fault.path.starts_with('[') || fault.path.is_empty() {
                     format!("{at}{}", fault.path)
                 } else {
                     format!("{at}.{}", fault.path)
                 };
-                list.push(document.problem(&path, fault.message, fault.remedy));
+                let problem = document.problem(&path, fault.message, fault.remedy);
+                if is_warning { warnings.push((code, problem)) } else { problems.push(problem) }
             }
         }
+    }
+}
+
+/// The code of a warning.
+fn code(fault: &Fault) -> &'static str {
+    match fault.path.as_str() {
+        "apiVersion" | "kind" => "KindNotRead",
+        _ if fault.message == "is not a field" => "UnknownField",
+        _ => "UnlikelyValue",
     }
 }

@@ -12,7 +12,8 @@ const RACKS: &str =
 /// A gang that must stay in one rack, of pods `a` and `b`; something recreates them if `owner` says so.
 fn pair(owner: &str) -> String {
     let group = "\n---\napiVersion: scheduling.volcano.sh/v1beta1\nkind: PodGroup\nmetadata: {name: pair}\nspec: {minMember: 2, networkTopology: {mode: hard, highestTierAllowed: 1}}\n";
-    format!("{group}{}{}", member("a", owner), member("b", owner))
+    let set = if owner == OWNED { SET } else { "" };
+    format!("{group}{}{}{set}", member("a", owner), member("b", owner))
 }
 
 fn member(name: &str, owner: &str) -> String {
@@ -28,6 +29,10 @@ fn member_fields(name: &str, owner: &str) -> String {
 /// For pods that a controller recreates.
 const OWNED: &str =
     ", ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: r, uid: r, controller: true}]";
+
+/// Their controller: it is for pods of another scheduler, so that these come back when the timeline says so.
+const SET: &str =
+    "\n---\n{apiVersion: apps/v1, kind: ReplicaSet, metadata: {name: r, uid: r}, spec: {replicas: 0}}\n";
 
 fn timeline(steps: &[&str]) -> String {
     let steps: String = steps.iter().map(|step| format!("  - {{{step}}}\n")).collect();

@@ -1,0 +1,124 @@
+//! Pods: gang marks of other schedulers, rules of Volcano's plugins, shares of devices.
+
+use super::{Notice, mark};
+use crate::api::keys;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Where a mark stands, its key, whose it is.
+const GANGS: [(&str, &str, &str); 12] = [
+    ("labels", "scheduling.x-k8s.io/pod-group", "scheduler-plugins (coscheduling)"),
+    ("labels", "pod-group.scheduling.sigs.k8s.io", "scheduler-plugins (coscheduling)"),
+    ("labels", "pod-group.scheduling.sigs.k8s.io/name", "scheduler-plugins (coscheduling)"),
+    ("annotations", "gang.scheduling.koordinator.sh/name", "Koordinator"),
+    ("labels", "gang.scheduling.koordinator.sh/name", "Koordinator"),
+    ("annotations", "pod-group-name", "KAI Scheduler"),
+    ("annotations", "yunikorn.apache.org/task-group-name", "YuniKorn"),
+    ("labels", "yunikorn.apache.org/task-group-name", "YuniKorn"),
+    ("annotations", "yunikorn.apache.org/task-groups", "YuniKorn"),
+    ("labels", "grove.io/podgang", "Grove"),
+    ("labels", "kueue.x-k8s.io/pod-group-name", "Kueue"),
+    ("annotations", "scheduling.volcano.sh/group-name", "Volcano's controllers"),
+];
+
+/// Where a mark stands, its key, what it would do.
+const RULES: [(&str, &str, &str); 14] = [
+    (
+        "annotations",
+        "leaderworkerset.sigs.k8s.io/exclusive-topology",
+        "its group is not kept in a domain of its own",
+    ),
+    ("annotations", "kueue.x-k8s.io/podset-required-topology", "the pods are not kept in one domain"),
+    ("annotations", "kueue.x-k8s.io/podset-preferred-topology", "the pods are not drawn together"),
+    ("annotations", "kueue.x-k8s.io/podset-slice-required-topology", "slices are not kept in one domain"),
+    ("annotations", "kai.scheduler/topology-required-placement", "the pods are not kept in one domain"),
+    ("annotations", "kai.scheduler/topology-preferred-placement", "the pods are not drawn together"),
+    ("annotations", "volcano.sh/numa-topology-policy", "NUMA nodes are not looked at"),
+    ("annotations", "scheduling.koordinator.sh/numa-topology-spec", "NUMA nodes are not looked at"),
+    ("annotations", "volcano.sh/revocable-zone", "revocable nodes are not told apart"),
+    ("annotations", "volcano.sh/task-priority", "the pod's own priority counts"),
+    (
+        "annotations",
+        "volcano.sh/jdb-min-available",
+        "no disruption budget is kept; write a PodDisruptionBudget",
+    ),
+    (
+        "annotations",
+        "volcano.sh/jdb-max-unavailable",
+        "no disruption budget is kept; write a PodDisruptionBudget",
+    ),
+    ("annotations", "run.ai/gpu-fraction", "shares of a card are not counted by card"),
+    ("annotations", "gpu-fraction", "shares of a card are not counted by card"),
+];
+
+/// Resources that are shares of one device: the amount on a node may lie on several.
+const SHARES: [&str; 14] = [
+    "volcano.sh/vgpu-memory",
+    "volcano.sh/vgpu-memory-percentage",
+    "volcano.sh/vgpu-cores",
+    "volcano.sh/gpu-memory",
+    "nvidia.com/gpumem",
+    "nvidia.com/gpumem-percentage",
+    "nvidia.com/gpucores",
+    "aliyun.com/gpu-mem",
+    "aliyun.com/gpu-core.percentage",
+    "koordinator.sh/gpu-core",
+    "koordinator.sh/gpu-memory",
+    "koordinator.sh/gpu-memory-ratio",
+    "tencent.com/vcuda-core",
+    "tencent.com/vcuda-memory",
+];
+
+/// Keys that say in which domain the pods of a PodGroup should be: read by Volcano's controller, which makes the PodGroup.
+const TOPOLOGY: [&str; 2] = ["volcano.sh/network-topology-mode", "volcano.sh/network-topology-highest-tier"];
+
+pub(super) fn pod(pod: &Value) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let in_group = mark(pod, "annotations", keys::GROUP_NAME).is_some_and(|name| !name.is_empty());
+    if !in_group {
+        for (part, key, whose) in GANGS {
+            if let Some(value) = mark(pod, part, key) {
+                let what = if value.len() <= 63 { format!("{key}: {value}") } else { key.to_owned() };
+                notices.push(Notice::new(
+                    "GangMarkNotRead",
+                    format!(
+                        "metadata.{part}: {what} is a gang of {whose}, which is not read, so the pod is placed on its own; name a \
+                         PodGroup of {} in the annotation {}",
+                        keys::SCHEDULING_V1BETA1,
+                        keys::GROUP_NAME
+                    ),
+                ));
+            }
+        }
+        for key in TOPOLOGY.into_iter().filter(|key| mark(pod, "annotations", key).is_some()) {
+            notices.push(Notice::new(
+                "RuleNotRead",
+                format!("metadata.annotations: {key} is not read; write networkTopology in a PodGroup"),
+            ));
+        }
+    }
+    for (part, key, instead) in RULES {
+        if mark(pod, part, key).is_some() {
+            notices
+                .push(Notice::new("RuleNotRead", format!("metadata.{part}: {key} is not read: {instead}")));
+        }
+    }
+    for share in shares(&pod["spec"]) {
+        notices.push(Notice::new(
+            "SharesNotCountedByCard",
+            format!("{share} is a share of one card, and only the sum over a node's cards is counted: a card may be given more than it has"),
+        ));
+    }
+    notices
+}
+
+fn shares(spec: &Value) -> BTreeSet<&str> {
+    let containers =
+        ["containers", "initContainers"].into_iter().filter_map(|list| spec.get(list)?.as_array());
+    let lists = containers.flatten().flat_map(|container| {
+        ["requests", "limits"]
+            .into_iter()
+            .filter_map(|part| container.get("resources")?.get(part)?.as_object())
+    });
+    lists.flatten().map(|(name, _)| name.as_str()).filter(|name| SHARES.contains(name)).collect()
+}

@@ -1,0 +1,109 @@
+//! PodGroups, queues and workloads.
+
+use super::{Notice, mark};
+use crate::api::keys;
+use serde_json::Value;
+
+/// Rules of a PodGroup's annotations that Volcano's plugins read.
+const GROUP_RULES: [(&str, &str); 4] = [
+    ("volcano.sh/jdb-min-available", "no disruption budget is kept; write a PodDisruptionBudget"),
+    ("volcano.sh/jdb-max-unavailable", "no disruption budget is kept; write a PodDisruptionBudget"),
+    ("volcano.sh/revocable-zone", "revocable nodes are not told apart"),
+    ("volcano.sh/numa-topology-policy", "NUMA nodes are not looked at"),
+];
+
+/// Fields of a queue's spec that limit or share, and are not enforced.
+const QUEUE: [(&str, &str); 6] = [
+    ("capability", "is not enforced: the queue may use more"),
+    ("deserved", "is not enforced: queues are not weighed against each other"),
+    ("guarantee", "is not enforced: nothing is kept for the queue"),
+    ("parent", "is not read: queues have no hierarchy"),
+    ("affinity", "is not enforced: the queue's pods may use all nodes"),
+    ("extendClusters", "is not read"),
+];
+
+pub(super) fn pod_group(group: &Value) -> Vec<Notice> {
+    GROUP_RULES
+        .iter()
+        .filter(|(key, _)| mark(group, "annotations", key).is_some())
+        .map(|(key, instead)| {
+            Notice::new("RuleNotRead", format!("metadata.annotations: {key} is not read: {instead}"))
+        })
+        .collect()
+}
+
+pub(super) fn queue(queue: &Value) -> Vec<Notice> {
+    let is_set = |field: &str| match queue.get("spec").and_then(|spec| spec.get(field)) {
+        None | Some(Value::Null) => false,
+        Some(Value::Object(fields)) => fields.values().any(|value| !is_empty(value)),
+        // The root of every hierarchy is no hierarchy.
+        Some(Value::String(text)) => !text.is_empty() && text != "root",
+        Some(value) => !is_empty(value),
+    };
+    let mut notices: Vec<Notice> = QUEUE
+        .iter()
+        .filter(|(field, _)| is_set(field))
+        .map(|(field, instead)| Notice::new("QueueLimitNotEnforced", format!("spec.{field} {instead}")))
+        .collect();
+    if queue["spec"]["weight"].as_i64().is_some_and(|weight| weight > 1) {
+        notices.push(Notice::new(
+            "QueueLimitNotEnforced",
+            "spec.weight is not enforced: queues are not weighed against each other",
+        ));
+    }
+    notices
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+pub(super) fn leader_worker_set(set: &Value) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    let mut say = |message: &str| notices.push(Notice::new("NotTranslated", message));
+    if mark(set, "annotations", keys::LWS_SUBGROUP_EXCLUSIVE_TOPOLOGY).is_some() {
+        say(
+            "metadata.annotations: leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology is not read: a group is not split",
+        );
+    }
+    let spec = &set["spec"];
+    let template = &spec["leaderWorkerTemplate"];
+    if spec["startupPolicy"] == "LeaderReady" {
+        say("spec.startupPolicy: LeaderReady is not supported; workers are created with their leader");
+    }
+    if !template.get("subGroupPolicy").is_none_or(is_empty) {
+        say("spec.leaderWorkerTemplate.subGroupPolicy is not supported; a group is not split");
+    }
+    if !template.get("volumeClaimTemplates").is_none_or(is_empty) {
+        say("spec.leaderWorkerTemplate.volumeClaimTemplates is not supported; no claims are created");
+    }
+    if template["restartPolicy"] == "RecreateGroupAfterStart" {
+        say(
+            "spec.leaderWorkerTemplate.restartPolicy: RecreateGroupAfterStart acts as RecreateGroupOnPodRestart",
+        );
+    }
+    if !spec.get("networkConfig").is_none_or(is_empty) {
+        say("spec.networkConfig is not read; pods share one subdomain");
+    }
+    notices
+}
+
+pub(super) fn volcano_job(job: &Value) -> Vec<Notice> {
+    let tasks = job.pointer("/spec/tasks").and_then(Value::as_array);
+    let numa = tasks.into_iter().flatten().enumerate().filter(|(_, task)| {
+        task["topologyPolicy"].as_str().is_some_and(|policy| !matches!(policy, "" | "none"))
+    });
+    numa.map(|(index, _)| {
+        Notice::new(
+            "RuleNotRead",
+            format!("spec.tasks[{index}].topologyPolicy is not read: NUMA nodes are not looked at"),
+        )
+    })
+    .collect()
+}
