@@ -79,10 +79,24 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
     let next = if shortfall.remedies.iter().any(own) { "for the next, " } else { "" };
     let s = if shortfall.nodes == 1 { "" } else { "s" };
     let _ = write!(text, "; {next}{} node{s}: ", shortfall.nodes);
-    for (index, &(cause, nodes)) in shortfall.excluded.iter().enumerate() {
+    for (index, (cause, nodes)) in causes(cluster, shortfall).iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
-        let _ = write!(text, "{separator}{nodes} {}", cause_text(cluster, cause));
+        let _ = write!(text, "{separator}{nodes} {cause}");
     }
+}
+
+/// Causes in words, and how many nodes each excludes; most frequent first, each words once.
+fn causes(cluster: &Cluster, shortfall: &Shortfall) -> Vec<(String, u32)> {
+    let mut causes: Vec<(String, u32)> = Vec::new();
+    for &(cause, nodes) in &shortfall.excluded {
+        let text = cause_text(cluster, cause);
+        match causes.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, sum)) => *sum += nodes,
+            None => causes.push((text, nodes)),
+        }
+    }
+    causes.sort_by_key(|&(_, nodes)| std::cmp::Reverse(nodes));
+    causes
 }
 
 fn remedies(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
@@ -94,13 +108,17 @@ fn remedies(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
 
 /// `; a pod asks for 16 nvidia.com/gpu, the largest node has 8`
 fn absent(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
-    if let Some(absent) = &shortfall.absent {
-        let _ = write!(text, "; {}", absent_text(cluster, absent));
+    let absent = absent_text(cluster, shortfall);
+    if !absent.is_empty() {
+        let _ = write!(text, "; {absent}");
     }
 }
 
-fn absent_text(cluster: &Cluster, absent: &Absent) -> String {
-    match *absent {
+/// What no node has; nothing where it is a limit on volumes, which the causes tell.
+fn absent_text(cluster: &Cluster, shortfall: &Shortfall) -> String {
+    let Some(absent) = shortfall.absent else { return String::new() };
+    match absent {
+        Absent::Resource { resource, .. } if cluster.resources().driver(resource).is_some() => String::new(),
         Absent::Resource { resource, asked, largest: 0 } => {
             let name = cluster.resources().name(resource);
             let view = cluster.view();
@@ -168,12 +186,8 @@ impl Explanation {
             needed: shortfall.needed,
             nodes: shortfall.nodes,
             tiers: tiers.collect(),
-            excluded: shortfall
-                .excluded
-                .iter()
-                .map(|&(cause, nodes)| (cause_text(cluster, cause), nodes))
-                .collect(),
-            absent: shortfall.absent.as_ref().map_or(String::new(), |absent| absent_text(cluster, absent)),
+            excluded: causes(cluster, shortfall),
+            absent: absent_text(cluster, shortfall),
             remedies: shortfall.remedies.iter().map(|remedy| Action::of(cluster, remedy)).collect(),
             proven: shortfall.proof == Proof::Proven,
         }
@@ -202,9 +216,11 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::Volume => "out of reach of a volume".to_owned(),
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
         Cause::NoDomain(tier) => format!("in no domain of tier {tier}"),
-        Cause::TooSmall(resource) => format!("too small for its {}", cluster.resources().name(resource)),
-        Cause::Resource(resource) => match cluster.resources().driver(resource) {
+        Cause::TooSmall(resource) | Cause::Resource(resource) => match cluster.resources().driver(resource) {
             Some(driver) => format!("exceed max volume count ({driver})"),
+            None if matches!(cause, Cause::TooSmall(_)) => {
+                format!("too small ({})", cluster.resources().name(resource))
+            }
             None => format!("short of {}", cluster.resources().name(resource)),
         },
         Cause::HostPort => "with the host port taken".to_owned(),

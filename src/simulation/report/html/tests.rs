@@ -105,7 +105,7 @@ fn gangs_that_wait_for_the_same_share_a_card() {
         .collect();
     let html = render(&format!("{NODES}{gangs}"));
     assert_eq!(html.matches("<article").count(), 1);
-    has(&html, &["30 of 30 gangs wait", "and 18 more NotEnoughResources", "8 short of nvidia.com/gpu"]);
+    has(&html, &["30 of 30 gangs wait", "and 18 more NotEnoughResources", "8 too small (nvidia.com/gpu)"]);
 }
 
 #[test]
