@@ -14,13 +14,20 @@ mod writes;
 
 use crate::cluster::TestCluster;
 use sides::Side;
+use std::sync::OnceLock;
+
+/// A cluster of these tests' own: on the shared one other tests run the scheduler, which writes PodGroups' statuses.
+fn cluster() -> Option<&'static TestCluster> {
+    static CLUSTER: OnceLock<Option<TestCluster>> = OnceLock::new();
+    CLUSTER.get_or_init(TestCluster::start).as_ref()
+}
 
 /// Runs a script on both sides and compares what came of each step.
 macro_rules! conforms {
     ($($name:ident: $script:path;)*) => {$(
         #[test]
         fn $name() {
-            let Some(cluster) = TestCluster::shared() else { return };
+            let Some(cluster) = cluster() else { return };
             let namespace = concat!("conformance-", stringify!($name)).replace('_', "-");
             cluster.install_crds();
             cluster.namespace(&namespace);

@@ -158,7 +158,7 @@ fn a_node_that_is_lost_before_the_bind_is_replaced_within_the_domain() {
     let expect = ["41s Repairing pair", "50s Evicted b", "59s Placed pair", "59s Scheduled b"];
     lost(OWNED, &[&hangs, "at: 1s, kill: {node: g-1}", &again("59s")], &expect);
     // Where no other would come, time rules it out.
-    let expect = ["1s Repairing pair", "90s Placed pair", "90s Scheduled b"];
+    let expect = ["1s Repairing pair", "1s Unschedulable pair", "90s Placed pair", "90s Scheduled b"];
     lost("", &[HANGS, "at: 1s, remove: {node: g-1}"], &expect);
 }
 
