@@ -336,7 +336,7 @@ mod tests {
                 "PodGroup d/g waits: NotEnoughResources",
                 "TIER BEST DOMAIN FITS ALLOWED",
                 "1 rack 1 of 2 yes",
-                "- room for 1 more pod (nvidia.com/gpu) in rack",
+                "- room for 1 more pod (nvidia.com/gpu) in rack, on a node to be added",
                 "p0 waits",
             ],
         );
