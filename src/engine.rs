@@ -20,7 +20,7 @@
 //!
 //! | part | owns | files |
 //! | --- | --- | --- |
-//! | [`Intake`](intake) | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror`, `object`, `kind` |
+//! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror`, `object`, `kind` |
 //! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own | `families`, `serving`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings | `statuses`, `marks`, `findings` |
