@@ -1,7 +1,7 @@
 //! The table of kinds: what Phalanx watches, where the API server serves it, and who needs it before deciding.
 //!
-//! Watches, readiness, `explain`, the simulator and the test of the manifests' rights read this table. A kind more is a row
-//! here and a line in [`super::object`].
+//! Watches, readiness and `explain` read this table. A kind more is a row here and a line in [`super::object`]. The API
+//! server in memory has a table of its own, since it serves kinds that are not watched.
 
 /// A kind that Phalanx watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
