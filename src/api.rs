@@ -19,6 +19,7 @@ pub mod queue;
 pub mod strict;
 pub mod time;
 pub mod unsupported;
+pub mod workload;
 
 pub use decode::{DecodeError, decode};
 

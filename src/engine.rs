@@ -24,6 +24,7 @@
 //! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own | `families`, `serving`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings | `statuses`, `marks`, `findings` |
+//! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
 //! | `Calls` | requests on their way | `calls`, `request` |
 
 pub mod arrivals;
@@ -43,6 +44,7 @@ mod claims;
 mod count;
 mod endings;
 mod families;
+mod grouping;
 mod intake;
 mod marks;
 mod nominated;
@@ -65,6 +67,7 @@ use calls::{Calls, Purpose};
 use endings::Endings;
 use families::Families;
 use findings::Findings;
+use grouping::Groups;
 use intake::Intake;
 use marks::Marks;
 use recovery::Finding;
@@ -107,6 +110,8 @@ pub struct Engine {
     intake: Intake,
     commitments: Commitments,
     families: Families,
+    /// Pods without a PodGroup.
+    groups: Groups,
     telling: Telling,
     calls: Calls,
     outputs: VecDeque<Output>,
@@ -186,6 +191,7 @@ impl Engine {
                 tidied: false,
             },
             families: Families::new(&plan),
+            groups: Groups::new(plan.config.grouping),
             telling: Telling::default(),
             calls: Calls::default(),
             outputs: VecDeque::new(),
@@ -244,6 +250,7 @@ impl Engine {
                 if kind == Kind::PodGroup {
                     self.families.serving.set_pod_groups(true);
                 }
+                self.groups.serves_queues |= kind == Kind::Queue;
                 self.intake.unsynced.remove(&kind);
             }
             Input::Missing(kind) => {
@@ -278,9 +285,11 @@ impl Engine {
         for group in self.families.arrivals.overdue(now.elapsed) {
             self.scheduler.resume(&group);
         }
+        self.scheduler.wake(now.wall);
         self.send_due();
         self.carry_out();
         self.watch_limits();
+        self.group_pods();
         if !self.intake.unsynced.is_empty() {
             return false;
         }
@@ -288,6 +297,7 @@ impl Engine {
             self.read_records();
             self.carry_out();
         }
+        self.want_groups();
         self.plan.model_serving && self.serve()
     }
 
@@ -337,15 +347,20 @@ impl Engine {
         }
         let at_once = now.elapsed;
         let reservations = self.commitments.reservations.wake_at();
-        let always = [reservations, self.families.arrivals.wake_at(), self.calls.wake_at()];
+        let scheduler = self.scheduler.wake_at().map(|at| at_once + until(at.0, now));
+        let grouping = self.groups.grouping.wake_at();
+        let always =
+            [reservations, self.families.arrivals.wake_at(), self.calls.wake_at(), grouping, scheduler];
         let always = always.into_iter().flatten().min();
         if !self.intake.unsynced.is_empty() {
             return always; // what else is due waits for the lists, and would be due all the time
         }
-        let serving = self.families.serving.wake_at().filter(|_| self.plan.model_serving).map(|at| {
-            let seconds = u64::try_from(at.saturating_sub(now.wall.0)).unwrap_or(0);
-            at_once + Duration::from_secs(seconds).max(Duration::from_millis(100))
-        });
+        let serving = self
+            .families
+            .serving
+            .wake_at()
+            .filter(|_| self.plan.model_serving)
+            .map(|at| at_once + until(at, now));
         let cycle = self.may_decide() && self.scheduler.has_work();
         let rest = [
             self.next_status(),
@@ -375,6 +390,7 @@ impl Engine {
             self.outputs.push_back(Output::Report(Report::NeedsRestart));
         }
         self.outputs.push_back(Output::Report(Report::Configured));
+        self.groups.grouping.configure(config.grouping, self.now.elapsed);
         self.scheduler.reconfigure(config);
     }
 
@@ -408,6 +424,8 @@ impl Engine {
             }
             Purpose::Withdraw { pod, node, failures } => self.withdrawn(pod, node, failures, answer),
             Purpose::Change { serving } => self.change_made(serving, request, answer),
+            Purpose::Grouping(want) => self.want_answered(&want, request.verb, answer),
+            Purpose::Queue(name) => self.queue_made(name, request, answer),
             Purpose::Existing => self.existing_read(request.kind, answer),
             Purpose::Group { group } => self.group_read(group, request, answer),
             Purpose::Member { group, pod } => self.member_read(group, pod, request, answer),
@@ -416,12 +434,19 @@ impl Engine {
     }
 }
 
+/// How long it is until that second since 1970; a tenth of a second if it is over, since the wall clock is read in seconds.
+fn until(at: i64, now: Now) -> Duration {
+    let seconds = u64::try_from(at.saturating_sub(now.wall.0)).unwrap_or(0);
+    Duration::from_secs(seconds).max(Duration::from_millis(100))
+}
+
 fn watched(plan: &Plan) -> BTreeSet<Kind> {
     let is_watched = |needed: Needed| match needed {
         Needed::ByBoth => true,
         Needed::ByScheduler => plan.scheduler,
         Needed::ByServing => plan.model_serving,
-        Needed::WithClaims => false,
+        Needed::WithClaims | Needed::WithOwners => false,
+        Needed::ForGrouping => plan.scheduler,
     };
     TABLE.iter().filter(|row| is_watched(row.needed)).map(|row| row.kind).collect()
 }

@@ -38,6 +38,7 @@ pub mod api;
 pub mod apiserver;
 pub mod cluster;
 pub mod engine;
+pub mod grouping;
 pub mod modelserving;
 pub mod placement;
 pub mod reservation;

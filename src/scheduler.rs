@@ -38,7 +38,7 @@ use crate::placement::{PlacementRules, Placer};
 use admission::AdmissionRules;
 use order::WaitingTimes;
 use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use waiting::{Told, Wait};
 
 /// The scheduler: what it believes, and what it last answered.
@@ -72,6 +72,8 @@ pub struct Scheduler {
     generation: u64,
     /// PodGroups (`namespace/name`) that are not to be tried yet.
     deferred: BTreeSet<String>,
+    /// Pods without a PodGroup (`namespace/name`) that are left alone, and what is said about it.
+    pods_held: BTreeMap<String, Option<String>>,
     /// Gangs that the reservation keeps from being placed.
     held_back: promise::HeldBack,
 }
@@ -110,14 +112,14 @@ impl Scheduler {
             coupling_version: 0,
             generation: 0,
             deferred: BTreeSet::new(),
+            pods_held: BTreeMap::new(),
             held_back: promise::HeldBack::new(),
         }
     }
 
     /// A scheduler as it was configured.
     pub fn configured(config: SchedulerConfig) -> Self {
-        let SchedulerConfig { cluster, placement, resource_weights, waiting_times, admission, volcano: _ } =
-            config;
+        let SchedulerConfig { cluster, placement, resource_weights, waiting_times, admission, .. } = config;
         let mut scheduler = Scheduler::new(cluster, placement);
         (scheduler.times, scheduler.admission) = (waiting_times, admission);
         let weights =
@@ -188,6 +190,18 @@ impl Scheduler {
     /// come, and it is better placed whole than its minimum first.
     pub fn defer(&mut self, group: &str) {
         self.deferred.insert(group.to_owned());
+    }
+
+    /// Leaves a pod without a PodGroup (`namespace/name`) alone, since it is to get one, and says this about it, if anything;
+    /// or, with `None`, leaves it alone no longer.
+    pub fn hold_pod(&mut self, pod: &str, held: Option<Option<String>>) {
+        match held {
+            Some(said) => drop(self.pods_held.insert(pod.to_owned(), said)),
+            None => drop(self.pods_held.remove(pod)),
+        }
+        if let Some(gang) = self.cluster.pods().id(pod).and_then(|pod| self.cluster.pods().get(pod)?.gang) {
+            self.cluster.mark_changed(gang);
+        }
     }
 
     /// Takes [`Scheduler::defer`] back.

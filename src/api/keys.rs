@@ -11,6 +11,24 @@ pub const TASK_SPEC: &str = "volcano.sh/task-spec";
 pub const TASK_INDEX: &str = "volcano.sh/task-index";
 /// Pod annotation (`"true"`) and scheduling gate: the gate goes when the pod's queue has room for it.
 pub const QUEUE_ALLOCATION_GATE: &str = "scheduling.volcano.sh/queue-allocation-gate";
+/// Annotation of a ReplicaSet (a Deployment's is copied there), StatefulSet or Job: so many of its pods run together.
+pub const GROUP_MIN_MEMBER: &str = "scheduling.volcano.sh/group-min-member";
+/// Begins the annotations that a PodGroup made for pods takes over from their controller.
+pub const VOLCANO_PREFIX: &str = "volcano.sh/";
+/// Annotation of a PodGroup that was made for pods without one: who made it. Volcano's controller writes none.
+pub const GROUPED_BY: &str = "phalanx.dev/grouped-by";
+/// Pod annotation: the topology rule of the PodGroup that is made for it, `hard` or `soft`.
+pub const NETWORK_TOPOLOGY_MODE: &str = "volcano.sh/network-topology-mode";
+/// Pod annotation: the highest tier of that rule.
+pub const NETWORK_TOPOLOGY_HIGHEST_TIER: &str = "volcano.sh/network-topology-highest-tier";
+/// Pod annotation or label, handed on to the PodGroup that is made for the pod; not read by Phalanx. So are the next three.
+pub const COOLDOWN_TIME: &str = "volcano.sh/cooldown-time";
+/// Handed on.
+pub const REVOCABLE_ZONE: &str = "volcano.sh/revocable-zone";
+/// Handed on.
+pub const JDB_MIN_AVAILABLE: &str = "volcano.sh/jdb-min-available";
+/// Handed on, unless the one before is there.
+pub const JDB_MAX_UNAVAILABLE: &str = "volcano.sh/jdb-max-unavailable";
 /// PodGroup annotation: after this span of waiting (Go's notation) the gang should have been placed.
 pub const SLA_WAITING_TIME: &str = "volcano.sh/sla-waiting-time";
 /// The same, as vcjobs write it; counts where the other is absent.

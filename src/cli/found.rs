@@ -5,7 +5,7 @@ use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::cluster::Event;
-use crate::engine::{Kind, TABLE};
+use crate::engine::{Kind, Needed, TABLE};
 use crate::live::clock::Clock;
 use crate::live::watch::list;
 use crate::reservation::record::{RESERVATION, Record};
@@ -26,7 +26,9 @@ impl Objects {
     /// Lists every kind that tells about placement. A kind that the user may not list is noted and left out.
     pub(super) async fn list(client: &kube::Client, skip: &[Kind]) -> anyhow::Result<Objects> {
         let mut objects = Objects { kinds: Vec::new(), unread: Vec::new() };
-        for kind in TABLE.iter().map(|row| row.kind).filter(|kind| !skip.contains(kind)) {
+        // Who groups pods decides nothing about those that wait.
+        let told = TABLE.iter().filter(|row| !matches!(row.needed, Needed::WithOwners | Needed::ForGrouping));
+        for kind in told.map(|row| row.kind).filter(|kind| !skip.contains(kind)) {
             match list(client, kind).await {
                 Ok(found) => objects.kinds.push((kind, found)),
                 Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {
@@ -131,7 +133,7 @@ impl Found {
                 let serving = self.read_as(object);
                 self.model_servings.extend(serving);
             }
-            Kind::Service | Kind::ControllerRevision => {}
+            _ => {}
         }
     }
 

@@ -176,6 +176,16 @@ pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
     NodeAmounts { amounts: amounts.0, errors }
 }
 
+/// What one pod takes, as quantities by name, `pods: 1` among them; nothing where that cannot be counted.
+pub fn pod_quantities(pod: &Pod) -> Vec<(String, String)> {
+    let mut resources = Resources::default();
+    let amounts = pod_requests(pod, &mut resources).unwrap_or_default();
+    let text = |&(resource, amount): &(ResourceId, i64)| {
+        (resources.name(resource).to_owned(), quantity(resource, amount).0)
+    };
+    amounts.iter().map(text).collect()
+}
+
 /// The amounts of a list (`spec.minResources`, `spec.capability`) of resources that nodes count, ascending by resource.
 /// What a quota counts by another name is left out, and so are quantities that cannot be read: schemas keep them out.
 pub fn list_amounts(list: &ResourceList, resources: &mut Resources) -> Vec<(ResourceId, i64)> {

@@ -342,6 +342,11 @@ impl Cluster {
         }
     }
 
+    /// Is there an object for this queue?
+    pub fn knows_queue(&self, name: &str) -> bool {
+        self.queues.contains_key(name)
+    }
+
     /// The value of a priority class; the global default for the empty name, `None` for an unknown one.
     pub fn priority(&self, class: &str) -> Option<i32> {
         match class {

@@ -34,7 +34,7 @@ impl Engine {
             Decision::Place(placement) => self.place(placement),
             Decision::GroupStatus { namespace, name, .. }
             | Decision::Event { kind: "PodGroup", namespace, name, .. }
-                if self.intake.mirror.is_others(&format!("{namespace}/{name}")) => {}
+                if self.is_foreign(&format!("{namespace}/{name}")) => {}
             Decision::GroupStatus { namespace, name, status } => {
                 self.telling.statuses.put(format!("{namespace}/{name}"), status, now.elapsed);
             }

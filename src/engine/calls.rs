@@ -7,6 +7,7 @@ use super::output::Output;
 use super::request::Request;
 use super::serving::Key;
 use crate::api::pod_group::PodGroupStatus;
+use crate::grouping::Want;
 use crate::reservation::{Call as Asked, CallId, GangKey};
 use crate::scheduler::PodRef;
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +28,10 @@ pub(super) enum Purpose {
     Withdraw { pod: PodRef, node: String, failures: u32 },
     /// One of the changes of a ModelServing.
     Change { serving: Key },
+    /// Something that grouping wants.
+    Grouping(Box<Want>),
+    /// A queue that is made.
+    Queue(&'static str),
     /// Reads what bears a name that a ModelServing wanted to create.
     Existing,
     /// Reads a PodGroup with a record.
@@ -46,6 +51,8 @@ pub(super) enum Lane {
     Servings,
     /// Statuses of PodGroups and HyperNodes, and withdrawn nodes.
     Statuses,
+    /// PodGroups and queues that are made, and pods that join.
+    Groups,
     /// Conditions of pods.
     Marks,
     /// Reads.
@@ -57,7 +64,7 @@ impl Lane {
     fn limit(self) -> usize {
         match self {
             Lane::Reservations | Lane::Servings => usize::MAX,
-            Lane::Statuses => 16,
+            Lane::Statuses | Lane::Groups => 16,
             Lane::Marks => 4,
             Lane::Reads => 64,
         }

@@ -106,6 +106,7 @@ impl Engine {
                 }
             }
             object => {
+                self.observe_groups(&object);
                 if let Object::HyperNode(hyper_node) = &object {
                     self.telling.findings.put(hyper_node);
                 }
@@ -189,8 +190,9 @@ impl Engine {
         !old
     }
 
-    fn apply_group(&mut self, group: &PodGroup) {
+    pub(super) fn apply_group(&mut self, group: &PodGroup) {
         self.scheduler.apply(Event::PodGroup(group));
+        self.groups.grouping.group(group, self.now.elapsed);
         self.intake.mirror.put_group(group);
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         self.gang_changed(&key);
@@ -229,6 +231,7 @@ impl Engine {
             return;
         }
         let now = self.now.elapsed;
+        self.groups.grouping.pod(pod, now);
         let member = self.intake.mirror.put_pod(pod);
         let (facts, group) = (member.facts.clone(), member.group.clone());
         if facts.node.is_none()
@@ -295,6 +298,7 @@ impl Engine {
                 }
             };
         }
+        self.groups_gone(kind, namespace, name);
         if let Some(event) = object::gone(kind, namespace, name) {
             self.scheduler.apply(event);
         }
@@ -316,6 +320,7 @@ impl Engine {
 
     fn pod_gone(&mut self, namespace: &str, name: &str) {
         self.scheduler.apply(Event::PodGone { namespace, name });
+        self.groups_gone(Kind::Pod, namespace, name);
         self.intake.mirror.drop_other(&format!("{namespace}/{name}"));
         self.telling.marks.forget(&format!("{namespace}/{name}"));
         if let Some(member) = self.intake.mirror.drop_pod(&format!("{namespace}/{name}")) {

@@ -20,6 +20,11 @@ pub enum Kind {
     ModelServing,
     Service,
     ControllerRevision,
+    ReplicaSet,
+    StatefulSet,
+    Job,
+    Deployment,
+    MutatingWebhookConfiguration,
 }
 
 /// Who watches a kind, and waits for its list before anything is decided.
@@ -33,6 +38,10 @@ pub enum Needed {
     ByServing,
     /// The scheduler, once a pod uses claims.
     WithClaims,
+    /// The scheduler, once it has pods of such a controller that are in no PodGroup. Nothing else waits for it.
+    WithOwners,
+    /// The scheduler, to know who groups pods; it does without where it may not read the kind.
+    ForGrouping,
 }
 
 /// Where a kind is served, and what for.
@@ -91,6 +100,11 @@ table! {
     ModelServing "workload.serving.volcano.sh" "v1alpha1" "ModelServing" "modelservings" NAMESPACED CUSTOM ByServing;
     Service "" "v1" "Service" "services" NAMESPACED BUILT_IN ByServing;
     ControllerRevision "apps" "v1" "ControllerRevision" "controllerrevisions" NAMESPACED BUILT_IN ByServing;
+    ReplicaSet "apps" "v1" "ReplicaSet" "replicasets" NAMESPACED BUILT_IN WithOwners;
+    StatefulSet "apps" "v1" "StatefulSet" "statefulsets" NAMESPACED BUILT_IN WithOwners;
+    Job "batch" "v1" "Job" "jobs" NAMESPACED BUILT_IN WithOwners;
+    Deployment "apps" "v1" "Deployment" "deployments" NAMESPACED BUILT_IN ForGrouping;
+    MutatingWebhookConfiguration "admissionregistration.k8s.io" "v1" "MutatingWebhookConfiguration" "mutatingwebhookconfigurations" CLUSTER_WIDE BUILT_IN ForGrouping;
 }
 
 impl Kind {
@@ -102,6 +116,11 @@ impl Kind {
     /// The kind as objects say it.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// The label selector of those that are worth watching; empty for all.
+    pub fn selector(self) -> &'static str {
+        if self == Kind::Deployment { "app in (volcano-controller,volcano-scheduler)" } else { "" }
     }
 
     /// Group and version, as objects say them.

@@ -10,6 +10,10 @@ use crate::api::meta::ObjectMeta;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
+use crate::api::workload::{
+    Deployment, WebhookConfiguration as MutatingWebhookConfiguration, Workload as Job,
+    Workload as ReplicaSet, Workload as StatefulSet,
+};
 use crate::cluster::Event;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -84,7 +88,7 @@ macro_rules! objects {
             pub fn event(&self) -> Option<Event<'_>> {
                 match self {
                     $($(Object::$kind(object) => Some(Event::$event(object)),)?)*
-                    Object::ModelServing(_) | Object::Service(_) | Object::ControllerRevision(_) => None,
+                    _ => None,
                 }
             }
         }
@@ -105,6 +109,11 @@ objects! {
     ModelServing;
     Service;
     ControllerRevision;
+    ReplicaSet;
+    StatefulSet;
+    Job;
+    Deployment;
+    MutatingWebhookConfiguration;
 }
 
 /// As the scheduler takes it in that an object is gone; `None` if it reads nothing of this kind.
@@ -120,6 +129,6 @@ pub fn gone<'a>(kind: Kind, namespace: &'a str, name: &'a str) -> Option<Event<'
         Kind::HyperNode => Event::HyperNodeGone(name),
         Kind::PodGroup => Event::PodGroupGone { namespace, name },
         Kind::Pod => Event::PodGone { namespace, name },
-        Kind::ModelServing | Kind::Service | Kind::ControllerRevision => return None,
+        _ => return None,
     })
 }

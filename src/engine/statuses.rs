@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::mirror::Mirror;
 use super::request::{Answer, Request, Verb};
 use super::{Engine, Pace};
-use crate::api::pod_group::PodGroupStatus;
+use crate::api::pod_group::{PodGroupPhase, PodGroupStatus};
 use crate::reservation::{GangKey, Phase, Reservations};
 use serde_json::{json, to_value};
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ enum Turn {
     Soon,
     /// It has other counts or another message: people wait for it, and pods are still arriving.
     Later,
+    /// The gang has lost members. Controllers restart whole jobs on that, and what made the members may be making others
+    /// at this moment: it is said when it has lasted.
+    Doubtful,
     /// Pods are being bound.
     BehindBinds,
 }
@@ -35,7 +38,7 @@ impl Turn {
         let (gather, between) = match self {
             Turn::Soon => (20, 250),
             Turn::Later => (500, 500),
-            Turn::BehindBinds => (1000, 1000),
+            Turn::Doubtful | Turn::BehindBinds => (1000, 1000),
         };
         (Duration::from_millis(gather), Duration::from_millis(between))
     }
@@ -172,8 +175,10 @@ fn turn(
     mirror: &Mirror,
     binds_go_on: bool,
 ) -> impl Fn(&str, &PodGroupStatus) -> Turn {
+    let has_lost = |status: &PodGroupStatus| status.phase == Some(PodGroupPhase::Unknown);
     move |gang, status| match reservations.phase(&GangKey::new(true, gang)) {
         Some(Phase::Decided | Phase::Binding | Phase::Closing(_)) => Turn::BehindBinds,
+        _ if has_lost(status) => Turn::Doubtful,
         _ if mirror.group(gang).is_none_or(|group| group.phase != status.phase) => Turn::Soon,
         _ if binds_go_on => Turn::BehindBinds,
         _ => Turn::Later,

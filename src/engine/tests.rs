@@ -1,5 +1,6 @@
 //! The engine as its shells drive it, against a store that answers at once.
 
+mod grouped;
 mod lone_controller;
 mod recreated;
 
@@ -21,15 +22,34 @@ struct Driven {
 }
 
 impl Driven {
-    /// With these halves on, and every kind listed.
+    /// With these halves on, every kind listed, and the queues that are always there.
     fn new(scheduler: bool, model_serving: bool) -> Driven {
-        let plan = Plan {
-            config: SchedulerConfig::default(),
-            scheduler,
-            model_serving,
-            reservation: Settings::default(),
-            pace: Pace::AtOnce,
-        };
+        let mut driven = Driven::bare(scheduler, model_serving);
+        for name in ["root", "default"].into_iter().filter(|_| scheduler) {
+            driven.observe(Kind::Queue, json!({ "metadata": { "name": name } }));
+        }
+        driven
+    }
+
+    /// A scheduler of this name.
+    fn named(name: &str) -> Driven {
+        let mut config = SchedulerConfig::default();
+        config.cluster.scheduler_names = vec![name.to_owned()];
+        let mut driven = Driven::with(config, true, false);
+        for name in ["root", "default"] {
+            driven.observe(Kind::Queue, json!({ "metadata": { "name": name } }));
+        }
+        driven
+    }
+
+    /// The same without any object.
+    fn bare(scheduler: bool, model_serving: bool) -> Driven {
+        Driven::with(SchedulerConfig::default(), scheduler, model_serving)
+    }
+
+    fn with(config: SchedulerConfig, scheduler: bool, model_serving: bool) -> Driven {
+        let plan =
+            Plan { config, scheduler, model_serving, reservation: Settings::default(), pace: Pace::AtOnce };
         let now = Now { elapsed: Duration::from_secs(1), wall: Timestamp(1_800_000_000) };
         let mut driven = Driven { engine: Engine::new(plan, 2), now, sent: Vec::new(), reports: Vec::new() };
         for kind in driven.engine.watched() {

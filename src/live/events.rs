@@ -46,11 +46,11 @@ impl Drop for Hold {
 }
 
 impl Recorder {
-    /// Starts the task that writes.
-    pub fn start(client: Client, clock: Clock) -> Self {
+    /// Starts the task that writes. What the scheduler says it says under its own name, as whoever filters by it expects.
+    pub fn start(client: Client, clock: Clock, scheduler: String) -> Self {
         let (notes, receiver) = channel(4096);
         let urgent = Arc::new(Urgent::default());
-        tokio::spawn(write(client, clock, receiver, Arc::clone(&urgent)));
+        tokio::spawn(write(client, clock, scheduler, receiver, Arc::clone(&urgent)));
         Recorder { notes, clock, urgent }
     }
 
@@ -83,7 +83,13 @@ const REMEMBERED: usize = 8192;
 /// How old an event may grow while more urgent calls are made.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note)>, urgent: Arc<Urgent>) {
+async fn write(
+    client: Client,
+    clock: Clock,
+    scheduler: String,
+    mut notes: Receiver<(Duration, Note)>,
+    urgent: Arc<Urgent>,
+) {
     // count and first time, by event name
     let mut told: BTreeMap<String, (u32, String)> = BTreeMap::new();
     while let Some((since, note)) = notes.recv().await {
@@ -103,6 +109,7 @@ async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note
         let key = format!("{namespace}/{name}");
         let (count, first) = told.entry(key).or_insert_with(|| (0, now.clone()));
         *count += 1;
+        let component = if note.component == "phalanx" { scheduler.as_str() } else { note.component };
         let body = json!({
             "apiVersion": "v1", "kind": "Event",
             "metadata": { "name": name, "namespace": namespace },
@@ -112,8 +119,8 @@ async fn write(client: Client, clock: Clock, mut notes: Receiver<(Duration, Note
             },
             "reason": note.reason, "message": note.message,
             "type": if note.warning { "Warning" } else { "Normal" },
-            "source": { "component": note.component },
-            "reportingComponent": note.component, "reportingInstance": "",
+            "source": { "component": component },
+            "reportingComponent": component, "reportingInstance": "",
             "firstTimestamp": first, "lastTimestamp": now, "count": count,
         });
         let base = format!("/api/v1/namespaces/{namespace}/events");

@@ -53,7 +53,8 @@ impl Shell {
         for kind in engine.watched() {
             tokio::spawn(watch(self.clients.watch.clone(), kind, inputs.clone()));
         }
-        let recorder = Recorder::start(self.clients.write.clone(), self.clock);
+        let name = self.plan.config.cluster.scheduler_names.first().cloned().unwrap_or_default();
+        let recorder = Recorder::start(self.clients.write.clone(), self.clock, name);
         let counter = Counter::new(Arc::clone(&self.health));
         Running { shell: self, engine, recorder, counter, inputs, synced: false }.go_round(receiver).await
     }

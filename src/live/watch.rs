@@ -5,7 +5,7 @@
 //! Kinds whose CRD is missing are looked for again every few seconds.
 
 use super::whole::{Whole, resource};
-use crate::engine::{Change, Input, Kind, Object};
+use crate::engine::{Change, Input, Kind, Needed, Object};
 use futures::StreamExt;
 use kube::Client;
 use kube::api::{Api, ListParams};
@@ -18,6 +18,9 @@ use tokio::sync::mpsc::Sender;
 
 /// How often a missing CRD is looked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
+
+/// How often it is tried whether a kind may be read that need not be.
+const LOOK_AGAIN_LATER: Duration = Duration::from_secs(60);
 
 /// How long a watch whose version has expired waits before everything is listed again.
 const EXPIRED: Duration = Duration::from_millis(500);
@@ -33,10 +36,29 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
+    if kind.row().needed == Needed::ForGrouping {
+        let mut told = false;
+        while !readable(&client, kind).await {
+            if !std::mem::replace(&mut told, true) {
+                tracing::info!(
+                    ?kind,
+                    "it may not be read; Volcano's controllers are known by their PodGroups alone"
+                );
+                if inputs.send(Input::Missing(kind)).await.is_err() {
+                    return;
+                }
+            }
+            tokio::time::sleep(LOOK_AGAIN_LATER).await;
+        }
+    }
     let resource = resource(kind);
     let api: Api<Whole> = Api::all_with(client, &resource);
     let applied = |object: Whole| Input::Observed(read(kind, &object));
-    let start = || watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
+    let config = match kind.selector() {
+        "" => watcher::Config::default(),
+        selector => watcher::Config::default().labels(selector),
+    };
+    let start = || watcher(api.clone(), config.clone()).default_backoff().boxed();
     let mut stream = start();
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
@@ -119,6 +141,14 @@ pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
 /// A version that is refused when a watch is opened, rather than in its stream, the watcher would ask for again for ever.
 fn has_expired(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+}
+
+/// May the kind be read? A server that cannot be reached counts as "yes": the watch will see.
+async fn readable(client: &Client, kind: Kind) -> bool {
+    let resource = resource(kind);
+    let api: Api<Whole> = Api::all_with(client.clone(), &resource);
+    let page = ListParams::default().limit(1).labels(kind.selector());
+    !matches!(api.list(&page).await, Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
 }
 
 /// Is the kind served? A server that cannot be reached counts as "not yet".

@@ -13,6 +13,7 @@ mod volcano;
 pub use volcano::{Action, ActionArguments, Plugin, VolcanoConfig};
 
 use crate::cluster::Settings;
+use crate::grouping::GroupingRules;
 use crate::placement::PlacementRules;
 use crate::scheduler::admission::AdmissionRules;
 use crate::scheduler::order::WaitingTimes;
@@ -30,6 +31,8 @@ pub struct SchedulerConfig {
     pub waiting_times: WaitingTimes,
     /// How PodGroups get from Pending to Inqueue.
     pub admission: AdmissionRules,
+    /// Who makes PodGroups for pods that come without one.
+    pub grouping: GroupingRules,
     /// What a Volcano file said, carried for the parts of the scheduler that will use it; `None` for our own format.
     pub volcano: Option<VolcanoConfig>,
 }

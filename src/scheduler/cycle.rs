@@ -177,6 +177,13 @@ impl Scheduler {
             }
             return;
         }
+        if let Some(said) = self.pods_held.get(&*gang.key).filter(|_| gang.kind == GangKind::Pod).cloned() {
+            self.waiting.remove(&id);
+            if let Some(message) = said {
+                self.hold(id, Hold { reason: Reason::AwaitsPodGroup, message }, round, cycle);
+            }
+            return;
+        }
         if let Some(&limit) = self.kept_out.get(&id) {
             let hold = refusal(&self.cluster, &self.admission, gang, limit);
             return self.hold(id, hold, round, cycle);

@@ -13,6 +13,8 @@ pub enum Reason {
     SearchCutShort,
     /// Fewer pods exist than the minimum asks for.
     NotEnoughTasks,
+    /// The pod is to be in a PodGroup, which has not been made yet.
+    AwaitsPodGroup,
     /// The cluster or the queue has no room for `spec.minResources`: the PodGroup stays Pending.
     NotAdmitted,
     /// It had its minimum and has lost members, and what made them has not made others.
@@ -49,6 +51,7 @@ impl Reason {
             Reason::TopologyConstraint => "TopologyConstraint",
             Reason::SearchCutShort => "SearchCutShort",
             Reason::NotEnoughTasks => "NotEnoughTasks",
+            Reason::AwaitsPodGroup => "AwaitsPodGroup",
             Reason::NotAdmitted => "NotAdmitted",
             Reason::MembersLost => "MembersLost",
             Reason::NotEnoughPodsOfTask => "NotEnoughPodsOfTask",

@@ -2,6 +2,7 @@
 //! server is asked the same in `tests/live/deploy.rs`, where there is one.
 
 use crate::simulations::read;
+use phalanx::engine::{Needed, TABLE};
 use phalanx::modelserving::Kind;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -58,5 +59,29 @@ fn the_controller_may_do_what_it_does() {
     }
     for verb in ["update", "deletecollection"] {
         assert!(!granted.contains(&(String::new(), "pods".to_owned(), verb.to_owned())), "{verb}");
+    }
+}
+
+/// Kinds are watched by the table of the engine, and written by what it asks for.
+#[test]
+fn the_scheduler_may_do_what_it_does() {
+    let granted = granted("phalanx-scheduler");
+    let own = [
+        ("", "pods", "patch delete"),
+        ("", "pods/binding", "create"),
+        ("", "pods/status", "patch"),
+        ("", "persistentvolumeclaims", "patch"),
+        ("", "events", "create patch"),
+        ("scheduling.volcano.sh", "podgroups", "create patch delete"),
+        ("scheduling.volcano.sh", "queues", "create"),
+        ("topology.volcano.sh", "hypernodes/status", "patch"),
+    ];
+    let watched = TABLE.iter().filter(|row| row.needed != Needed::ByServing);
+    let watched = watched.map(|row| (row.group, row.plural, "list watch"));
+    for (group, resource, verbs) in own.into_iter().chain(watched) {
+        for verb in verbs.split(' ') {
+            let needed = (group.to_owned(), resource.to_owned(), verb.to_owned());
+            assert!(granted.contains(&needed), "{needed:?} is not granted");
+        }
     }
 }

@@ -14,6 +14,8 @@ mod deploy;
 #[cfg(feature = "cluster")]
 mod double;
 #[cfg(feature = "cluster")]
+mod e2e;
+#[cfg(feature = "cluster")]
 mod failover;
 #[cfg(feature = "cluster")]
 mod faults;

@@ -4,6 +4,7 @@ use super::SchedulerConfig;
 use super::document::{Entry, Node, Problems, suggestion};
 use crate::api::quantity::Quantity;
 use crate::api::time::parse_span;
+use crate::grouping::GroupedBy;
 use crate::placement::{CostTerm, Packing};
 use crate::scheduler::admission::AdmissionRules;
 use std::time::Duration;
@@ -19,12 +20,13 @@ const COST_TERMS: [(&str, CostTerm); 5] = [
 
 pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {
     let mut config = SchedulerConfig::default();
-    let keys = ["schedulerNames", "topology", "placement", "admission", "order"];
+    let keys = ["schedulerNames", "topology", "placement", "admission", "order", "grouping"];
     for entry in known(root, &keys, problems) {
         match entry.key.as_str() {
             "schedulerNames" => scheduler_names(&entry.value, &mut config, problems),
             "topology" => topology(&entry.value, &mut config, problems),
             "admission" => admission(&entry.value, &mut config, problems),
+            "grouping" => grouping_rules(&entry.value, &mut config, problems),
             "order" => order_of_gangs(&entry.value, &mut config, problems),
             _ => placement(&entry.value, &mut config, problems),
         }
@@ -122,6 +124,23 @@ fn admission(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems)
     rules.queue_limits = rules.by_resources;
     rules.waiting_times_admit = rules.by_resources;
     config.admission = rules;
+}
+
+fn grouping_rules(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    for Entry { key, value, .. } in known(node, &["by", "wait"], problems) {
+        match (key.as_str(), value.text()) {
+            ("wait", _) => config.grouping.wait = span(value, problems).unwrap_or_default(),
+            (_, Some("auto")) => config.grouping.by = GroupedBy::Auto,
+            (_, Some("volcano")) => config.grouping.by = GroupedBy::Volcano,
+            (_, Some("phalanx")) => config.grouping.by = GroupedBy::Phalanx,
+            (_, Some("nobody")) => config.grouping.by = GroupedBy::Nobody,
+            _ => problems.error(
+                value,
+                format!("is {}", value.name()),
+                "write auto, volcano, phalanx or nobody",
+            ),
+        }
+    }
 }
 
 fn order_of_gangs(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {

@@ -10,8 +10,15 @@ use serde_json::json;
 fn settles_nothing_hard(config: &SchedulerConfig) {
     // The rest of the configuration has no place for anything hard: a Volcano file is only carried, waiting times order, and
     // admission lets in later, never more.
-    let SchedulerConfig { cluster, placement, resource_weights, waiting_times: _, admission: _, volcano: _ } =
-        config;
+    let SchedulerConfig {
+        cluster,
+        placement,
+        resource_weights,
+        waiting_times: _,
+        admission: _,
+        grouping: _,
+        volcano: _,
+    } = config;
     let Settings { scheduler_names, domain_labels: _ } = cluster;
     let PlacementRules { order, level_weight, packing: _, search_budget, resource_weights: _ } = placement;
     let mut terms = order.clone();

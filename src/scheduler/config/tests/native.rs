@@ -20,6 +20,7 @@ fn the_default_file_is_the_built_in_default() {
         "by",
         "overcommitFactor",
         "roomIsKeptFor",
+        "wait",
     ] {
         assert!(text.contains(&format!("{key}:")), "default.yaml shows {key}");
     }
@@ -89,7 +90,7 @@ fn errors_of_our_own_format() {
     check(
         "fairness: {}",
         &[
-            "line 1: fairness: is not a known key; known are schedulerNames, topology, placement, admission, order",
+            "line 1: fairness: is not a known key; known are schedulerNames, topology, placement, admission, order, grouping",
         ],
     );
     check(
