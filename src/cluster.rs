@@ -27,6 +27,7 @@ pub mod volumes;
 pub use event::{Event, Marks};
 pub use state::{Cluster, Room, Settings};
 pub use volumes::open::OpenClaim;
+pub use volumes::stock::Unallotted;
 
 use capacity::Capacity;
 use class::Classes;

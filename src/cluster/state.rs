@@ -209,6 +209,7 @@ impl Cluster {
     pub fn refresh(&mut self) {
         self.sweep_if_due();
         self.refresh_classes();
+        self.refresh_stock();
         if !self.topology_stale {
             return;
         }
@@ -368,6 +369,7 @@ impl Cluster {
         record.node = Some(node);
         let holder = Holder::of(record);
         self.enter(&holder);
+        self.choose_volumes(pod, node);
     }
 
     /// Takes a promise back.
@@ -472,6 +474,7 @@ impl Cluster {
             self.marks.gained.insert(id);
         }
         self.yield_room(id);
+        self.volumes.stock.is_stale = true;
     }
 
     fn remove_node(&mut self, name: &str) {

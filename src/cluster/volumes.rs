@@ -13,6 +13,7 @@
 pub(super) mod joined;
 pub(super) mod limits;
 pub(super) mod open;
+pub(super) mod stock;
 
 use super::ids::PodId;
 use crate::api::core::{
@@ -25,6 +26,7 @@ use limits::Limits;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use stock::{Offer, Stock, Wanted};
 
 /// Claims, volumes, classes, and the pods that use claims.
 #[derive(Debug, Default)]
@@ -39,6 +41,7 @@ pub struct Volumes {
     users: BTreeMap<Arc<str>, BTreeSet<PodId>>,
     pub(super) limits: Limits,
     pub(super) places: Places,
+    pub(super) stock: Stock,
 }
 
 /// A volume.
@@ -48,6 +51,8 @@ struct Known {
     selectors: Vec<NodeSelector>,
     /// The CSI driver that attaches it.
     driver: Option<String>,
+    /// What claims that wait are told of it.
+    offer: Offer,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +65,8 @@ struct Claim {
     one_pod: bool,
     /// The node that was chosen for it.
     node: Option<String>,
+    /// What it asks of a volume.
+    wanted: Wanted,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -132,18 +139,24 @@ impl Volumes {
             deleting: metadata.deletion_timestamp.is_some(),
             one_pod: claim.spec.access_modes.iter().any(|mode| mode == "ReadWriteOncePod"),
             node: metadata.annotations.get(keys::SELECTED_NODE).cloned(),
+            wanted: Wanted::of(claim),
         };
         if self.claims.get(&key) == Some(&record) {
             return Vec::new();
         }
         let users = self.users_of(&key);
+        if record.is_bound {
+            self.stock.give_back(&key);
+        }
         self.claims.insert(key, record);
+        self.stock.is_stale = true;
         users
     }
 
     pub(super) fn drop_claim(&mut self, namespace: &str, name: &str) -> Vec<PodId> {
         let key = format!("{namespace}/{name}");
         self.claims.remove(&key);
+        self.stock.give_back(&key);
         self.users_of(&key)
     }
 
@@ -163,17 +176,21 @@ impl Volumes {
         let selectors: Vec<NodeSelector> = affinity.into_iter().chain(zones).collect();
         let name = &volume.metadata.name;
         let driver = volume.spec.csi.as_ref().map(|csi| csi.driver.clone());
-        let known = Known { selectors, driver };
+        let known = Known { selectors, driver, offer: Offer::of(volume, CLASS) };
         if self.volumes.get(name) == Some(&known) {
             return Vec::new();
         }
+        let mut users = self.bound_to(name);
+        users.extend(self.offered(name, Some(&known.offer)));
         self.volumes.insert(name.clone(), known);
-        self.bound_to(name)
+        users
     }
 
     pub(super) fn drop_volume(&mut self, name: &str) -> Vec<PodId> {
+        let mut users = self.bound_to(name);
+        users.extend(self.offered(name, None));
         self.volumes.remove(name);
-        self.bound_to(name)
+        users
     }
 
     pub(super) fn put_class(&mut self, class: &StorageClass) -> Vec<PodId> {
@@ -234,6 +251,7 @@ impl Volumes {
     /// Forgets a pod. Returns other pods whose verdict that may change.
     pub(super) fn leave(&mut self, id: PodId) -> Vec<PodId> {
         let others = self.sharing(id);
+        self.release(id);
         let Some(consumer) = self.consumers.remove(&id) else { return Vec::new() };
         for claim in &consumer.claims {
             if let Some(users) = self.users.get_mut(claim) {
@@ -314,11 +332,15 @@ impl Volumes {
             );
         }
         if !class.provisions {
-            return Err(format!(
-                "waits for its first consumer, but storage class {} makes no volumes, and choosing among existing ones \
-                 is not supported; bind it by spec.volumeName",
-                claim.class
-            ));
+            // One of those that exist: see `stock`. One that somebody reserved for it is as good as bound.
+            if users > 1 && self.reserved(key).is_none() && !self.is_offered(key) {
+                return Err(format!(
+                    "waits for its first consumer, and storage class {} has no free volume that fits; make one",
+                    claim.class
+                ));
+            }
+            let reserved = self.reserved(key).map_or(&[][..], |volume| &volume.selectors);
+            return Ok(class.topologies.iter().chain(reserved).cloned().collect());
         }
         // A choice that was made binds until whoever makes the volume takes it back. Of several pods it binds one, which
         // need not be this one: for the others the volume decides.

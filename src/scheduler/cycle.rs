@@ -13,6 +13,7 @@ use super::status::{Waiting, status};
 use super::waiting::{Asked, Explanation, FIRST, Round, Shape, Wait};
 use super::{Cycle, Scheduler, gates, room};
 use crate::api::time::Timestamp;
+use crate::cluster::Unallotted;
 use crate::cluster::event::Marks;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
@@ -224,6 +225,13 @@ impl Scheduler {
         };
         match answer {
             Ok(placement) => {
+                let placement = match self.allot(&asked.request, placement) {
+                    Ok(placement) => placement,
+                    Err(unallotted) => {
+                        self.cluster.keep_room(id, room);
+                        return self.lack_volumes(id, &asked.request, unallotted, round, cycle);
+                    }
+                };
                 cycle.placed += 1;
                 cycle.cut_short += usize::from(placement.proof != Proof::Proven);
                 self.commit(id, &asked.request, &placement, round, cycle);
@@ -387,6 +395,33 @@ impl Scheduler {
             message,
             below_minimum,
             classes: Vec::new(),
+            shortfall: None,
+            counted: None,
+            is_full: true,
+            asked: None,
+        };
+        self.wait(id, wait, round, cycle);
+    }
+
+    /// A placement was found, and no existing volume for each claim of it.
+    fn lack_volumes(
+        &mut self,
+        id: GangId,
+        request: &GangRequest,
+        unallotted: Unallotted,
+        round: &mut Round,
+        cycle: &mut Cycle,
+    ) {
+        let Unallotted { found, of, .. } = unallotted;
+        let message = format!(
+            "{found} of the {of} claims that wait for existing volumes find one of their own; make more volumes, or \
+             volumes that more nodes reach"
+        );
+        let wait = Wait {
+            reason: Reason::NotEnoughResources,
+            message,
+            below_minimum: self.is_below_minimum(id),
+            classes: classes(request),
             shortfall: None,
             counted: None,
             is_full: true,

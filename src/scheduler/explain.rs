@@ -217,6 +217,7 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
         Cause::NoDomain(tier) => format!("in no domain of tier {tier}"),
         Cause::TooSmall(resource) | Cause::Resource(resource) => match cluster.resources().driver(resource) {
+            Some(kind) if kind.starts_with("class ") => format!("short of free volumes of {kind}"),
             Some(driver) => format!("exceed max volume count ({driver})"),
             None if matches!(cause, Cause::TooSmall(_)) => {
                 format!("too small ({})", cluster.resources().name(resource))

@@ -2,9 +2,10 @@
 //! that are not to be placed for now.
 
 use super::{PodRef, Scheduler, SubgroupRef};
-use crate::cluster::OpenClaim;
 use crate::cluster::ids::PodId;
 use crate::cluster::pods::PodState;
+use crate::cluster::{OpenClaim, Unallotted};
+use crate::placement::{GangRequest, Placement};
 use crate::scheduler::gang::subgroup_values;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ impl Scheduler {
     /// the node or the pod does not exist, or its capacity is not free.
     pub fn promise(&mut self, pod: &PodRef, node: &str) -> bool {
         let (Some(id), Some(node)) = (self.exactly(pod), self.cluster.nodes().id(node)) else { return false };
+        self.cluster.refresh_numbers();
         let Some(record) = self.cluster.pods().get(id) else { return false };
         if record.state == PodState::Assumed {
             return record.node == Some(node);
@@ -66,6 +68,32 @@ impl Scheduler {
     pub fn reaches_volumes(&self, pod: &PodRef, node: &str) -> bool {
         let (Some(id), Some(node)) = (self.exactly(pod), self.cluster.nodes().id(node)) else { return true };
         self.cluster.reaches_volumes(id, node)
+    }
+
+    /// Finds an existing volume of its own for each claim that waits for one. Where volumes that several nodes reach are too
+    /// few for the placement, each of those that are used counts on one node alone, and the gang is placed again.
+    pub(super) fn allot(
+        &mut self,
+        request: &GangRequest,
+        mut placement: Placement,
+    ) -> Result<Placement, Unallotted> {
+        const ATTEMPTS: usize = 8;
+        let mut attempts = 0;
+        let result = loop {
+            let pods: Vec<_> = placement.assignments.iter().map(|one| (one.pod, one.node)).collect();
+            let Err(unallotted) = self.cluster.allot_volumes(&pods) else { break Ok(placement) };
+            attempts += 1;
+            if attempts == ATTEMPTS || !unallotted.may_retry {
+                break Err(unallotted);
+            }
+            match self.placer.decide(self.cluster.view(), request, &self.rules) {
+                Ok(again) => placement = again,
+                // With other volumes left out there might be room: what was found says more.
+                Err(_) => break Err(unallotted),
+            }
+        };
+        self.cluster.release_homes();
+        result
     }
 
     /// Claims that are to be bound before exactly this pod is.

@@ -15,6 +15,7 @@ mod sentences;
 mod servings;
 mod silence;
 mod simulations;
+mod volumes;
 mod walkthrough;
 mod workloads;
 mod world;

@@ -204,3 +204,60 @@ fn nodes_take_so_many_volumes() {
     let log = phalanx.log();
     assert!(!log.to_lowercase().contains("forbidden"), "{log}");
 }
+
+/// Local disks without a provisioner: a gang waits while one member finds none, then each gets one of its own, the smallest
+/// that fits, and the control plane binds what was chosen.
+#[test]
+fn a_gang_takes_local_volumes() {
+    let Some(cluster) = TestCluster::start() else { return };
+    cluster.fleet(&["--nodes", "4", "--no-hypernodes"]);
+    let phalanx = Phalanx::deployed(&cluster, &[]);
+    cluster.namespace("volumes");
+    let free = |name: &str, size: &str, node: &str| {
+        volume(name, "local", &[node])
+            .replace(&format!("  claimRef: {{namespace: volumes, name: {name}}}\n"), "")
+            .replace("capacity: {storage: 1Gi}", &format!("capacity: {{storage: {size}}}"))
+    };
+    let member = |name: &str, claim: &str| {
+        let joins =
+            format!("{{name: {name}, namespace: volumes, annotations: {{scheduling.k8s.io/group-name: db}}");
+        pod(name, claim).replace(&format!("{{name: {name}, namespace: volumes"), &joins)
+    };
+    let gang = "---\napiVersion: scheduling.volcano.sh/v1beta1\nkind: PodGroup\nmetadata: {name: db, namespace: volumes}\nspec: {minMember: 2}\n";
+    let class = "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: local}\nprovisioner: kubernetes.io/no-provisioner\nvolumeBindingMode: WaitForFirstConsumer\n";
+    cluster.create(
+        &(class.to_owned() + &free("right", "1Gi", "node-00001") + &free("small", "1Mi", "node-00000")),
+    );
+    cluster.create(
+        &(claim("a", "local") + &claim("b", "local") + gang + &member("db-0", "a") + &member("db-1", "b")),
+    );
+    let said = [
+        "get",
+        "podgroup.scheduling.volcano.sh",
+        "db",
+        "-n",
+        "volumes",
+        "-o",
+        "jsonpath={.status.conditions[*].message}",
+    ];
+    cluster.wait_until(&said, "one volume is missing", |text| {
+        text.contains("short of free volumes of class local, 1Gi or more")
+    });
+    let at = |pod: &str| {
+        ["get", "pod", pod, "-n", "volumes", "-o", "jsonpath={.spec.nodeName} {.status.phase}"]
+            .map(str::to_owned)
+    };
+    assert_eq!(cluster.get(at("db-0")), " Pending", "all or none");
+    cluster.create(&(free("large", "8Gi", "node-00003") + &free("other", "2Gi", "node-00003")));
+    let bound = ["get", "pvc", "-n", "volumes", "-o", "jsonpath={.items[*].spec.volumeName}"];
+    cluster.wait_until(&bound, "both are bound", |text| {
+        let mut names: Vec<&str> = text.split(' ').collect();
+        names.sort_unstable();
+        names == ["of-other", "of-right"] || names == ["of-large", "of-other"]
+    });
+    for pod in ["db-0", "db-1"] {
+        cluster.wait_until(&at(pod), "it runs", |text| text.ends_with(" Running"));
+    }
+    let log = phalanx.log();
+    assert!(!log.to_lowercase().contains("forbidden"), "{log}");
+}

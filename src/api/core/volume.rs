@@ -2,7 +2,8 @@
 //! them.
 
 use super::pod_affinity::NodeSelector;
-use crate::api::meta::{ObjectMeta, null_as_default};
+use crate::api::meta::{LabelSelector, ObjectMeta, null_as_default};
+use crate::api::quantity::ResourceList;
 use serde::{Deserialize, Serialize};
 
 /// Annotation of a claim: volume and claim know of each other.
@@ -43,6 +44,23 @@ pub struct PersistentVolumeClaimSpec {
     pub volume_name: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub access_modes: Vec<String>,
+    /// How much.
+    #[serde(default)]
+    pub resources: ClaimedResources,
+    /// `Filesystem` (default) or `Block`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_mode: Option<String>,
+    /// Labels that the volume must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+}
+
+/// How much storage is claimed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ClaimedResources {
+    #[serde(default, skip_serializing_if = "ResourceList::is_empty", deserialize_with = "null_as_default")]
+    pub requests: ResourceList,
 }
 
 /// What became of a claim.
@@ -62,6 +80,17 @@ pub struct PersistentVolume {
     pub metadata: ObjectMeta,
     #[serde(default)]
     pub spec: PersistentVolumeSpec,
+    #[serde(default)]
+    pub status: PersistentVolumeStatus,
+}
+
+/// What became of a volume.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PersistentVolumeStatus {
+    /// Pending, Available, Bound, Released or Failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
 }
 
 /// Where storage can be reached from.
@@ -73,6 +102,32 @@ pub struct PersistentVolumeSpec {
     pub node_affinity: Option<VolumeNodeAffinity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub csi: Option<CsiVolume>,
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "null_as_default")]
+    pub storage_class_name: String,
+    /// How large it is.
+    #[serde(default, skip_serializing_if = "ResourceList::is_empty", deserialize_with = "null_as_default")]
+    pub capacity: ResourceList,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub access_modes: Vec<String>,
+    /// `Filesystem` (default) or `Block`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_mode: Option<String>,
+    /// The claim that it is, or is to be, bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_ref: Option<ClaimRef>,
+}
+
+/// A claim, as a volume names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ClaimRef {
+    #[serde(default)]
+    pub namespace: String,
+    #[serde(default)]
+    pub name: String,
+    /// Empty where somebody reserved the volume by hand.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
 }
 
 /// Storage that a CSI driver attaches.

@@ -9,6 +9,7 @@ use crate::cluster::ids::{NodeId, PodId, ResourceId};
 use crate::cluster::natural;
 use crate::cluster::pods::PodState;
 use crate::cluster::requests::VOLUMES_OF;
+use crate::cluster::volumes::stock::Unallotted;
 
 impl Cluster {
     /// What the pod uses decides about it, and perhaps about others.
@@ -36,6 +37,7 @@ impl Cluster {
         for &id in pods {
             match self.pods.get(id).map(|record| record.state) {
                 Some(PodState::Pending) => {
+                    self.volumes.release(id);
                     if let Some(pod) = self.volumes.pod(id).cloned() {
                         self.update_pod(id, &pod);
                         let gang = self.pods.get(id).and_then(|record| record.gang);
@@ -60,9 +62,11 @@ impl Cluster {
 
     /// A pod that has a node may take other volumes than it was known to.
     fn recount(&mut self, id: PodId) {
-        let Some(record) = self.pods.get(id).filter(|_| !self.volumes.limits.is_empty()) else { return };
+        let counts = !self.volumes.limits.is_empty() || !self.volumes.stock.is_empty();
+        let Some(record) = self.pods.get(id).filter(|_| counts) else { return };
         let class = self.classes.get(record.class);
-        let stands = |resource| self.volumes.limits.stands_for(resource);
+        let stands =
+            |resource| self.volumes.limits.stands_for(resource) || self.volumes.stock.stands_for(resource);
         let others: Vec<_> = class.requests.iter().filter(|(one, _)| !stands(*one)).copied().collect();
         let requests = with_volumes(&others, &self.volumes.taken_by(id));
         if requests == class.requests {
@@ -131,8 +135,81 @@ impl Cluster {
         open.map(|claim| OpenClaim {
             name: claim.name.to_owned(),
             names_node: claim.wants_node && !claim.users.iter().any(comes_before),
+            takes: claim.takes.map(str::to_owned),
         })
         .collect()
+    }
+
+    /// Kinds of existing volumes that the pod's claims ask for are counted from now on.
+    pub(super) fn count_kinds(&mut self, pod: &Pod) {
+        for (kind, size) in self.volumes.uncounted(pod) {
+            let resource = self.resources.intern(&format!("{VOLUMES_OF}{}", kind.describe(size)));
+            self.volumes.stock.track(kind, size, resource);
+        }
+    }
+
+    /// Brings numbers up to date that promises are checked against, outside of a cycle too.
+    pub fn refresh_numbers(&mut self) {
+        self.refresh_stock();
+    }
+
+    /// Brings the numbers of existing volumes that are free up to date.
+    pub(super) fn refresh_stock(&mut self) {
+        if std::mem::take(&mut self.volumes.stock.is_new) {
+            // Who asks for a larger one takes one of these too.
+            self.judge_all_users();
+        }
+        if !std::mem::take(&mut self.volumes.stock.is_stale) || self.volumes.stock.is_empty() {
+            return;
+        }
+        let counts = self.volumes.free(&self.nodes, &self.labels);
+        let resources: Vec<ResourceId> = self.volumes.stock.resources().collect();
+        let nodes: Vec<NodeId> = self.nodes.present().map(|(id, ..)| id).collect();
+        for node in nodes {
+            for &resource in &resources {
+                let count = counts.get(&(resource, node)).copied().unwrap_or_default();
+                let before = self.capacity.allocatable(node, resource);
+                if count != before {
+                    self.capacity.set_allocatable(node, resource, count);
+                }
+                if count > before {
+                    self.marks.gained.insert(node);
+                }
+            }
+        }
+    }
+
+    /// A pod was promised a node: existing volumes are chosen for its claims that wait.
+    pub(super) fn choose_volumes(&mut self, pod: PodId, node: NodeId) {
+        if self.volumes.stock.is_empty() {
+            return;
+        }
+        let labels = self.labels.get(self.nodes.get(node).labels);
+        if !self.volumes.choose(pod, node, self.nodes.name(node), labels) {
+            self.unsettled.insert(pod);
+        }
+    }
+
+    /// Finds an existing volume of its own for each claim that waits of pods that are about to be promised these nodes. Where
+    /// there are not enough, says how many of how many claims found one; volumes that several nodes reach then count on
+    /// the node alone for which they were found, until [`Cluster::release_homes`]. `false`: there are none to fix.
+    pub fn allot_volumes(&mut self, pods: &[(PodId, NodeId)]) -> Result<(), Unallotted> {
+        if self.volumes.stock.is_empty() {
+            return Ok(());
+        }
+        let (nodes, labels) = (&self.nodes, &self.labels);
+        let result = self.volumes.allot(pods, |node| (nodes.name(node), labels.get(nodes.get(node).labels)));
+        if result.is_err() {
+            self.refresh_stock();
+        }
+        result
+    }
+
+    /// Volumes that several nodes reach count on all of them again.
+    pub fn release_homes(&mut self) {
+        if self.volumes.stock.release_homes() {
+            self.refresh_stock();
+        }
     }
 
     /// Are there claims that are to be bound before the pod is?

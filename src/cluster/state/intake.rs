@@ -73,7 +73,7 @@ impl Cluster {
         let pod = joined.as_ref().unwrap_or(pod);
         let key: Arc<str> = self.key.as_str().into();
         let labels = self.labels.intern(&pod.metadata.labels);
-        let (class, refusal) = self.class_of(pod, labels);
+        let (class, refusal) = self.class_of(pod, None, labels);
         let (role, task_index) = self.task_of(pod);
         let gang = self.is_ours(pod).then(|| match group_name(pod) {
             Some(group) => {
@@ -128,7 +128,7 @@ impl Cluster {
         let known = self.pods.get(id).map_or(LabelSetId(0), |record| record.labels);
         let relabelled = !self.labels.is(known, &pod.metadata.labels);
         let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };
-        let (class, refusal) = self.class_of(pod, labels);
+        let (class, refusal) = self.class_of(pod, Some(id), labels);
         let node =
             pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).map(|name| self.node_slot(name));
         let priority = self.pod_priority(pod);
@@ -220,7 +220,7 @@ impl Cluster {
         (role, annotation(keys::TASK_INDEX).and_then(|index| index.parse().ok()))
     }
 
-    fn class_of(&mut self, pod: &Pod, labels: LabelSetId) -> (ClassId, Option<String>) {
+    fn class_of(&mut self, pod: &Pod, id: Option<PodId>, labels: LabelSetId) -> (ClassId, Option<String>) {
         // Where others' pods may go is not for us to say: what counts of them is what they hold.
         let is_ours = self.is_ours(pod);
         let is_pending = is_ours && state_of(pod) == PodState::Pending;
@@ -228,13 +228,13 @@ impl Cluster {
             match self.recent.find(&pod.spec, is_ours) {
                 Some(asks) => asks.clone(),
                 None => {
-                    let asks = self.asks(pod, is_ours, is_pending);
+                    let asks = self.asks(pod, id, is_ours, is_pending);
                     self.recent.put(&pod.spec, is_ours, asks.clone());
                     asks
                 }
             }
         } else {
-            self.asks(pod, is_ours, is_pending)
+            self.asks(pod, id, is_ours, is_pending)
         };
         let Asks { requests, refusal, constraint } = asks;
         let applicant = Applicant { namespace: &pod.metadata.namespace, labels, spec: &pod.spec, constraint };
@@ -247,12 +247,13 @@ impl Cluster {
     }
 
     /// What the pod asks for, but for its demands relative to other pods.
-    fn asks(&mut self, pod: &Pod, is_ours: bool, is_pending: bool) -> Asks {
+    fn asks(&mut self, pod: &Pod, id: Option<PodId>, is_ours: bool, is_pending: bool) -> Asks {
         let (requests, refusal) = match requests::pod_requests(pod, &mut self.resources) {
             Ok(requests) => (requests, refusal(&pod.spec)),
             Err(error) => (Box::default(), Some(error.to_string())),
         };
-        let takes = self.volumes.takes(pod);
+        self.count_kinds(pod);
+        let takes = self.volumes.takes(pod, id);
         let requests = if takes.is_empty() { requests } else { with_volumes(&requests, &takes) };
         let demands = if is_pending { self.volumes.demands(pod) } else { Demands::default() };
         let constraint = match is_ours {

@@ -52,6 +52,12 @@ impl Volumes {
             self.claims.get(claim).filter(|claim| shared && claim.volume.is_empty() && !claim.is_bound);
         let class = open.and_then(|claim| self.classes.get(&claim.class)).filter(|class| class.waits);
         let Some(class) = class else { return BTreeSet::new() };
+        if !class.provisions {
+            // One of those that exist, and each may be reached from one node only.
+            let is_local =
+                open.is_some_and(|claim| self.is_local(&claim.class)) && self.reserved(claim).is_none();
+            return if is_local { BTreeSet::from(["kubernetes.io/hostname"]) } else { BTreeSet::new() };
+        }
         let terms = class.topologies.as_ref().map_or(&[][..], |places| &places.node_selector_terms);
         let expressions = || terms.iter().flat_map(|term| &term.match_expressions);
         let mut keys: BTreeSet<&str> = self.places.of(&class.provisioner).collect();

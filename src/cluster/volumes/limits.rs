@@ -78,14 +78,18 @@ impl Limits {
 }
 
 impl Volumes {
-    /// Volumes that a pod takes, by driver, ascending by resource.
-    pub(in crate::cluster) fn takes(&self, pod: &Pod) -> Vec<(ResourceId, i64)> {
-        if self.limits.is_empty() { Vec::new() } else { self.count(&claims(pod)) }
+    /// Volumes that a pod takes, by driver, and of those that exist, by kind; ascending by resource.
+    pub(in crate::cluster) fn takes(&self, pod: &Pod, id: Option<PodId>) -> Vec<(ResourceId, i64)> {
+        if self.limits.is_empty() && self.stock.is_empty() {
+            Vec::new()
+        } else {
+            self.count(&claims(pod), id)
+        }
     }
 
     /// The same of a pod that was taken in.
     pub(in crate::cluster) fn taken_by(&self, pod: PodId) -> Vec<(ResourceId, i64)> {
-        self.consumers.get(&pod).map_or(Vec::new(), |consumer| self.count(&consumer.claims))
+        self.consumers.get(&pod).map_or(Vec::new(), |consumer| self.count(&consumer.claims, Some(pod)))
     }
 
     /// Pods that use claims.
@@ -93,11 +97,13 @@ impl Volumes {
         self.users.values().flatten().copied().collect()
     }
 
-    fn count(&self, claims: &[Arc<str>]) -> Vec<(ResourceId, i64)> {
+    fn count(&self, claims: &[Arc<str>], pod: Option<PodId>) -> Vec<(ResourceId, i64)> {
         let mut counts: BTreeMap<ResourceId, i64> = BTreeMap::new();
         let claims: BTreeSet<&Arc<str>> = claims.iter().collect();
-        for resource in claims.into_iter().filter_map(|claim| self.driver(claim)) {
-            *counts.entry(resource).or_default() += 1;
+        for claim in claims {
+            for resource in self.driver(claim).into_iter().chain(self.kinds(claim, pod)) {
+                *counts.entry(resource).or_default() += 1;
+            }
         }
         counts.into_iter().collect()
     }

@@ -14,6 +14,8 @@ pub struct OpenClaim {
     pub name: String,
     /// The pod's node is to be written on it.
     pub names_node: bool,
+    /// The volume that was chosen for it among those that exist: it is to be written on that.
+    pub takes: Option<String>,
 }
 
 /// A claim of a pod that is not bound yet, as far as known.
@@ -22,6 +24,8 @@ pub(in crate::cluster) struct Open<'a> {
     /// Does it wait for its first consumer's node?
     pub(in crate::cluster) wants_node: bool,
     pub(in crate::cluster) users: &'a BTreeSet<PodId>,
+    /// The volume that was chosen for it.
+    pub(in crate::cluster) takes: Option<&'a str>,
 }
 
 impl Volumes {
@@ -33,10 +37,13 @@ impl Volumes {
             if claim.is_some_and(|claim| claim.is_bound && self.volumes.contains_key(&claim.volume)) {
                 return None;
             }
-            let wants_node =
-                claim.is_some_and(|claim| claim.volume.is_empty() && claim.node.is_none() && !claim.deleting);
+            let makes =
+                |claim: &super::Claim| self.classes.get(&claim.class).is_none_or(|one| one.provisions);
+            let wants_node = claim.is_some_and(|claim| {
+                claim.volume.is_empty() && claim.node.is_none() && !claim.deleting && makes(claim)
+            });
             let name = key.split_once('/').map_or(&**key, |(_, name)| name);
-            Some(Open { name, wants_node, users: self.users.get(key)? })
+            Some(Open { name, wants_node, users: self.users.get(key)?, takes: self.stock.chosen(key) })
         })
     }
 
@@ -45,12 +52,12 @@ impl Volumes {
         let claims = self.consumers.get(&pod).into_iter().flat_map(|consumer| &consumer.claims);
         let bound = claims.filter_map(|key| self.claims.get(&**key)).filter(|claim| claim.is_bound);
         let mut volumes = bound.filter_map(|claim| self.volumes.get(&claim.volume));
-        volumes.all(|volume| volume.selectors.iter().all(|selector| matches(selector, node, labels)))
+        volumes.all(|volume| volume.is_reached(node, labels)) && self.has_volumes(pod, node, labels)
     }
 }
 
 /// One of several terms; an empty one matches nothing.
-fn matches(selector: &NodeSelector, node: &str, labels: LabelSet<'_>) -> bool {
+pub(super) fn matches(selector: &NodeSelector, node: &str, labels: LabelSet<'_>) -> bool {
     let meets = |term: &NodeSelectorTerm| {
         let is_empty = term.match_expressions.is_empty() && term.match_fields.is_empty();
         let mut labelled = term.match_expressions.iter();

@@ -136,10 +136,7 @@ fn a_claim_that_cannot_be_used_holds_the_pod_back() {
     check(&[lost], "PersistentVolumeClaim w: has lost its volume x");
     let mut local = class("WaitForFirstConsumer", &[]);
     local["provisioner"] = "kubernetes.io/no-provisioner".into();
-    check(
-        &[waiting(), local],
-        "PersistentVolumeClaim w: waits for its first consumer, but storage class s makes no volumes",
-    );
+    check(&[waiting(), local], "fits 0 of 1 pod in the cluster; 3 nodes: 3 short of free volumes of class s");
 }
 
 #[test]
@@ -173,6 +170,10 @@ fn pods_that_share_a_claim() {
     shared(&[exclusive, volume], &[held, held]);
 }
 
+fn open_claim(names_node: bool) -> OpenClaim {
+    OpenClaim { name: "w".into(), names_node, takes: None }
+}
+
 #[test]
 fn a_pod_that_waits_for_its_claim_is_tried_when_the_claim_changes() {
     let mut scheduler = world();
@@ -183,11 +184,11 @@ fn a_pod_that_waits_for_its_claim_is_tried_when_the_claim_changes() {
     apply(&mut scheduler, &class("WaitForFirstConsumer", &["b"]));
     assert_eq!(outcome(&mut scheduler), ["p: b"]);
     let id = scheduler.cluster().pods().id("d/p").unwrap();
-    assert_eq!(scheduler.cluster().unbound_claims(id), [OpenClaim { name: "w".into(), names_node: true }]);
+    assert_eq!(scheduler.cluster().unbound_claims(id), [open_claim(true)]);
     // the volume turned out to be elsewhere: given up, the pod follows it
     apply(&mut scheduler, &bound("x"));
     assert_eq!(scheduler.take_settled(), [], "the volume is not known yet");
-    assert_eq!(scheduler.cluster().unbound_claims(id), [OpenClaim { name: "w".into(), names_node: false }]);
+    assert_eq!(scheduler.cluster().unbound_claims(id), [open_claim(false)]);
     apply(&mut scheduler, &volume("x", "topology.kubernetes.io/zone", "a"));
     assert!(scheduler.cluster().unbound_claims(id).is_empty());
     let settled = scheduler.take_settled();

@@ -4,7 +4,7 @@
 //! driver names on it (`CSINode`), else those of the class (`allowedTopologies`); without any, from everywhere.
 
 use super::Simulation;
-use crate::api::core::{CsiNode, PersistentVolumeClaim, StorageClass};
+use crate::api::core::{CsiNode, PersistentVolume, PersistentVolumeClaim, StorageClass};
 use crate::api::keys::SELECTED_NODE;
 use crate::scheduler::PodRef;
 use crate::simulation::store::{Actor, At as _, Key, Kind};
@@ -24,6 +24,11 @@ impl Simulation {
             if is_open && self.store.patch(&key, &chosen, Actor::Scheduler).is_ok() {
                 let message = format!("for {}, on {node}", pod.name);
                 self.note("scheduler", &key, "Normal", "NodeChosen", message);
+            }
+        }
+        for claim in &claims {
+            if let Some(volume) = &claim.takes {
+                self.take_volume(volume, &Key::new(Kind::PersistentVolumeClaim, &pod.namespace, &claim.name));
             }
         }
         let gang_waits = || {
@@ -73,6 +78,26 @@ impl Simulation {
             .collect();
         for claim in claims {
             let _ = self.store.create(claim, Actor::System);
+        }
+    }
+
+    /// Binds an existing volume to a claim, as scheduler and control plane do in two steps.
+    fn take_volume(&mut self, name: &str, claim: &Key) {
+        let volume = Key::new(Kind::PersistentVolume, "", name);
+        let Some(object) = self.typed::<PersistentVolume>(&volume) else { return };
+        let Some(uid) = self.store.get(claim).map(|claim| claim.uid().to_owned()) else { return };
+        if object.spec.claim_ref.is_some() {
+            return;
+        }
+        let reference = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &*claim.namespace, "name": &*claim.name,
+            "uid": uid,
+        });
+        let bound = json!({ "spec": { "claimRef": reference }, "status": { "phase": "Bound" } });
+        if self.store.patch(&volume, &bound, Actor::Scheduler).is_ok() {
+            let bound = json!({ "spec": { "volumeName": name }, "status": { "phase": "Bound" } });
+            let _ = self.store.patch(claim, &bound, Actor::System);
+            self.note("scheduler", claim, "Normal", "VolumeChosen", format!("volume {name}"));
         }
     }
 
