@@ -22,7 +22,7 @@
 //! | --- | --- | --- |
 //! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror`, `object`, `kind` |
 //! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
-//! | `Families` | ModelServings and what they own | `families`, `serving`, `arrivals` |
+//! | `Families` | ModelServings and what they own, LeaderWorkerSets | `families`, `serving`, `sets`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings | `statuses`, `marks`, `findings` |
 //! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
 //! | `Calls` | requests on their way | `calls`, `request` |
@@ -36,6 +36,7 @@ pub mod object;
 pub mod output;
 pub mod request;
 pub mod serving;
+mod sets;
 pub mod usage;
 
 mod act;
@@ -298,7 +299,7 @@ impl Engine {
             self.carry_out();
         }
         self.want_groups();
-        self.plan.model_serving && self.serve()
+        self.plan.model_serving && (self.serve_set() || self.serve())
     }
 
     /// Is there something to decide now?
@@ -355,6 +356,7 @@ impl Engine {
         if !self.intake.unsynced.is_empty() {
             return always; // what else is due waits for the lists, and would be due all the time
         }
+        let sets = self.families.sets.wake_at().filter(|_| self.plan.model_serving);
         let serving = self
             .families
             .serving
@@ -369,6 +371,7 @@ impl Engine {
             self.telling.marks.wake_at(),
             self.commitments.pauses.wake_at(),
             serving,
+            sets,
             cycle.then_some(self.last_cycle + DEBOUNCE),
         ];
         always.into_iter().chain(rest.into_iter().flatten()).min()
@@ -426,6 +429,7 @@ impl Engine {
             Purpose::Change { serving } => self.change_made(serving, request, answer),
             Purpose::Grouping(want) => self.want_answered(&want, request.verb, answer),
             Purpose::Queue(name) => self.queue_made(name, request, answer),
+            Purpose::Set { set } => self.set_answered(set, request, answer),
             Purpose::Existing => self.existing_read(request.kind, answer),
             Purpose::Group { group } => self.group_read(group, request, answer),
             Purpose::Member { group, pod } => self.member_read(group, pod, request, answer),

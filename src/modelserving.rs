@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `observed`, `groups`, `assess` | what exists; role replicas and ServingGroups; what they are worth |
 //! | `settings`, `defaults`, `validate` | the spec: in numbers, completed, checked |
-//! | `revision`, `adopt`, `history` | hashes; what labels mean, ours or not; ControllerRevisions |
+//! | `revision`, `adopt`, `history` | Kthena's hashes; what labels mean, whoever wrote them; ControllerRevisions |
 //! | `scale`, `rollout`, `recovery` | who comes, who goes, who is replaced |
 //! | `replicas`, `pods`, `mold`, `podgroup`, `plugins` | inside a ServingGroup; the objects |
 //! | `status`, `conditions`, `selector`, `events` | what is reported |
@@ -46,6 +46,7 @@ mod status;
 mod tests;
 pub mod validate;
 
+pub use adopt::RoleKey;
 pub use change::{Change, Created, Event, Kind, Outcome};
 pub use defaults::default;
 pub use events::Memory;
@@ -53,7 +54,7 @@ pub use observed::{
     Capabilities, ObjectRef, Observed, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService, Uid,
     failing_since,
 };
-pub use revision::{is_own_hash, role_hash, roles_hash};
+pub use revision::{role_hash, roles_hash};
 pub use validate::validate;
 
 use crate::api::model_serving::{ModelServing, ModelServingStatus};
@@ -69,12 +70,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What to do about a ModelServing now. The object needs its uid; everything it owns is recognised by that.
 pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp) -> Outcome {
-    if object.metadata.deletion_timestamp.is_some() {
-        // The garbage collector takes what it owns; anything created now would race with it.
+    if object.metadata.deletion_timestamp.is_some() || observed.ending {
+        // The garbage collector takes what it owns; anything created now would race with it, or be refused.
         return Outcome::default();
     }
     if let Some(excess) = settings::Settings::of(object).excess() {
-        return held(object, observed, excess, now);
+        return held(object, observed, "TooManyPods", excess, now);
+    }
+    let judged = validate::judge(object);
+    if !judged.refused.is_empty() {
+        let errors: Vec<String> = judged.refused.iter().map(ToString::to_string).collect();
+        return held(object, observed, "InvalidSpec", format!("is not valid: {}", errors.join("; ")), now);
     }
     let sorted = groups::Sorted::new(object, observed);
     let context = Context::new(object, observed, &sorted, now);
@@ -89,6 +95,17 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     };
     let Step { mut plan, memory, decision, planned } = step;
     remove_leftovers(&context, &mut plan);
+    for &(kind, orphan) in &sorted.orphans {
+        let (name, uid) = (orphan.name.clone(), orphan.uid.clone());
+        let owner = pods::owner_reference(object, kind != Kind::PodGroup);
+        plan.adopted.push(Change::Adopt { kind, name, uid, owner });
+    }
+    for error in judged.tolerated {
+        plan.trouble("InvalidSpec", error.to_string());
+    }
+    if let Some(refused) = observed.refused {
+        plan.trouble("FailedCreate", refused.to_owned());
+    }
 
     let status = status::status(&context, &groups, &decision, &planned, &mut plan);
     history::clean_up(&context, &status, &mut plan);
@@ -99,12 +116,17 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
 }
 
 /// An object that is not carried out: what exists stays as it is, and its conditions and one event say why.
-fn held(object: &ModelServing, observed: &Observed<'_>, message: String, now: Timestamp) -> Outcome {
-    const REASON: &str = "TooManyPods";
+fn held(
+    object: &ModelServing,
+    observed: &Observed<'_>,
+    reason: &'static str,
+    message: String,
+    now: Timestamp,
+) -> Outcome {
     let generation = object.metadata.generation;
-    let conditions = conditions::held(&object.status.conditions, REASON, &message, generation, now);
+    let conditions = conditions::held(&object.status.conditions, reason, &message, generation, now);
     let is_known = object.status.conditions.iter().any(|condition| condition.message == message);
-    let events = if is_known { Vec::new() } else { vec![events::trouble(REASON, message)] };
+    let events = if is_known { Vec::new() } else { vec![events::trouble(reason, message)] };
     let status = ModelServingStatus { conditions, observed_generation: generation, ..object.status.clone() };
     let status = (status != object.status).then_some(status);
     Outcome { status, events, memory: observed.memory.cloned().unwrap_or_default(), ..Outcome::default() }
@@ -192,7 +214,14 @@ fn decide(
     going.retain(|_, why| !why.is_empty());
     // Where pods fail alone all of a group may have, and its Services wait for them.
     let fails_alone = settings.recovery == settings::Recovery::Pod;
-    for group in groups {
+    // What runs least goes first, of that the highest ordinals: pods that still wait for a node must not get one that
+    // others of those that go leave.
+    let started = |group: &Assessed<'_>| {
+        group.group.is_some_and(|group| group.live_pods().any(|member| member.pod.started))
+    };
+    let mut in_order: Vec<&Assessed<'_>> = groups.iter().collect();
+    in_order.sort_by_cached_key(|group| (started(group), std::cmp::Reverse(group.ordinal)));
+    for group in in_order {
         match going.get(&group.ordinal) {
             Some(why) => delete_group(context, group, why, plan),
             // What is going anyway is helped along: its Services go last.

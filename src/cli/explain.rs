@@ -133,8 +133,9 @@ impl Explain {
         let (objects, default) = runtime.block_on(async {
             let connected = client::connect_to(kubeconfig.as_deref(), context.as_deref()).await;
             let (clients, default) = connected.context("cannot find the cluster")?;
-            // Services and revisions tell nothing about placement.
-            let objects = Objects::list(&clients.watch, &[Kind::Service, Kind::ControllerRevision]).await?;
+            // These tell nothing about placement.
+            let silent = [Kind::Namespace, Kind::LeaderWorkerSet, Kind::Service, Kind::ControllerRevision];
+            let objects = Objects::list(&clients.watch, &silent).await?;
             anyhow::Ok((objects, default))
         })?;
         let found = Found::new(objects, settings);

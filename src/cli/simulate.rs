@@ -260,7 +260,7 @@ impl Simulate {
         let objects = runtime.block_on(async {
             let connected = client::connect_to(self.kubeconfig.as_deref(), self.context.as_deref()).await;
             let (clients, _) = connected.context("cannot find the cluster")?;
-            Objects::list(&clients.watch, &[]).await
+            Objects::list(&clients.watch, &[crate::engine::Kind::Namespace]).await
         })?;
         for unread in &objects.unread {
             output::complain(&format!("note: {unread}"));

@@ -32,6 +32,8 @@ pub(super) enum Purpose {
     Grouping(Box<Want>),
     /// A queue that is made.
     Queue(&'static str),
+    /// What a LeaderWorkerSet asks for: its ModelServing, or its status.
+    Set { set: Key },
     /// Reads what bears a name that a ModelServing wanted to create.
     Existing,
     /// Reads a PodGroup with a record.

@@ -8,6 +8,7 @@ use super::object::Object;
 use super::output::Note;
 use super::request::{Answer, Request, Verb};
 use super::serving::{Batch, Key, Serving, owned};
+use super::sets::Sets;
 use super::{Engine, Plan};
 use crate::api::keys;
 use std::collections::{BTreeMap, VecDeque};
@@ -19,6 +20,8 @@ const AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub(super) struct Families {
     pub(super) serving: Serving,
+    /// LeaderWorkerSets.
+    pub(super) sets: Sets,
     /// Pods that are being created.
     pub(super) arrivals: Arrivals,
     /// Batches on their way.
@@ -41,7 +44,12 @@ struct Making {
 impl Families {
     pub(super) fn new(plan: &Plan) -> Self {
         let names = plan.config.cluster.scheduler_names.clone();
-        Families { serving: Serving::new(names), arrivals: Arrivals::default(), making: BTreeMap::new() }
+        Families {
+            serving: Serving::new(names),
+            sets: Sets::default(),
+            arrivals: Arrivals::default(),
+            making: BTreeMap::new(),
+        }
     }
 }
 
@@ -82,7 +90,10 @@ impl Engine {
     /// Makes the requests of a batch that may be made now.
     fn make_on(&mut self, key: &Key) {
         while let Some(making) = self.families.making.get_mut(key) {
-            if making.out < AT_ONCE
+            // Gangs of one age have their turn in the order in which their PodGroups come.
+            let in_order = |request: &Request| (request.verb, request.kind) == (Verb::Create, Kind::PodGroup);
+            let at_once = if making.group.front().is_some_and(in_order) { 1 } else { AT_ONCE };
+            if making.out < at_once
                 && let Some(request) = making.group.pop_front()
             {
                 making.out += 1;
@@ -125,6 +136,12 @@ impl Engine {
             // Whose it is decides what follows, and the watch need not show it again.
             let read = Request::get(request.kind, &request.namespace, &request.name);
             self.send(Lane::Reads, Purpose::Existing, read);
+        }
+        if let Answer::Refused { code: 400..=403 | 422, message, .. } = &answer
+            && request.verb == Verb::Create
+        {
+            let said = format!("{} {}: {message}", request.kind.name(), request.name);
+            self.families.serving.refused(&serving, said);
         }
         if !ok {
             self.failed(request.to_string(), answer, "a change of a ModelServing; it is asked for again");

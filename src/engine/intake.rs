@@ -89,9 +89,16 @@ impl Engine {
         }
         if self.plan.model_serving {
             self.families.serving.apply_owned(&object);
+            self.families.sets.apply(&object, self.now.elapsed);
         }
-        if let Object::ModelServing(object) = object {
-            return self.families.serving.apply_object(object);
+        match object {
+            Object::ModelServing(object) => return self.families.serving.apply_object(object),
+            Object::Namespace(namespace) => {
+                let metadata = &namespace.metadata;
+                let is_ending = metadata.deletion_timestamp.is_some();
+                return self.families.serving.set_ending(&metadata.name, is_ending);
+            }
+            _ => {}
         }
         if !self.plan.scheduler {
             return;
@@ -280,6 +287,10 @@ impl Engine {
     fn gone(&mut self, kind: Kind, namespace: &str, name: &str) {
         if self.plan.model_serving {
             self.families.serving.gone(kind, namespace, name);
+            self.families.sets.gone(kind, namespace, name);
+            if kind == Kind::Namespace {
+                self.families.serving.set_ending(name, false);
+            }
         }
         if self.intake.malformed.remove(&(kind, namespace.to_owned(), name.to_owned())) {
             self.count_quarantined();

@@ -7,6 +7,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // the names are Kubernetes' own
 pub enum Kind {
+    Namespace,
     Node,
     PriorityClass,
     StorageClass,
@@ -17,6 +18,7 @@ pub enum Kind {
     HyperNode,
     PodGroup,
     Pod,
+    LeaderWorkerSet,
     ModelServing,
     Service,
     ControllerRevision,
@@ -87,6 +89,7 @@ macro_rules! table {
 }
 
 table! {
+    Namespace "" "v1" "Namespace" "namespaces" CLUSTER_WIDE BUILT_IN ByServing;
     Node "" "v1" "Node" "nodes" CLUSTER_WIDE BUILT_IN ByScheduler;
     PriorityClass "scheduling.k8s.io" "v1" "PriorityClass" "priorityclasses" CLUSTER_WIDE BUILT_IN ByScheduler;
     StorageClass "storage.k8s.io" "v1" "StorageClass" "storageclasses" CLUSTER_WIDE BUILT_IN ByScheduler;
@@ -97,6 +100,7 @@ table! {
     HyperNode "topology.volcano.sh" "v1alpha1" "HyperNode" "hypernodes" CLUSTER_WIDE CUSTOM ByScheduler;
     PodGroup "scheduling.volcano.sh" "v1beta1" "PodGroup" "podgroups" NAMESPACED CUSTOM ByBoth;
     Pod "" "v1" "Pod" "pods" NAMESPACED BUILT_IN ByBoth;
+    LeaderWorkerSet "leaderworkerset.x-k8s.io" "v1" "LeaderWorkerSet" "leaderworkersets" NAMESPACED CUSTOM ByServing;
     ModelServing "workload.serving.volcano.sh" "v1alpha1" "ModelServing" "modelservings" NAMESPACED CUSTOM ByServing;
     Service "" "v1" "Service" "services" NAMESPACED BUILT_IN ByServing;
     ControllerRevision "apps" "v1" "ControllerRevision" "controllerrevisions" NAMESPACED BUILT_IN ByServing;

@@ -6,6 +6,7 @@ use crate::api::core::{
 };
 use crate::api::decode::{DecodeError, decode};
 use crate::api::hyper_node::HyperNode;
+use crate::api::leader_worker_set::LeaderWorkerSet;
 use crate::api::meta::ObjectMeta;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
@@ -39,6 +40,14 @@ pub struct ControllerRevision {
     /// What it keeps.
     #[serde(default)]
     pub data: Value,
+}
+
+/// What is read of a Namespace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
 }
 
 /// From the text of an object to a type.
@@ -96,6 +105,7 @@ macro_rules! objects {
 }
 
 objects! {
+    Namespace;
     Node => Node;
     PriorityClass => PriorityClass;
     StorageClass => StorageClass;
@@ -106,6 +116,7 @@ objects! {
     HyperNode => HyperNode;
     PodGroup => PodGroup;
     Pod => Pod;
+    LeaderWorkerSet;
     ModelServing;
     Service;
     ControllerRevision;

@@ -34,7 +34,7 @@ pub struct Request {
     pub name: String,
     /// Its subresource, or the empty text.
     pub subresource: &'static str,
-    /// The body; null where there is none.
+    /// The body; null where there is none. A text is JSON already, to be sent as it is.
     pub body: Value,
 }
 

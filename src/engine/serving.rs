@@ -37,6 +37,8 @@ pub struct Serving {
     /// Does the PodGroup CRD exist, and has it `subGroupPolicy`?
     pod_groups: bool,
     schedulers: Vec<String>,
+    /// Namespaces that are being deleted.
+    ending: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -210,7 +212,11 @@ impl Serving {
             gang_schedulers: &schedulers,
         };
         let (entry, family) = (self.objects.get(&key)?, self.families.get_mut(&key)?);
-        let outcome = modelserving::reconcile(&entry.object, &family.observed(capabilities), now);
+        let outcome = modelserving::reconcile(
+            &entry.object,
+            &family.observed(capabilities, self.ending.contains(&key.0)),
+            now,
+        );
         family.memory = Some(outcome.memory);
         let is_idle = outcome.changes.is_empty() && outcome.status.is_none() && outcome.events.is_empty();
         let batch = (!is_idle).then(|| {
@@ -230,13 +236,43 @@ impl Serving {
         batch
     }
 
+    /// A ModelServing as it was last seen.
+    pub fn object(&self, key: &Key) -> Option<&ModelServing> {
+        self.objects.get(key).map(|entry| &*entry.object)
+    }
+
+    /// Is the namespace being deleted?
+    pub fn is_ending(&self, namespace: &str) -> bool {
+        self.ending.contains(namespace)
+    }
+
+    /// The API server refused to create something: that is said on the ModelServing until a batch succeeds.
+    pub fn refused(&mut self, key: &Key, message: String) {
+        if let Some(family) = self.families.get_mut(key) {
+            family.refused = Some(message);
+        }
+    }
+
+    /// Is the namespace being deleted? Then nothing is created in it.
+    pub fn set_ending(&mut self, namespace: &str, ending: bool) {
+        let changed =
+            if ending { self.ending.insert(namespace.to_owned()) } else { self.ending.remove(namespace) };
+        if changed && !ending {
+            let of_it = self.objects.keys().filter(|key| key.0 == namespace).cloned();
+            of_it.collect::<Vec<Key>>().into_iter().for_each(|key| self.mark(key));
+        }
+    }
+
     /// A batch has been made; `ok`: nothing in it failed.
     pub fn done(&mut self, key: &Key, ok: bool, now: Timestamp) {
         self.out.remove(key);
         let again = self.again.remove(key);
         let Some(entry) = self.objects.get_mut(key) else { return };
+        let mut again = again;
         if ok {
             (entry.failures, entry.not_before) = (0, None);
+            // What was refused is not any more, and that is to be said.
+            again |= self.families.get_mut(key).is_some_and(|family| family.refused.take().is_some());
         } else {
             // 1, 2, 4 ... 32 s
             entry.not_before = Some(now.0 + (1 << entry.failures.min(5)));
@@ -343,7 +379,7 @@ fn request(namespace: &str, change: Change) -> Request {
         }
         Change::Create(created) => {
             let (kind, name) = (served(created.kind), created.name.clone());
-            Request::create(kind, namespace, &name, created.into_object())
+            Request::create(kind, namespace, &name, created.into_body())
         }
         Change::UpdatePodGroup { name, uid, spec } => {
             let spec = to_value(*spec).unwrap_or_default();
@@ -352,6 +388,10 @@ fn request(namespace: &str, change: Change) -> Request {
         }
         Change::Patch { kind, name, uid, labels, annotations } => {
             let body = json!({ "metadata": { "uid": uid, "labels": labels, "annotations": annotations } });
+            Request::merge(served(kind), namespace, &name, "", body)
+        }
+        Change::Adopt { kind, name, uid, owner } => {
+            let body = json!({ "metadata": { "uid": uid, "ownerReferences": [owner] } });
             Request::merge(served(kind), namespace, &name, "", body)
         }
         Change::Delete { kind, name, uid } => Request::delete(served(kind), namespace, &name, &uid),

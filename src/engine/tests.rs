@@ -3,6 +3,7 @@
 mod grouped;
 mod lone_controller;
 mod recreated;
+mod servings;
 
 use super::{
     Answer, Change, Engine, Input, Kind, Now, Object, Output, Pace, Plan, Report, Request, RequestId, Verb,

@@ -23,7 +23,7 @@ pub struct Call {
     pub path: String,
     /// `Content-Type`.
     pub content_type: &'static str,
-    /// The body.
+    /// The body; a text is JSON already, and is sent as it is.
     pub body: Option<Value>,
 }
 
@@ -69,6 +69,7 @@ impl Call {
 
     async fn send(self, client: &Client) -> Answer {
         let body = match &self.body {
+            Some(Value::String(text)) => text.clone().into_bytes(),
             Some(body) => body.to_string().into_bytes(),
             None => Vec::new(),
         };

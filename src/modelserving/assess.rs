@@ -1,6 +1,6 @@
 //! What each ServingGroup is at this moment: the revision it runs, the roles it should have, whether it serves.
 
-use super::adopt::Revisions;
+use super::adopt::{Revisions, RoleKey};
 use super::change::Kind;
 use super::groups::{Group, Groups, Replica, Sorted};
 use super::observed::{Capabilities, Observed};
@@ -27,8 +27,15 @@ pub(crate) struct RevisedRole<'r> {
     pub(crate) role: &'r Role,
     /// Label `revision` for its pods.
     pub(crate) revision: &'r str,
+    /// What it is compared by, and the label `role-template-hash` for its pods.
+    pub(crate) key: &'r RoleKey,
+}
+
+impl<'r> RevisedRole<'r> {
     /// Label `role-template-hash` for its pods.
-    pub(crate) hash: &'r str,
+    pub(crate) fn label(&self) -> &'r str {
+        self.key.label(self.role)
+    }
 }
 
 /// A ServingGroup, assessed.
@@ -113,10 +120,10 @@ impl<'a> Context<'a> {
 
     /// Would a group of this revision be outdated? Not if it differs from the spec in roles alone that have no pods.
     fn is_other(&self, label: &str) -> bool {
-        let Some((roles, hashes)) = self.revisions.roles(label) else { return true };
-        let known = || roles.iter().zip(hashes).filter(|(role, _)| role_replicas(role) > 0);
+        let Some((roles, keys)) = self.revisions.roles(label) else { return true };
+        let known = || roles.iter().zip(keys).filter(|(role, _)| role_replicas(role) > 0);
         let wanted = self.settings.roles.iter().filter(|role| role_replicas(role) > 0);
-        known().any(|(role, hash)| !self.revisions.is_current(&role.name, label, hash))
+        known().any(|(role, key)| !self.revisions.is_current(&role.name, label, key.label(role)))
             || wanted.into_iter().any(|role| known().all(|(known, _)| known.name != role.name))
     }
 
@@ -157,9 +164,9 @@ impl<'a> Context<'a> {
     ) -> impl Iterator<Item = RevisedRole<'s>> + Clone + use<'s, 'a> {
         let own = assessed.outdated && self.settings.strategy == Strategy::ServingGroup;
         let revision = if own { assessed.revision.as_str() } else { self.revisions.update.as_str() };
-        let (roles, hashes) =
-            self.revisions.roles(revision).unwrap_or((self.settings.roles, &self.revisions.role_hashes));
-        roles.iter().zip(hashes).map(move |(role, hash)| RevisedRole { role, revision, hash })
+        let (roles, keys) =
+            self.revisions.roles(revision).unwrap_or((self.settings.roles, &self.revisions.keys));
+        roles.iter().zip(keys).map(move |(role, key)| RevisedRole { role, revision, key })
     }
 
     /// The role that an existing replica was built from, as far as anybody remembers, else as its group has it.
@@ -172,9 +179,9 @@ impl<'a> Context<'a> {
         if let Some(fallback) = fallback.filter(|fallback| fallback.revision == revision) {
             return Some(fallback);
         }
-        let known = self.revisions.roles(revision).and_then(|(roles, hashes)| {
+        let known = self.revisions.roles(revision).and_then(|(roles, keys)| {
             let index = roles.iter().position(|role| role.name == replica.role)?;
-            Some(RevisedRole { role: &roles[index], revision, hash: &hashes[index] })
+            Some(RevisedRole { role: &roles[index], revision, key: &keys[index] })
         });
         known.or(fallback)
     }

@@ -41,6 +41,17 @@ pub enum Change {
         /// Annotations.
         annotations: BTreeMap<String, Option<String>>,
     },
+    /// Make the object with this uid, which nobody owns, the ModelServing's: set its `metadata.ownerReferences`.
+    Adopt {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// Precondition.
+        uid: String,
+        /// The owner reference.
+        owner: Value,
+    },
     /// Delete the object with this uid, with its own grace period.
     Delete {
         /// What it is.
@@ -66,6 +77,8 @@ pub struct Created {
 #[derive(Clone, Debug, PartialEq)]
 enum Body {
     Whole(Value),
+    /// JSON whose fields stand in an order that matters.
+    Text(String),
     Pod(MoldedPod),
 }
 
@@ -73,6 +86,11 @@ impl Created {
     /// An object as it is.
     pub(crate) fn whole(kind: Kind, name: String, object: Value) -> Self {
         Created { kind, name, body: Body::Whole(object) }
+    }
+
+    /// An object as JSON, to be sent as it is.
+    pub(crate) fn text(kind: Kind, name: String, text: String) -> Self {
+        Created { kind, name, body: Body::Text(text) }
     }
 
     /// A pod that is built when it is asked for.
@@ -84,6 +102,7 @@ impl Created {
     pub fn object(&self) -> Value {
         match &self.body {
             Body::Whole(object) => object.clone(),
+            Body::Text(text) => serde_json::from_str(text).unwrap_or_default(),
             Body::Pod(pod) => pod.object(pod.draft()),
         }
     }
@@ -92,7 +111,16 @@ impl Created {
     pub fn into_object(self) -> Value {
         match self.body {
             Body::Whole(object) => object,
+            Body::Text(text) => serde_json::from_str(&text).unwrap_or_default(),
             Body::Pod(pod) => pod.object(pod.draft()),
+        }
+    }
+
+    /// The body of a request that creates it: the object, or the text of one that is to be sent as it is.
+    pub fn into_body(self) -> Value {
+        match self.body {
+            Body::Text(text) => Value::String(text),
+            _ => self.into_object(),
         }
     }
 
@@ -100,6 +128,7 @@ impl Created {
     pub fn gang(&self) -> Option<(String, String)> {
         match &self.body {
             Body::Pod(pod) => pod.gang(),
+            Body::Text(_) => None,
             Body::Whole(object) => {
                 let metadata = object.get("metadata")?;
                 let group = metadata.get("annotations")?.get(keys::GROUP_NAME)?.as_str()?;
@@ -114,6 +143,7 @@ impl Created {
             Body::Whole(object) => {
                 object["metadata"]["labels"][keys::MODEL_SERVING_REPRESENTATIVE] = "true".into();
             }
+            Body::Text(_) => {}
             Body::Pod(pod) => pod.representative = true,
         }
     }
@@ -122,7 +152,7 @@ impl Created {
     pub(crate) fn molded_pod(&self) -> Option<&MoldedPod> {
         match &self.body {
             Body::Pod(pod) => Some(pod),
-            Body::Whole(_) => None,
+            Body::Whole(_) | Body::Text(_) => None,
         }
     }
 }
@@ -170,7 +200,7 @@ impl Change {
         match self {
             Change::CreatePodGroup(_) | Change::UpdatePodGroup { .. } => Kind::PodGroup,
             Change::Create(created) => created.kind,
-            Change::Patch { kind, .. } | Change::Delete { kind, .. } => *kind,
+            Change::Patch { kind, .. } | Change::Adopt { kind, .. } | Change::Delete { kind, .. } => *kind,
         }
     }
 
@@ -181,6 +211,7 @@ impl Change {
             Change::Create(created) => &created.name,
             Change::UpdatePodGroup { name, .. }
             | Change::Patch { name, .. }
+            | Change::Adopt { name, .. }
             | Change::Delete { name, .. } => name,
         }
     }

@@ -19,19 +19,23 @@ pub struct Family {
     pub revisions: Records<ObservedRevision>,
     /// What the last call returned.
     pub memory: Option<Memory>,
+    /// What the API server said when it refused the last creation, until one succeeds.
+    pub refused: Option<String>,
     /// The wake-up that is planned, in seconds since 1970.
     pub wakes_at: Option<i64>,
 }
 
 impl Family {
-    /// What `reconcile` is to see.
-    pub fn observed<'a>(&'a self, capabilities: Capabilities<'a>) -> Observed<'a> {
+    /// What `reconcile` is to see; `ending`: the namespace is being deleted.
+    pub fn observed<'a>(&'a self, capabilities: Capabilities<'a>, ending: bool) -> Observed<'a> {
         Observed {
             pods: &self.pods.list,
             pod_groups: &self.pod_groups.list,
             services: &self.services.list,
             revisions: &self.revisions.list,
             memory: self.memory.as_ref(),
+            refused: self.refused.as_deref(),
+            ending,
             capabilities,
         }
     }

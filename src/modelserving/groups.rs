@@ -47,10 +47,14 @@ pub(crate) struct Sorted<'a> {
     pod_groups: Vec<(u32, &'a ObservedPodGroup)>,
     /// Names that would be ours and are not.
     pub(crate) foreign: BTreeSet<(Kind, &'a str)>,
+    /// What one of our name left behind, and is ours from now on.
+    pub(crate) orphans: Vec<(Kind, &'a ObjectRef)>,
 }
 
 impl<'a> Sorted<'a> {
-    /// Sorts what is observed. Objects with another owner end up in `foreign`, and nowhere else.
+    /// Sorts what is observed. Objects with another owner end up in `foreign`, and nowhere else. What carries our name as
+    /// label and has no owner is ours: a ModelServing that was deleted with `--cascade=orphan` and made again finds its pods
+    /// running. (Upstream waits until they are gone.)
     pub(crate) fn new(object: &'a ModelServing, observed: &Observed<'a>) -> Self {
         let (name, uid) = (object.metadata.name.as_str(), Uid::from(object.metadata.uid.as_str()));
         let mut sorted = Sorted {
@@ -58,11 +62,16 @@ impl<'a> Sorted<'a> {
             services: Vec::with_capacity(observed.services.len()),
             pod_groups: Vec::with_capacity(observed.pod_groups.len()),
             foreign: BTreeSet::new(),
+            orphans: Vec::new(),
         };
         let mut ours = |kind: Kind, object: &'a ObjectRef| {
-            let ours = object.owner == uid;
+            let orphan = object.orphan_of.as_deref() == Some(name);
+            let ours = object.owner == uid || orphan;
             if !ours {
                 sorted.foreign.insert((kind, object.name.as_str()));
+            }
+            if orphan && !object.deleting {
+                sorted.orphans.push((kind, object));
             }
             ours
         };

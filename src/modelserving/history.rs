@@ -27,7 +27,7 @@ pub(crate) fn ensure(context: &Context<'_>, plan: &mut Plan) -> bool {
     if known.object.deleting {
         return false;
     }
-    if known.hash != context.revisions.own_hash {
+    if known.likeness != context.revisions.likeness {
         // Its name is right and its content is not: the status vouches for the name. Written anew, it can be compared.
         let (name, uid) = (known.object.name.clone(), known.object.uid.clone());
         plan.revisions.push(Change::Delete { kind: Kind::ControllerRevision, name, uid });
@@ -63,7 +63,7 @@ pub(crate) fn clean_up(context: &Context<'_>, status: &ModelServingStatus, plan:
         .observed
         .revisions
         .iter()
-        .filter(|revision| revision.object.owner == uid && !revision.object.deleting)
+        .filter(|revision| revision.object.is_of(context.name(), &uid) && !revision.object.deleting)
         .filter(|revision| {
             !used.contains(revision.revision.as_str()) && !plan.revisions_used.contains(&revision.revision)
         })

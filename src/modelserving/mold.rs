@@ -44,11 +44,11 @@ impl Mold {
             owner: owner_reference(object, true),
             role: revised.role.name.clone(),
             revision: revised.revision.to_owned(),
-            hash: revised.hash.to_owned(),
+            hash: revised.label().to_owned(),
             size: super::settings::role_pods(revised.role),
             scheduler: scheduler.to_owned(),
-            labels: without_protected(metadata.labels),
-            annotations: without_protected(metadata.annotations),
+            labels: without_protected(metadata.labels.unwrap_or_default()),
+            annotations: without_protected(metadata.annotations.unwrap_or_default()),
             spec: template.spec.clone().unwrap_or_default(),
         }
     }

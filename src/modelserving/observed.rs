@@ -1,8 +1,9 @@
 //! What exists now that belongs to a ModelServing, or claims a name that would: compact records, made once from an
 //! object when it changes and kept by the shell's cache.
 
+use super::adopt::RoleKey;
 use super::events::Memory;
-use super::revision::hashes;
+use super::revision::{likeness::is_likeness, roles_hash};
 use crate::api::core::{ContainerStatus, Pod, PodPhase};
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
@@ -29,6 +30,10 @@ pub struct Observed<'a> {
     pub capabilities: Capabilities<'a>,
     /// What the previous call returned; `None` after a restart. It decides nothing but which events are news.
     pub memory: Option<&'a Memory>,
+    /// What the API server said when it refused the last creation (a quota, an invalid object), until one succeeds.
+    pub refused: Option<&'a str>,
+    /// The namespace is being deleted: nothing can be created in it.
+    pub ending: bool,
 }
 
 /// What the cluster can do.
@@ -90,6 +95,16 @@ pub struct ObjectRef {
     pub owner: Uid,
     /// Has it a deletionTimestamp?
     pub deleting: bool,
+    /// Does it carry the name of the ModelServing of this name as a label, and nobody's ownership: was it left behind by
+    /// one that was deleted without its children?
+    pub orphan_of: Option<SmolStr>,
+}
+
+impl ObjectRef {
+    /// Does it belong to the ModelServing of this name and uid, or will it?
+    pub(crate) fn is_of(&self, name: &str, uid: &Uid) -> bool {
+        self.owner == *uid || self.orphan_of.as_deref() == Some(name)
+    }
 }
 
 impl From<&ObjectMeta> for ObjectRef {
@@ -100,6 +115,11 @@ impl From<&ObjectMeta> for ObjectRef {
             uid: metadata.uid.clone(),
             owner: owner.map(|owner| Uid::from(owner.uid.as_str())).unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
+            orphan_of: metadata
+                .labels
+                .get(keys::MODEL_SERVING_NAME)
+                .filter(|_| metadata.owner_references.is_empty())
+                .map(SmolStr::from),
         }
     }
 }
@@ -279,10 +299,13 @@ pub struct ObservedRevision {
     pub number: i64,
     /// The roles in its data, with the replica counts of the annotation, if there is one. `None`: not readable.
     pub roles: Option<Vec<Role>>,
-    /// Our hash of each of these roles.
-    pub role_hashes: Vec<String>,
-    /// Our hash of all of them.
-    pub hash: String,
+    /// What each of these roles is compared by.
+    pub keys: Vec<RoleKey>,
+    /// What all of them together are compared by.
+    pub likeness: String,
+    /// Do these roles hash to the label? Then it is known what the label stands for: a controller that hashes as this one
+    /// does wrote it.
+    pub is_understood: bool,
 }
 
 impl ObservedRevision {
@@ -294,7 +317,10 @@ impl ObservedRevision {
             .unwrap_or_default();
         let mut roles: Option<Vec<Role>> =
             value.pointer("/data/data").and_then(|roles| serde_json::from_value(roles.clone()).ok());
-        let (hash, role_hashes) = roles.as_deref().map(hashes).unwrap_or_default();
+        let (likeness, keys) = roles.as_deref().map(RoleKey::of_all).unwrap_or_default();
+        let revision = metadata.labels.get(keys::MODEL_SERVING_REVISION).cloned().unwrap_or_default();
+        let is_understood =
+            roles.as_deref().is_some_and(|roles| is_likeness(&revision) || roles_hash(roles) == revision);
         let counts = metadata.annotations.get(keys::MODEL_SERVING_ROLE_REPLICAS);
         let counts = counts.and_then(|text| serde_json::from_str::<BTreeMap<String, i32>>(text).ok());
         for role in roles.iter_mut().flatten() {
@@ -304,11 +330,12 @@ impl ObservedRevision {
         }
         ObservedRevision {
             object: ObjectRef::from(&metadata),
-            revision: metadata.labels.get(keys::MODEL_SERVING_REVISION).cloned().unwrap_or_default(),
+            revision,
             number: value.get("revision").and_then(Value::as_i64).unwrap_or_default(),
             roles,
-            role_hashes,
-            hash,
+            keys,
+            likeness,
+            is_understood,
         }
     }
 }

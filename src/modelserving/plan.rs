@@ -9,11 +9,10 @@ use super::observed::ObjectRef;
 use crate::api::time::Timestamp;
 use std::collections::BTreeSet;
 
-/// Seconds until a name that somebody else holds is looked at again.
-const FOREIGN_RETRY: i64 = 1;
-
 #[derive(Default)]
 pub(crate) struct Plan {
+    /// What nobody owns and we do from now on.
+    pub(crate) adopted: Vec<Change>,
     /// The ControllerRevision that the pods will refer to.
     pub(crate) revisions: Vec<Change>,
     /// PodGroups whose minimum falls.
@@ -55,7 +54,8 @@ impl Plan {
         self.troubles.insert((reason, message));
     }
 
-    /// Does somebody else hold this name? If so, it is left alone and looked at again soon.
+    /// Does somebody else hold this name? If so, it is left alone until that object goes, which is observed: there is no
+    /// asking again.
     pub(crate) fn is_foreign(&mut self, context: &Context<'_>, kind: Kind, name: &str) -> bool {
         let foreign = context.foreign.contains(&(kind, name));
         if foreign {
@@ -63,7 +63,6 @@ impl Plan {
                 "NameConflict",
                 format!("{kind:?} {name} belongs to another owner; waiting for its name"),
             );
-            self.wake(context.now.plus(FOREIGN_RETRY));
         }
         foreign
     }
@@ -71,6 +70,7 @@ impl Plan {
     /// All changes, in order.
     pub(crate) fn into_changes(self) -> Vec<Change> {
         let phases = [
+            self.adopted,
             self.revisions,
             self.lower,
             self.deletes,

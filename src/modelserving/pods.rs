@@ -6,6 +6,7 @@ use super::change::{Change, Created, Kind};
 use super::mold::{MoldedPod, Molds};
 use super::names::{self, PodKey};
 use super::plugins::{self, PluginError, PodDraft};
+use super::revision::{likeness::likenesses, revision_data};
 use crate::api::keys;
 use crate::api::model_serving::{ModelServing, PodTemplate, Role};
 use serde_json::{Map, Value, json};
@@ -102,7 +103,9 @@ pub(crate) fn protected_keys(role: &Role) -> Vec<&str> {
     let templates = [Some(&role.entry_template), role.worker_template.as_ref()];
     let metadata = templates.into_iter().flatten().filter_map(|template| template.metadata.as_ref());
     let mut found: Vec<&str> = metadata
-        .flat_map(|metadata| metadata.labels.keys().chain(metadata.annotations.keys()))
+        .flat_map(|metadata| {
+            [&metadata.labels, &metadata.annotations].into_iter().flatten().flat_map(BTreeMap::keys)
+        })
         .map(String::as_str)
         .filter(|key| is_protected(key))
         .collect();
@@ -144,24 +147,35 @@ pub(crate) fn service(context: &Context<'_>, group: u32, role: &str, replica: u3
     Change::Create(Created::whole(Kind::Service, name, object))
 }
 
-/// The ControllerRevision of the spec. Its data is the list of roles.
+/// The ControllerRevision of the spec. Its data is the list of roles, as Go writes it: Kthena's controller compares the bytes,
+/// and cannot change them. Where that would lose something, as it is.
 pub(crate) fn controller_revision(context: &Context<'_>, number: i64) -> Change {
     let revision = &context.revisions.update;
     let name = names::revision(context.name(), revision);
-    let object = json!({
-        "apiVersion": "apps/v1",
-        "kind": "ControllerRevision",
-        "metadata": {
-            "name": name,
-            "namespace": context.object.metadata.namespace,
-            "labels": {
-                (keys::MODEL_SERVING_NAME): context.name(),
-                (keys::MODEL_SERVING_REVISION): revision,
-            },
-            "ownerReferences": [owner_reference(context.object, true)],
+    let metadata = json!({
+        "name": name,
+        "namespace": context.object.metadata.namespace,
+        "labels": {
+            (keys::MODEL_SERVING_NAME): context.name(),
+            (keys::MODEL_SERVING_REVISION): revision,
         },
-        "data": {"data": context.settings.roles},
-        "revision": number,
+        "ownerReferences": [owner_reference(context.object, true)],
     });
-    Change::Create(Created::whole(Kind::ControllerRevision, name, object))
+    let reads_the_same = |text: &String| {
+        let data: Option<Data> = serde_json::from_str(text).ok();
+        data.is_some_and(|data| likenesses(&data.data).0 == context.revisions.likeness)
+    };
+    let data = revision_data(context.settings.roles).filter(reads_the_same);
+    let data = data.unwrap_or_else(|| json!({"data": context.settings.roles}).to_string());
+    let text = format!(
+        "{{\"apiVersion\":\"apps/v1\",\"kind\":\"ControllerRevision\",\"metadata\":{metadata},\"data\":{data},\
+         \"revision\":{number}}}"
+    );
+    Change::Create(Created::text(Kind::ControllerRevision, name, text))
+}
+
+/// The data of a ControllerRevision.
+#[derive(serde::Deserialize)]
+struct Data {
+    data: Vec<Role>,
 }

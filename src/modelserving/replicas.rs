@@ -161,7 +161,7 @@ impl<'w> Work<'w, '_> {
                 // What is about to come counts as what it will be.
                 units.extend(coming(expected, &existing).into_iter().map(|ordinal| {
                     let own = self.template(revised, ordinal);
-                    let outdated = !context.revisions.is_current(&role.name, own.revision, own.hash);
+                    let outdated = !context.revisions.is_current(&role.name, own.revision, own.label());
                     Unit { ordinal, outdated, available: false, protected: outdated }
                 }));
                 let outdated = rollout::choose(&units, role_replicas(role), role_max_unavailable(role));
@@ -339,9 +339,9 @@ impl<'w> Work<'w, '_> {
             return revised;
         }
         let of = |label: &'w str| {
-            let (roles, hashes) = context.revisions.roles(label)?;
+            let (roles, keys) = context.revisions.roles(label)?;
             let index = roles.iter().position(|role| role.name == revised.role.name)?;
-            Some(RevisedRole { role: &roles[index], revision: label, hash: &hashes[index] })
+            Some(RevisedRole { role: &roles[index], revision: label, key: &keys[index] })
         };
         let status = &context.object.status.current_revision;
         let beside = self.assessed.group.into_iter().flat_map(|group| group.of_role(&revised.role.name));

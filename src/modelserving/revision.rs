@@ -1,316 +1,84 @@
-//! The hash of what a rollout rolls: a role's name, worker count and templates. It is taken over a canonical text, so
-//! it does not depend on this program's version, on field order, or on whether an object has been through Go's types.
+//! The hashes of what a rollout rolls, as Kthena computes them: a role's name, worker count and templates. They are the
+//! labels `revision` and `role-template-hash`, and part of the names of ControllerRevisions.
 //!
-//! A hash of ours has twelve characters; upstream's (FNV-32 of a Go memory dump) have at most ten, so a label tells
-//! whose it is. Upstream's cannot be computed here: [`super::adopt`] finds out what they stand for.
+//! Kthena hashes the text that Go's `spew` prints of its structs (`pkg/model-serving-controller/utils/revision_util.go`,
+//! with k8s.io/api v0.34.2), so that text is written here: struct by struct, field by field, with the parsed form of
+//! quantities. With equal hashes either controller takes over from the other without touching a pod.
+//!
+//! The hashes differ from Kthena's in two cases. A template that has fields which v0.34.2 does not know is hashed with
+//! them, since a change of them has to roll pods too; Kthena's own CRD drops such fields before anybody reads them. And a
+//! Kthena that is built with other versions of these types prints another text, as it does after an upgrade of its own.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `schema` | the types, read from `types.txt` |
+//! | `dump` | the text that is hashed |
+//! | `marshal` | the JSON that Go writes into a ControllerRevision |
+//! | `quantity` | quantities as Go parses them |
+//! | `likeness` | do two lists of roles mean the same, however they are spelled? |
 
-use crate::api::model_serving::{PodTemplate, Role};
-use crate::api::quantity::Quantity;
-use serde_json::{Map, Value};
+mod dump;
+pub(crate) mod likeness;
+mod marshal;
+mod quantity;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use marshal::revision_data;
+
+use crate::api::model_serving::Role;
 use std::fmt::Write;
 
-/// Kubernetes' `SafeEncodeString` alphabet: no vowels, no digits that look like letters.
+/// The alphabet of Kubernetes' `SafeEncodeString`: no vowels, no digits that look like letters.
 const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
-const LENGTH: usize = 12;
-
-/// Objects whose keys are the user's: their values are kept as they are.
-const MAPS: &[&str] =
-    &["annotations", "labels", "limits", "matchLabels", "nodeSelector", "overhead", "requests", "options"];
-/// Objects that Go writes even when they are empty.
-const ALWAYS_WRITTEN: &[&str] = &["metadata", "resources", "status", "strategy"];
-/// Booleans for which Go cannot tell `false` from absent.
-const PLAIN_BOOLEANS: &[&str] =
-    &["hostIPC", "hostNetwork", "hostPID", "readOnly", "stdin", "stdinOnce", "tty"];
-/// Numbers for which Go cannot tell 0 from absent.
-const PLAIN_NUMBERS: &[&str] = &[
-    "failureThreshold",
-    "hostPort",
-    "initialDelaySeconds",
-    "periodSeconds",
-    "successThreshold",
-    "timeoutSeconds",
-];
-/// Texts for which `""` and absent differ.
-const POINTER_TEXTS: &[&str] = &["storageClassName"];
 
 /// The hash of one role: the value of the label `role-template-hash`. Replica counts and rollout settings do not count.
 pub fn role_hash(role: &Role) -> String {
     let mut hash = Fnv::default();
-    write_role(&mut |text| hash.text(text), role);
+    hash.add("(v1alpha1.Role)");
+    dump::role(&mut hash, role);
     hash.encode()
 }
 
 /// The hash of a list of roles, in order: the revision of a ModelServing.
 pub fn roles_hash(roles: &[Role]) -> String {
-    hashes(roles).0
-}
-
-/// The hash of a list of roles, and the hash of each of them.
-pub(crate) fn hashes(roles: &[Role]) -> (String, Vec<String>) {
-    let mut all = Fnv::default();
-    let each = roles.iter().map(|role| {
-        let mut one = Fnv::default();
-        let mut both = |text: &str| {
-            one.text(text);
-            all.text(text);
-        };
-        write_role(&mut both, role);
-        one.encode()
-    });
-    let each = each.collect();
-    (all.encode(), each)
-}
-
-/// Was this hash computed here, and not by another controller?
-pub fn is_own_hash(text: &str) -> bool {
-    text.len() == LENGTH && text.bytes().all(|byte| ALPHABET.contains(&byte))
-}
-
-fn write_role(hash: &mut dyn FnMut(&str), role: &Role) {
-    hash(&role.name);
-    hash(&role.worker_replicas.max(0).to_string());
-    write_template(hash, Some(&role.entry_template));
-    write_template(hash, role.worker_template.as_ref());
-}
-
-fn write_template(hash: &mut dyn FnMut(&str), template: Option<&PodTemplate>) {
-    let Some(template) = template else { return hash("-") };
-    hash("+");
-    if let Some(metadata) = &template.metadata {
-        for map in [&metadata.labels, &metadata.annotations] {
-            hash(&map.len().to_string());
-            for (key, value) in map {
-                hash(key);
-                hash(value);
-            }
-        }
-    } else {
-        hash("0");
-        hash("0");
+    let mut hash = Fnv::default();
+    hash.add("([]v1alpha1.Role)[");
+    for (index, role) in roles.iter().enumerate() {
+        hash.add(if index == 0 { "" } else { " " });
+        dump::role(&mut hash, role);
     }
-    if let Some(spec) = &template.spec {
-        let mut text = String::new();
-        write_object(&mut text, spec, false);
-        hash(&text);
-    } else {
-        hash("{}");
-    }
+    hash.add("]");
+    hash.encode()
 }
 
-/// The canonical text of a PodSpec, or of any JSON that looks like one.
-#[cfg(test)]
-pub(crate) fn canonical(value: &Value) -> String {
-    let mut text = String::new();
-    write_value(&mut text, value, false);
-    text
-}
-
-fn write_object(out: &mut String, object: &Map<String, Value>, is_map: bool) {
-    let mut keys: Vec<&String> = object.keys().collect();
-    keys.sort_unstable();
-    out.push('{');
-    let mut first = true;
-    for key in keys {
-        let value = &object[key];
-        if value.is_null() || (!is_map && means_absent(key, value)) {
-            continue;
-        }
-        if !std::mem::take(&mut first) {
-            out.push(',');
-        }
-        write_text(out, key);
-        out.push(':');
-        match key.as_str() {
-            _ if is_map => write_value(out, value, false),
-            "sizeLimit" | "divisor" => write_quantity(out, value),
-            "requests" | "limits" | "overhead" => write_quantities(out, value),
-            key => write_value(out, value, MAPS.contains(&key)),
-        }
-    }
-    out.push('}');
-}
-
-fn write_value(out: &mut String, value: &Value, is_map: bool) {
-    match value {
-        Value::Object(object) => write_object(out, object, is_map),
-        Value::Array(items) => {
-            out.push('[');
-            for (index, item) in items.iter().enumerate() {
-                if index > 0 {
-                    out.push(',');
-                }
-                write_value(out, item, false);
-            }
-            out.push(']');
-        }
-        Value::String(text) => write_text(out, text),
-        other => _ = write!(out, "{other}"),
-    }
-}
-
-fn write_quantities(out: &mut String, value: &Value) {
-    let Value::Object(object) = value else { return write_value(out, value, true) };
-    let mut keys: Vec<&String> = object.keys().collect();
-    keys.sort_unstable();
-    out.push('{');
-    for key in keys {
-        write_text(out, key);
-        out.push(':');
-        write_quantity(out, &object[key]);
-        out.push(',');
-    }
-    out.push('}');
-}
-
-/// `125`, `"125"` and `"125000m"` are one amount.
-fn write_quantity(out: &mut String, value: &Value) {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    match Quantity(text).amount() {
-        Ok(amount) => write_text(out, &amount.to_string()),
-        Err(_) => write_value(out, value, false),
-    }
-}
-
-fn write_text(out: &mut String, text: &str) {
-    if text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-        _ = write!(out, "{}", Value::from(text));
-    } else {
-        out.push('"');
-        out.push_str(text);
-        out.push('"');
-    }
-}
-
-/// Would Go's types read this value as if the field were not there?
-fn means_absent(key: &str, value: &Value) -> bool {
-    match value {
-        Value::Array(items) => items.is_empty(),
-        Value::Object(object) => {
-            object.is_empty() && MAPS.contains(&key)
-                || ALWAYS_WRITTEN.contains(&key)
-                    && object.iter().all(|(key, value)| value.is_null() || means_absent(key, value))
-        }
-        Value::String(text) if key == "protocol" => text == "TCP",
-        Value::String(text) if key == "divisor" => text == "0",
-        Value::String(text) => text.is_empty() && !POINTER_TEXTS.contains(&key),
-        Value::Bool(flag) => !flag && PLAIN_BOOLEANS.contains(&key),
-        Value::Number(number) => number.as_i64() == Some(0) && PLAIN_NUMBERS.contains(&key),
-        Value::Null => true,
-    }
-}
-
-/// FNV-1a, 64 bits.
-struct Fnv(u64);
+/// FNV-1, 32 bits: Go's `fnv.New32`.
+struct Fnv(u32);
 
 impl Default for Fnv {
     fn default() -> Self {
-        Fnv(0xcbf2_9ce4_8422_2325)
+        Fnv(0x811c_9dc5)
     }
 }
 
 impl Fnv {
-    /// Hashes a text and where it ends.
-    fn text(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    fn add(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.0 = self.0.wrapping_mul(0x0100_0193) ^ u32::from(byte);
         }
     }
 
-    fn encode(mut self) -> String {
-        (0..LENGTH)
-            .map(|_| {
-                let letter = ALPHABET[(self.0 % 27) as usize];
-                self.0 /= 27;
-                char::from(letter)
-            })
-            .collect()
+    /// The number in decimal, each digit replaced by a letter of the alphabet.
+    fn encode(&self) -> String {
+        let letter = |byte: u8| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]);
+        self.0.to_string().bytes().map(letter).collect()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn role(value: Value) -> Role {
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn base() -> Value {
-        json!({"name": "prefill", "replicas": 2, "workerReplicas": 1,
-            "entryTemplate": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [
-                {"name": "c", "image": "nginx", "resources": {"requests": {"cpu": 125}}, "ports": [{"containerPort": 80}]}]}},
-            "workerTemplate": {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}})
-    }
-
-    fn with(pointer: &str, value: Value) -> Value {
-        let mut role = base();
-        let (parent, key) = pointer.rsplit_once('/').unwrap();
-        let parent = role.pointer_mut(parent).unwrap();
-        match parent {
-            Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
-            parent => parent[key] = value,
-        }
-        role
-    }
-
-    /// S4, role hashes: what counts and what does not.
-    fn check(pointer: &str, value: Value, same: bool) {
-        let (left, right) = (role(base()), role(with(pointer, value)));
-        assert_eq!(role_hash(&left) == role_hash(&right), same, "{pointer}");
-        assert_eq!(roles_hash(&[left]) == roles_hash(&[right]), same, "{pointer}");
-    }
-
-    #[test]
-    fn what_a_hash_covers() {
-        check("/replicas", json!(7), true);
-        check("/replicas", json!(null), true);
-        check("/maxUnavailable", json!("50%"), true);
-        check("/partition", json!(1), true);
-        check("/name", json!("decode"), false);
-        check("/workerReplicas", json!(2), false);
-        check("/workerTemplate", json!(null), false);
-        check("/entryTemplate/spec/containers/0/image", json!("nginx:2"), false);
-        check("/entryTemplate/metadata/labels/a", json!("c"), false);
-        check("/entryTemplate/metadata/labels/e", json!(""), false);
-        let two = [role(base()), role(with("/name", json!("decode")))];
-        assert_ne!(roles_hash(&two[..1]), roles_hash(&two), "the number of roles counts");
-    }
-
-    /// What Go's types do to a template on its way into a ControllerRevision changes no hash.
-    #[test]
-    fn a_round_trip_through_go_keeps_the_hash() {
-        check("/entryTemplate/spec/containers/0/resources/requests/cpu", json!("125"), true);
-        check("/entryTemplate/spec/containers/0/resources/requests/cpu", json!("125000m"), true);
-        check("/entryTemplate/spec/containers/0/resources/requests/cpu", json!("126"), false);
-        check("/entryTemplate/spec/containers/0/ports/0/protocol", json!("TCP"), true);
-        check("/entryTemplate/spec/containers/0/ports/0/protocol", json!("UDP"), false);
-        check("/workerTemplate/spec/containers/0/resources", json!({}), true);
-        check("/workerTemplate/spec/containers/0/command", json!([]), true);
-        check("/workerTemplate/spec/containers/0/stdin", json!(false), true);
-        check("/workerTemplate/spec/containers/0/stdin", json!(true), false);
-        check("/workerTemplate/spec/hostNetwork", json!(false), true);
-        check("/workerTemplate/spec/automountServiceAccountToken", json!(false), false);
-        check("/workerTemplate/spec/terminationGracePeriodSeconds", json!(0), false);
-        check("/workerTemplate/spec/securityContext", json!(null), true);
-        check("/workerTemplate/spec/nodeSelector", json!({}), true);
-        check("/workerTemplate/spec/nodeSelector", json!({"a": ""}), false);
-    }
-
-    /// The hash is a promise to later releases: labels of running pods carry it.
-    #[test]
-    fn hashes_are_stable() {
-        assert_eq!(role_hash(&role(base())), "x7f767k44vdj");
-        assert!(is_own_hash(&role_hash(&role(base()))));
-        assert!(!is_own_hash("5d4956ff79"));
-    }
-
-    #[test]
-    fn canonical_text() {
-        let value = json!({"b": {"limits": {"x": "1024Mi"}}, "a": ["", 0, null], "emptyDir": {}, "n": null});
-        assert_eq!(canonical(&value), r#"{"a":["",0,null],"b":{"limits":{"x":"1Gi",}},"emptyDir":{}}"#);
+impl Write for Fnv {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.add(text);
+        Ok(())
     }
 }

@@ -57,12 +57,35 @@ pub fn validate(object: &ModelServing, old: Option<&ModelServing>) -> Vec<FieldE
     generated_names(object, &mut errors);
     role_names(object, &mut errors);
     images(object, &mut errors);
-    replicas(object, &mut errors);
+    replicas(object, true, &mut errors);
     budgets::check(object, &mut errors);
     gang(object, &mut errors);
     workers(object, &mut errors);
     policies(object, &mut errors);
     errors.0
+}
+
+/// What is wrong with an object that the API server let through, since no webhook was asked.
+pub(crate) struct Judged {
+    /// It cannot be carried out.
+    pub(crate) refused: Vec<FieldError>,
+    /// It is carried out as far as it goes: a budget that makes no sense lets nothing go, and pods whose names are too long
+    /// are not created. `kubectl scale` alone may lead there, and must not stop what runs.
+    pub(crate) tolerated: Vec<FieldError>,
+}
+
+/// Judges what only the controller can. A count that is absent was not defaulted and means the default.
+pub(crate) fn judge(object: &ModelServing) -> Judged {
+    let (mut refused, mut tolerated) = (Errors::default(), Errors::default());
+    role_names(object, &mut refused);
+    images(object, &mut refused);
+    replicas(object, false, &mut refused);
+    gang(object, &mut refused);
+    workers(object, &mut refused);
+    policies(object, &mut refused);
+    generated_names(object, &mut tolerated);
+    budgets::check(object, &mut tolerated);
+    Judged { refused: refused.0, tolerated: tolerated.0 }
 }
 
 /// The sentence with which an object is refused.
@@ -182,9 +205,10 @@ fn containers(template: Option<&PodTemplate>) -> &[Value] {
     containers.map_or(&[], Vec::as_slice)
 }
 
-fn replicas(object: &ModelServing, errors: &mut Errors) {
+fn replicas(object: &ModelServing, is_defaulted: bool, errors: &mut Errors) {
     let spec = &object.spec;
-    if spec.replicas.is_none_or(|replicas| replicas < 0) {
+    let is_wrong = |replicas: Option<i32>| replicas.map_or(is_defaulted, |replicas| replicas < 0);
+    if is_wrong(spec.replicas) {
         errors.invalid("spec.replicas", json!(spec.replicas), "replicas must be a non-negative integer");
     }
     if let Some(excess) = Settings::of(object).excess() {
@@ -194,7 +218,7 @@ fn replicas(object: &ModelServing, errors: &mut Errors) {
         errors.invalid("spec.template.roles", json!([]), "roles must be specified");
     }
     for (index, role) in spec.template.roles.iter().enumerate() {
-        if role.replicas.is_none_or(|replicas| replicas < 0) {
+        if is_wrong(role.replicas) {
             let message = "role replicas must be a non-negative integer";
             errors.invalid(role_path(index, "replicas"), json!(role.replicas), message);
         }

@@ -30,12 +30,28 @@ fn granted(role: &str) -> BTreeSet<(String, String, String)> {
     granted
 }
 
+/// What is to be done before a pod is bound whose claims wait.
+#[test]
+fn the_scheduler_may_choose_volumes() {
+    let granted = granted("phalanx-scheduler");
+    for (resource, verbs) in
+        [("persistentvolumeclaims", "get list watch patch"), ("persistentvolumes", "get list watch patch")]
+    {
+        for verb in verbs.split(' ') {
+            assert!(
+                granted.contains(&(String::new(), resource.to_owned(), verb.to_owned())),
+                "{resource} {verb}"
+            );
+        }
+    }
+}
+
 /// What a change of this kind of object takes: where, and which verbs besides watching.
 fn needed(kind: Kind) -> (&'static str, &'static str, &'static str) {
     match kind {
         Kind::Pod => ("", "pods", "create patch delete"),
         Kind::PodGroup => ("scheduling.volcano.sh", "podgroups", "create patch delete"),
-        Kind::Service => ("", "services", "create delete"),
+        Kind::Service => ("", "services", "create patch delete"),
         Kind::ControllerRevision => ("apps", "controllerrevisions", "create patch delete"),
     }
 }
@@ -49,6 +65,10 @@ fn the_controller_may_do_what_it_does() {
         ("workload.serving.volcano.sh", "modelservings", "list watch"),
         ("workload.serving.volcano.sh", "modelservings/status", "patch"),
         ("workload.serving.volcano.sh", "modelservings/finalizers", "update"),
+        ("workload.serving.volcano.sh", "modelservings", "create patch"),
+        ("leaderworkerset.x-k8s.io", "leaderworkersets", "list watch"),
+        ("leaderworkerset.x-k8s.io", "leaderworkersets/status", "patch"),
+        ("", "namespaces", "list watch"),
         ("", "events", "create patch"),
     ];
     for (group, resource, verbs) in owned.into_iter().chain(watched).chain(own) {

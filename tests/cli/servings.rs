@@ -74,6 +74,21 @@ fn an_installation_of_upstream_is_taken_over() {
     check("upstream_installation");
 }
 
+/// A pod of somebody else has a name that the controller wants. It is said on the object, nothing is asked again and again, and
+/// the simulation ends.
+#[test]
+fn a_name_that_is_taken_is_said_and_the_run_ends() {
+    let text = read(&format!("{}/tests/cli/servings/name_conflict.yaml", env!("CARGO_MANIFEST_DIR")));
+    let said = "Pod ms-0-r-0-0 belongs to another owner; waiting for its name";
+    let answer = simulate(&["-", "-o", "json", "--timeline"], &text);
+    assert_eq!((answer.code, answer.err.as_str()), (0, ""));
+    let report: Value = serde_json::from_str(&answer.out).unwrap();
+    let told = |event: &&Value| event["reason"] == "NameConflict" && event["message"] == said;
+    assert_eq!(report["events"].as_array().unwrap().iter().filter(told).count(), 1);
+    let objects = simulate(&["-", "--objects"], &text).out;
+    assert!(objects.contains(said), "its condition says so: {objects}");
+}
+
 /// What a scenario's `#=` lines ask for.
 #[derive(Default)]
 struct Expected {

@@ -2,7 +2,8 @@
 
 use super::world::{World, role};
 use crate::api::keys;
-use crate::modelserving::{ObjectRef, ObservedRevision, is_own_hash};
+use crate::modelserving::revision::likeness::likenesses;
+use crate::modelserving::{ObjectRef, ObservedRevision, role_hash, roles_hash};
 use serde_json::{Value, json};
 
 const REVISION: &str = "5d4956ff79";
@@ -108,14 +109,14 @@ fn edits_in_between() {
     assert!(before.pods.iter().all(|pod| scaled.pods.contains(pod)));
     assert_eq!(scaled.pod("ms-2-a-0-0").revision, REVISION, "the label stays, as long as it means the same");
     let hash = scaled.pod("ms-2-a-0-0").role_hash.clone();
-    assert!(is_own_hash(&hash));
+    assert_eq!(hash, role_hash(&scaled.object.spec.template.roles[0]));
 
     let mut changed = before.clone();
     changed.set_image("new");
     changed.run();
     assert!(before.pods.iter().all(|pod| !changed.pods.contains(pod)));
     let revision = &changed.object.status.update_revision;
-    assert!(is_own_hash(revision), "{revision}");
+    assert_eq!(*revision, roles_hash(&changed.object.spec.template.roles));
 }
 
 /// A rollout that upstream was in the middle of goes on where it was.
@@ -169,5 +170,77 @@ fn revisions_of_others() {
     world.revisions[0].object = ObjectRef { owner: "another".into(), ..world.revisions[0].object.clone() };
     let outcome = world.reconcile();
     assert!(outcome.changes.is_empty());
-    assert_eq!(outcome.wake_at, Some(world.now.plus(1)));
+    assert_eq!(outcome.wake_at, None, "that it goes is observed");
+}
+
+/// Labels that an earlier release wrote, in twelve letters: a template that its ControllerRevision holds keeps its name, for
+/// new pods too, and nothing rolls.
+#[test]
+fn labels_of_earlier_releases_stay() {
+    let mut before = World::running(roles("old"), json!({"replicas": 2}));
+    let revision = &mut before.revisions[0];
+    let (all, each) = likenesses(&before.object.spec.template.roles);
+    revision.revision = all.clone();
+    revision.object.name = format!("ms-{all}");
+    for pod in &mut before.pods {
+        (pod.revision, pod.role_hash) = (all.as_str().into(), each[0].as_str().into());
+    }
+    for label in [&mut before.object.status.current_revision, &mut before.object.status.update_revision] {
+        all.clone_into(label);
+    }
+    before.memory = None;
+    assert!(before.next().is_empty(), "{:?}", before.next());
+    let mut world = before.clone();
+    world.edit(|object| object.spec.replicas = Some(3));
+    world.run();
+    assert!(before.pods.iter().all(|pod| world.pods.contains(pod)));
+    assert_eq!(world.pod("ms-2-a-0-0").revision, all);
+    world.set_image("new");
+    world.run();
+    assert!(before.pods.iter().all(|pod| !world.pods.contains(pod)), "a change rolls them all the same");
+    let wanted = roles_hash(&world.object.spec.template.roles);
+    assert!(world.pods.iter().all(|pod| pod.revision == wanted));
+}
+
+/// A dump that was edited has the generation of before: the status vouches for what its label is known to stand for, not for
+/// the edited spec.
+#[test]
+fn an_edit_without_a_new_generation_rolls() {
+    let mut world = World::running(roles("old"), json!({"replicas": 2}));
+    let before = world.pods.clone();
+    world.set_image("new");
+    world.object.metadata.generation = world.object.status.observed_generation;
+    world.run();
+    assert!(before.iter().all(|pod| !world.pods.contains(pod)));
+}
+
+/// Deleted with `--cascade=orphan` and made again: it takes what was left behind, and restarts nothing.
+#[test]
+fn orphans_are_adopted() {
+    let mut world = World::running(roles("old"), json!({"replicas": 2}));
+    world.object.metadata.uid = "uid-again".to_owned();
+    world.object.status = Default::default();
+    world.memory = None;
+    let orphan = |object: &mut ObjectRef| {
+        (object.owner, object.orphan_of) = ("".into(), Some("ms".into()));
+    };
+    world.pods.iter_mut().for_each(|one| orphan(&mut one.object));
+    world.pod_groups.iter_mut().for_each(|one| orphan(&mut one.object));
+    world.services.iter_mut().for_each(|one| orphan(&mut one.object));
+    world.revisions.iter_mut().for_each(|one| orphan(&mut one.object));
+    let uids: Vec<String> = world.pods.iter().map(|pod| pod.object.uid.clone()).collect();
+    assert!(world.next().iter().all(|change| change.starts_with('&')), "{:?}", world.next());
+    world.run();
+    assert_eq!(world.pods.iter().map(|pod| pod.object.uid.clone()).collect::<Vec<_>>(), uids);
+    assert!(world.pods.iter().all(|pod| pod.object.owner == "uid-again".into()));
+    assert_eq!(world.object.status.available_replicas, 2);
+    // Left behind by one of another name, or owned by somebody: not ours.
+    let mut other = World::of(roles("old"), json!({}));
+    let mut pod = world.pods[0].clone();
+    pod.object.owner = "".into();
+    pod.object.orphan_of = Some("another".into());
+    other.pods.push(pod);
+    other.settle();
+    let message = &other.object.status.conditions[0].message;
+    assert!(message.contains("belongs to another owner"), "{message}");
 }

@@ -84,20 +84,13 @@ fn requirements() {
         cpu("5", "9Gi"),
         &[("prefill", 1, 2), ("decode", 3, 1)],
     );
-    // 3.4: unlisted roles stay whole, 0 is 0, more than there are is as many as there are.
+    // 3.4: unlisted roles stay whole, 0 is 0.
     check(
         json!([prefill(3), decode(2)]),
         json!({"decode": 0}),
         8,
         cpu("14", "28Gi"),
         &[("prefill", 4, 2), ("decode", 3, 0)],
-    );
-    check(
-        json!([prefill(0), decode(0)]),
-        json!({"prefill": 9}),
-        3,
-        cpu("3", "5Gi"),
-        &[("prefill", 1, 2), ("decode", 1, 1)],
     );
     // The gang policy example of upstream.
     let small = |name| asks(role(name, 2, 1, "i"), json!({"cpu": "100m"}), json!({"cpu": "100m"}));
@@ -308,7 +301,7 @@ fn without_sub_groups() {
             services: &world.services,
             revisions: &world.revisions,
             capabilities,
-            memory: None,
+            ..Observed::default()
         };
         reconcile(&world.object, &observed, world.now).changes
     };

@@ -189,15 +189,64 @@ fn plugin_errors_are_told() {
     assert_eq!(world.pods.len(), 1);
 }
 
-/// A worker without a template: the entry pod alone, as upstream does, and it is said.
+/// What the API server lets through and a webhook would not is refused, and that is said: nothing is created, and what runs
+/// stays as it is.
 #[test]
-fn workers_without_a_template() {
-    let mut a = role("a", 1, 0, "i");
-    a["workerReplicas"] = 2.into();
-    let mut world = World::of(json!([a]), json!({}));
-    world.settle();
-    assert_eq!(world.names(), ["ms-0-a-0-0"]);
-    assert!(texts(&world)[0].contains("workerTemplate is required"), "{:?}", texts(&world));
+fn what_only_the_controller_can_judge_invalid_is_refused() {
+    let check = |change: &dyn Fn(&mut crate::api::model_serving::ModelServing), expect: &str| {
+        let mut world = World::of(json!([role("a", 2, 0, "i")]), json!({}));
+        change(&mut world.object);
+        world.settle();
+        assert!(world.pods.is_empty() && world.pod_groups.is_empty() && world.revisions.is_empty());
+        let condition = &world.object.status.conditions[0];
+        assert_eq!((condition.type_.as_str(), condition.reason.as_str()), ("Progressing", "InvalidSpec"));
+        assert!(condition.message.contains(expect), "{}", condition.message);
+        let told = |event: &&crate::modelserving::Event| event.warning && event.message.contains(expect);
+        assert_eq!(world.events.iter().filter(told).count(), 1);
+
+        let mut world = World::running(json!([role("a", 2, 0, "i")]), json!({}));
+        let before = world.pods.clone();
+        world.edit(change);
+        world.run();
+        assert_eq!(world.pods, before);
+        assert!(world.object.status.conditions.iter().any(|condition| condition.message.contains(expect)));
+    };
+    let minimum = |role: &'static str, count: i32| {
+        move |object: &mut crate::api::model_serving::ModelServing| {
+            let policy = object.spec.template.gang_policy.get_or_insert_default();
+            policy.min_role_replicas = Some([(role.to_owned(), count)].into());
+        }
+    };
+    check(&minimum("a", 5), "minRoleReplicas (5) for role a cannot exceed replicas (2)");
+    check(&minimum("b", 1), "role b does not exist in template.roles");
+    check(&minimum("a", -1), "must be non-negative");
+    check(&|object| object.spec.template.roles[0].worker_replicas = 2, "workerTemplate is required");
+    check(&|object| object.spec.template.roles[0].replicas = Some(-1), "must be a non-negative integer");
+}
+
+/// A creation that the API server refused is told until one succeeds.
+#[test]
+fn refused_creations_are_told() {
+    let mut world = World::of(json!([role("a", 1, 0, "i")]), json!({}));
+    world.refused = Some("Pod ms-0-a-0-0: exceeded quota: gpus".to_owned());
+    world.step();
+    world.step();
+    let told =
+        |world: &World| world.object.status.conditions.iter().any(|c| c.message.contains("exceeded quota"));
+    assert!(told(&world));
+    assert_eq!(world.events.iter().filter(|event| event.reason == "FailedCreate").count(), 1);
+    world.refused = None;
+    world.run();
+    assert!(!told(&world));
+}
+
+/// Nothing is created in a namespace that is being deleted, and nothing else is asked for.
+#[test]
+fn a_namespace_that_goes_is_left_alone() {
+    let mut world = World::of(json!([role("a", 1, 0, "i")]), json!({}));
+    world.ending = true;
+    let outcome = world.reconcile();
+    assert!(outcome.changes.is_empty() && outcome.events.is_empty() && outcome.status.is_none());
 }
 
 /// U27: the current revision. Groups by revision, what the status says -> what it says next.

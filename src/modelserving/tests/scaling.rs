@@ -228,18 +228,33 @@ fn a_name_is_free_when_nothing_is_left() {
     };
     assert!(gone(|_| {}), "nothing is left");
     assert!(!gone(|world| {
-        let object =
-            ObjectRef { name: "ms-1-a-0-1".into(), uid: "x".into(), owner: "uid-ms".into(), deleting: true };
+        let object = ObjectRef {
+            name: "ms-1-a-0-1".into(),
+            uid: "x".into(),
+            owner: "uid-ms".into(),
+            deleting: true,
+            ..ObjectRef::default()
+        };
         world.pods.push(ObservedPod { object, ..ObservedPod::default() });
     }));
     assert!(!gone(|world| {
-        let object =
-            ObjectRef { name: "ms-1-a-0-0".into(), uid: "x".into(), owner: "uid-ms".into(), deleting: true };
+        let object = ObjectRef {
+            name: "ms-1-a-0-0".into(),
+            uid: "x".into(),
+            owner: "uid-ms".into(),
+            deleting: true,
+            ..ObjectRef::default()
+        };
         world.services.push(ObservedService { object });
     }));
     assert!(gone(|world| {
-        let object =
-            ObjectRef { name: "ms-2-a-0-0".into(), uid: "x".into(), owner: "uid-ms".into(), deleting: true };
+        let object = ObjectRef {
+            name: "ms-2-a-0-0".into(),
+            uid: "x".into(),
+            owner: "uid-ms".into(),
+            deleting: true,
+            ..ObjectRef::default()
+        };
         world.services.push(ObservedService { object });
     }));
 }
@@ -287,14 +302,14 @@ fn names_that_others_hold() {
         name: name.into(),
         uid: "theirs".into(),
         owner: "another".into(),
-        deleting: false,
+        ..ObjectRef::default()
     };
     let roles = json!([role("a", 1, 1, "i")]);
     let check = |hold: &dyn Fn(&mut World), expect: &[&str]| {
         let mut world = World::of(roles.clone(), json!({}));
         hold(&mut world);
         let outcome = world.reconcile();
-        assert_eq!(outcome.wake_at, Some(world.now.plus(1)));
+        assert_eq!(outcome.wake_at, None, "that it goes is observed");
         let mut list = world.next();
         list.retain(|change| !change.contains("ControllerRevision"));
         assert_eq!(list, expect);
@@ -337,7 +352,8 @@ fn names_that_others_hold() {
 #[test]
 fn nothing_foreign_is_deleted() {
     let mut world = World::running(json!([role("a", 1, 0, "i")]), json!({}));
-    let object = ObjectRef { name: "ms-7-a-0-0".into(), uid: "x".into(), owner: "".into(), deleting: false };
+    let object =
+        ObjectRef { name: "ms-7-a-0-0".into(), uid: "x".into(), owner: "".into(), ..ObjectRef::default() };
     world.pods.push(ObservedPod { object: object.clone(), ..ObservedPod::default() });
     world.services.push(ObservedService { object });
     replicas(&mut world, 0);
@@ -388,4 +404,19 @@ fn protected_labels() {
         ]
     );
     assert!(world.step().events.is_empty());
+}
+
+/// Of those that go, pods that still wait for a node go first: they must not get one that the others leave.
+#[test]
+fn what_waits_for_a_node_is_deleted_first() {
+    let mut world = World::of(json!([role("a", 1, 0, "i")]), json!({"replicas": 4}));
+    world.settle();
+    for name in ["ms-0-a-0-0", "ms-1-a-0-0"] {
+        let pod = world.pod(name);
+        (pod.started, pod.ready) = (true, true);
+    }
+    replicas(&mut world, 1);
+    let next = world.next();
+    let pods: Vec<&String> = next.iter().filter(|change| change.starts_with("-Pod ")).collect();
+    assert_eq!(pods, ["-Pod ms-3-a-0-0", "-Pod ms-2-a-0-0", "-Pod ms-1-a-0-0"]);
 }

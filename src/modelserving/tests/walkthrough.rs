@@ -4,7 +4,7 @@
 use super::world::{World, role};
 use crate::api::core::Pod;
 use crate::api::pod_group::PodGroup;
-use crate::modelserving::{Change, Kind, ObservedPod};
+use crate::modelserving::{Change, Kind, ObservedPod, role_hash, roles_hash};
 use serde_json::{Value, json};
 
 fn walkthrough() -> World {
@@ -53,7 +53,8 @@ fn pods() {
     let pods = created(&changes, Kind::Pod);
     let revision = changes[0].name().strip_prefix("llama-multinode-").unwrap();
     let hash = pods[0]["metadata"]["labels"]["modelserving.volcano.sh/role-template-hash"].as_str().unwrap();
-    assert!(crate::modelserving::is_own_hash(revision) && crate::modelserving::is_own_hash(hash));
+    let roles = &world.object.spec.template.roles;
+    assert_eq!((revision, hash), (roles_hash(roles).as_str(), role_hash(&roles[0]).as_str()));
     for (pod, (replica, index)) in pods.iter().zip([(0, 0), (0, 1), (1, 0), (1, 1)]) {
         let mut labels = json!({
             "modelserving.volcano.sh/name": "llama-multinode",
@@ -166,6 +167,11 @@ fn services_and_revision() {
     assert_eq!(created(&changes, Kind::Service)[1], service);
     let revision = &created(&changes, Kind::ControllerRevision)[0];
     let label = revision["metadata"]["labels"]["modelserving.volcano.sh/revision"].as_str().unwrap();
+    let mut roles = json!(world.object.spec.template.roles);
+    for template in ["entryTemplate", "workerTemplate"] {
+        // As Go writes it.
+        roles[0][template]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "125".into();
+    }
     let expect = json!({
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
@@ -175,7 +181,7 @@ fn services_and_revision() {
             "labels": {"modelserving.volcano.sh/name": "llama-multinode", "modelserving.volcano.sh/revision": label},
             "ownerReferences": [owner()],
         },
-        "data": {"data": world.object.spec.template.roles},
+        "data": {"data": roles},
         "revision": 1,
     });
     assert_eq!(revision, &expect);

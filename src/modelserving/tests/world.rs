@@ -19,6 +19,8 @@ pub(super) struct World {
     pub(super) memory: Option<Memory>,
     pub(super) now: Timestamp,
     pub(super) events: Vec<Event>,
+    pub(super) refused: Option<String>,
+    pub(super) ending: bool,
     uids: u32,
 }
 
@@ -40,6 +42,8 @@ impl World {
             memory: Some(Memory::default()),
             now: Timestamp(1_000_000),
             events: Vec::new(),
+            refused: None,
+            ending: false,
             uids: 0,
         }
     }
@@ -74,6 +78,8 @@ impl World {
             revisions: &self.revisions,
             capabilities: Capabilities { pod_groups: self.gangs, ..Capabilities::default() },
             memory: self.memory.as_ref(),
+            refused: self.refused.as_deref(),
+            ending: self.ending,
         };
         reconcile(&self.object, &observed, self.now)
     }
@@ -105,6 +111,22 @@ impl World {
                 for revision in self.revisions.iter_mut().filter(|revision| revision.object.uid == *uid) {
                     for role in revision.roles.iter_mut().flatten() {
                         role.replicas = counts[&role.name].as_i64().map(|count| count as i32);
+                    }
+                }
+            }
+            Change::Adopt { kind, uid, owner, .. } => {
+                let owner: Uid = owner["uid"].as_str().unwrap().into();
+                let adopt = |object: &mut ObjectRef| {
+                    if object.uid == *uid {
+                        (object.owner, object.orphan_of) = (owner.clone(), None);
+                    }
+                };
+                match kind {
+                    Kind::Pod => self.pods.iter_mut().map(|one| &mut one.object).for_each(adopt),
+                    Kind::PodGroup => self.pod_groups.iter_mut().map(|one| &mut one.object).for_each(adopt),
+                    Kind::Service => self.services.iter_mut().map(|one| &mut one.object).for_each(adopt),
+                    Kind::ControllerRevision => {
+                        self.revisions.iter_mut().map(|one| &mut one.object).for_each(adopt);
                     }
                 }
             }
@@ -261,12 +283,13 @@ impl World {
     }
 }
 
-/// `+Pod ms-0-a-0-0`, `-Service ms-0-a-0-0`, `~ms-0 Some(4)` (a PodGroup's minimum), `~ms-0-a-0-0` (metadata).
+/// `+Pod ms-0-a-0-0`, `-Service ms-0-a-0-0`, `&Pod ms-0-a-0-0` (adopted), `~ms-0 Some(4)` (a PodGroup's minimum), `~ms-0-a-0-0` (metadata).
 pub(super) fn describe(change: &Change) -> String {
     match change {
         Change::Delete { kind, name, .. } => format!("-{kind:?} {name}"),
         Change::UpdatePodGroup { name, spec, .. } => format!("~{name} {:?}", spec.min_member),
         Change::Patch { name, .. } => format!("~{name}"),
+        Change::Adopt { kind, name, .. } => format!("&{kind:?} {name}"),
         change => format!("+{:?} {}", change.kind(), change.name()),
     }
 }

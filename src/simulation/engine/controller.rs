@@ -173,7 +173,8 @@ impl Simulation {
             let Some(object) = self.typed::<ModelServing>(&key) else { continue };
             let now = Timestamp(self.seconds());
             let Some(family) = self.controller.families.get_mut(&key) else { continue };
-            let outcome = modelserving::reconcile(&object, &family.observed(Capabilities::default()), now);
+            let outcome =
+                modelserving::reconcile(&object, &family.observed(Capabilities::default(), false), now);
             family.memory = Some(outcome.memory);
             let wake =
                 outcome.wake_at.map(|at| at.0.max(now.0 + 1)).filter(|&at| family.wakes_at != Some(at));

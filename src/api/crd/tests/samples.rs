@@ -147,7 +147,7 @@ pub(in crate::api) fn hyper_node() -> HyperNode {
 pub(in crate::api) fn model_serving() -> ModelServing {
     let named = json!([{"name": "a", "env": [{"name": "A", "value": "1"}], "image": "kept"}]);
     let template = || PodTemplate {
-        metadata: Some(TemplateMeta { labels: text_map("l"), annotations: text_map("a") }),
+        metadata: Some(TemplateMeta { labels: Some(text_map("l")), annotations: Some(text_map("a")) }),
         spec: json!({"containers": named, "initContainers": named, "volumes": named, "hostNetwork": true})
             .as_object()
             .cloned(),

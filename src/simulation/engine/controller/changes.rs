@@ -86,6 +86,13 @@ impl Simulation {
                     let _ = run.store.patch(&key, &patch, Actor::Controller);
                 })
             }
+            Change::Adopt { kind, name, uid, owner } => {
+                let key = key(kind, &name);
+                let patch = json!({"metadata": {"ownerReferences": [owner]}});
+                self.with_uid(&key, &uid, |run| {
+                    let _ = run.store.patch(&key, &patch, Actor::Controller);
+                })
+            }
             Change::Delete { kind, name, uid } => {
                 let key = key(kind, &name);
                 self.with_uid(&key, &uid, |run| {
