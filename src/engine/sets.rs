@@ -12,6 +12,7 @@ use super::serving::Key;
 use crate::api::keys;
 use crate::api::leader_worker_set::{LeaderWorkerSet, LeaderWorkerSetStatus};
 use crate::api::model_serving::{ModelServing, ModelServingSpec};
+use crate::api::unsupported;
 use crate::modelserving::lws;
 use serde_json::{json, to_value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -187,9 +188,11 @@ impl Engine {
                 let message = "another controller runs it: its pods exist and belong to no ModelServing";
                 return say(set, false, "LeftAlone", message.to_owned());
             }
-            if let Some(field) =
-                lws::untranslated(&set.object).into_iter().find(|field| !set.said.contains(field))
-            {
+            let mut asked = to_value(&set.object).unwrap_or_default();
+            asked["apiVersion"] = keys::LEADER_WORKER_SET_V1.into();
+            asked["kind"] = "LeaderWorkerSet".into();
+            let mut fields = unsupported::notices(&asked).into_iter().map(|notice| notice.message);
+            if let Some(field) = fields.find(|field| !set.said.contains(field)) {
                 return say(set, true, "NotTranslated", field);
             }
             let mut object = to_value(lws::model_serving(&set.object, None)).unwrap_or_default();
