@@ -60,7 +60,14 @@ fn each_member_gets_a_volume_of_its_own_the_smallest_that_fits() {
     let (placed, _) = nodes(&world);
     assert!(placed.iter().all(Option::is_some), "{placed:?}");
     let answer = simulate(&["-", "--objects"], &world);
-    let bound = |volume: &str| answer.out.matches(&format!("volumeName: {volume}\n")).count();
+    let bound = |volume: &str| {
+        let objects = answer.out.split("---\n").filter(|object| object.contains("kind: PersistentVolume\n"));
+        objects
+            .filter(|object| {
+                object.contains(&format!("\n  name: {volume}\n")) && object.contains("claimRef:")
+            })
+            .count()
+    };
     assert_eq!((bound("right"), bound("small")), (1, 0), "{}", answer.out);
     assert_eq!(bound("large") + bound("other"), 1, "{}", answer.out);
 }
