@@ -38,7 +38,15 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
     }
     if kind.row().needed == Needed::ForGrouping {
         let mut told = false;
-        while !readable(&client, kind).await {
+        loop {
+            match readable(&client, kind).await {
+                Some(true) => break,
+                Some(false) => {}
+                None => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+            }
             if !std::mem::replace(&mut told, true) {
                 tracing::info!(
                     ?kind,
@@ -143,12 +151,17 @@ fn has_expired(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
-/// May the kind be read? A server that cannot be reached counts as "yes": the watch will see.
-async fn readable(client: &Client, kind: Kind) -> bool {
+/// May the kind be read? Nothing while the server gives no answer: a watch begun on a guess would be refused for ever, and
+/// everything would wait for its list.
+async fn readable(client: &Client, kind: Kind) -> Option<bool> {
     let resource = resource(kind);
     let api: Api<Whole> = Api::all_with(client.clone(), &resource);
     let page = ListParams::default().limit(1).labels(kind.selector());
-    !matches!(api.list(&page).await, Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404))
+    match api.list(&page).await {
+        Ok(_) => Some(true),
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Is the kind served? A server that cannot be reached counts as "not yet".

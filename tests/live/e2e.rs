@@ -70,7 +70,11 @@ impl Stage {
     fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let began = Instant::now();
         while !is_so() {
-            assert!(began.elapsed() < Duration::from_secs(90), "not after 90 s: {what}");
+            assert!(
+                began.elapsed() < Duration::from_secs(90),
+                "not after 90 s: {what}\n{}",
+                self.cluster.get(["get", "podgroups.scheduling.volcano.sh,pods", "-A", "-o", "yaml"])
+            );
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -120,9 +124,9 @@ fn operators_workloads_run_whole_or_not_at_all() {
         stage.until(file, || stage.podgroups("first", ".status.phase") == "Running");
         let leader_ready = file == "leader-worker-set.yaml";
         let documents = workload(file);
-        let second = documents.iter().filter(|(when, _)| !(leader_ready && when.is_some()));
+        // What comes after the leader does not come while the leader waits.
+        let second = documents.iter().take_while(|(when, _)| !(leader_ready && when.is_some()));
         for (when, document) in second {
-            // What comes after the leader does not come while it waits.
             if when.as_deref() == Some("when the PodGroup is Inqueue") {
                 stage.until("Inqueue", || stage.podgroups("second", ".status.phase") == "Inqueue");
             }
@@ -133,7 +137,7 @@ fn operators_workloads_run_whole_or_not_at_all() {
         assert_eq!(stage.pods("second").1, 0, "{file}: none of the second");
         stage.clear("first");
         let expect = if leader_ready { 1 } else { 4 };
-        stage.until("the second's turn", || stage.pods("second").1 == expect);
+        stage.until(&format!("{file}: the second's turn"), || stage.pods("second").1 == expect);
         stage.clear("second");
     }
     // What a finished RayJob leaves behind waits for nothing (B6).

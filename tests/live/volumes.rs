@@ -248,7 +248,8 @@ fn a_gang_takes_local_volumes() {
             .map(str::to_owned)
     };
     assert_eq!(cluster.get(at("db-0")), " Pending", "all or none");
-    cluster.create(&(free("large", "8Gi", "node-00003") + &free("other", "2Gi", "node-00003")));
+    // The smaller first: the gang is placed as soon as there is any second volume.
+    cluster.create(&(free("other", "2Gi", "node-00003") + &free("large", "8Gi", "node-00003")));
     let bound = ["get", "pvc", "-n", "volumes", "-o", "jsonpath={.items[*].spec.volumeName}"];
     cluster.wait_until(&bound, "both are bound", |text| {
         let mut names: Vec<&str> = text.split(' ').collect();

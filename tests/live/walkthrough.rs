@@ -174,6 +174,8 @@ fn only_definitions_are_left(cluster: &TestCluster, bare: &BTreeSet<String>) {
         "modelservings.workload.serving.volcano.sh",
     ];
     expect.extend(names.map(|name| format!("CustomResourceDefinition//{name}")));
+    // The scheduler makes these two where they are absent, as Volcano's does.
+    expect.extend(["root", "default"].map(|name| format!("Queue//{name}")));
     let started = std::time::Instant::now();
     loop {
         let now = everything(cluster);
