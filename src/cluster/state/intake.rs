@@ -134,7 +134,14 @@ impl Cluster {
         let priority = self.pod_priority(pod);
         let (role, task_index) = self.task_of(pod);
         let Some(record) = self.pods.get_mut(id) else { return };
-        let before = (Holder::of(record), record.state, record.gated, record.role, record.task_index);
+        let before = (
+            Holder::of(record),
+            record.state,
+            record.gated,
+            record.queue_gate,
+            record.role,
+            record.task_index,
+        );
         let mut state = state_of(pod);
         if record.state == PodState::Assumed && state == PodState::Pending {
             // the watch lags behind our promise
@@ -152,7 +159,7 @@ impl Cluster {
         (record.role, record.task_index) = (role, task_index);
         record.queue_gate = queue_gate(pod);
         let is_gated = record.awaits_queue();
-        let after = (Holder::of(record), record.state, record.gated, role, task_index);
+        let after = (Holder::of(record), record.state, record.gated, record.queue_gate, role, task_index);
         let gang = record.gang;
         if is_gated {
             self.queue_gated.insert(id);

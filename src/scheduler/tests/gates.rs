@@ -29,6 +29,16 @@ fn a_pod_passes_the_gate_when_its_queue_has_room() {
     assert_eq!(world.settle(), ["b"]);
 }
 
+/// A pod that loses its other gate later asks the queue then.
+#[test]
+fn the_gate_is_lifted_when_it_is_the_last_one() {
+    let mut world = world(1, "1");
+    gated(&mut world, "g", "a", 1, &["example.com/other"]);
+    assert_eq!(world.settle(), [""; 0]);
+    gated(&mut world, "g", "a", 1, &[]);
+    assert_eq!(world.settle(), ["a"]);
+}
+
 /// A pod that has passed and finds no node still counts, as in Volcano: its queue has let it through.
 #[test]
 fn what_has_passed_counts() {
