@@ -1,6 +1,8 @@
 //! The gang's own domain: comparing the domains that could be the innermost one around it, term by term.
 
+use super::fill::Share;
 use super::rules::{CostTerm, PlacementRules};
+use super::{Context, cost};
 
 /// Something that candidates are compared by. `Stranded` comes in two steps, since the second is rarely needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,16 @@ pub(super) fn keys(rules: &PlacementRules) -> Vec<Key> {
         }
     }
     keys
+}
+
+/// [`Key::Share`] of a candidate with these slots by domain. Where one of the domains inside has all of its slots,
+/// every placement lies in that one, which is as good in all keys before: it is the one to be compared.
+pub(super) fn share(context: &Context<'_>, share: &Share<'_>, slots: &[u64], domain: u32) -> i64 {
+    let is_all = |child: u32| slots[child as usize] == slots[domain as usize] && context.may_use(child);
+    if context.tree.children(domain).any(is_all) {
+        return i64::MAX;
+    }
+    cost::shares(context, share, domain)
 }
 
 /// The first candidate with the smallest keys. A key that is `None` rules a candidate out; only `Domains` may be `None`.

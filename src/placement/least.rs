@@ -39,6 +39,8 @@ pub(super) struct Taken<'a> {
 pub(super) struct Found {
     /// What the nodes cost.
     pub(super) score: i64,
+    /// Charges inside the domain, as [`super::cover::Cover::cost`] counts them.
+    pub(super) domains: i64,
     /// All pods by node, in depth-first order, settled ones included.
     pub(super) seats: Vec<Seat>,
 }
@@ -115,8 +117,8 @@ impl Least {
         let mut seats = Vec::new();
         choices.deal(units as usize, &mut seats);
         seats.sort_unstable();
-        let score = if self.score_first { price.0 } else { price.1 };
-        Some(Found { score, seats })
+        let (score, domains) = if self.score_first { (price.0, price.1) } else { (price.1, price.0) };
+        Some(Found { score, domains, seats })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every domain that holds all pods is a candidate for the gang's domain, priced as if the gang spanned it; [`Cover`]
 //! gives the least `Domains` inside. A placement in the candidate may lie in a smaller domain, but then that one is a
-//! candidate too, and no dearer in any term. So the cheapest candidate is the optimum. (To spread, `Stranded` falls as
+//! candidate too, and no dearer in any term ([`apex::share`]). So the cheapest candidate is the optimum. (To spread, `Stranded` falls as
 //! domains grow, and that holds only where the tier has been settled before.)
 //!
 //! `NodeScore` is the least that there is as well, by [`Least`], unless that would take too long: then it is what the best
@@ -49,39 +49,49 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     cover.begin(&ground, pods);
     let mut keys = apex::keys(rules);
     keys.retain(|&key| key != Key::SubgroupTier);
+    // Where a term follows `NodeScore`, it tells candidates of one score apart.
+    let ties = i64::from(keys.last() != Some(&Key::NodeScore));
     let mut steps = 0;
     let mut least = Least::new(nodes_first(context));
     let mut score = |domain: u32, seats: &mut Vec<Seat>| {
-        seats.clear();
         let (start, end) = tree.run[domain as usize];
         if tree.is_lump(domain) {
             let is_affordable = least.afford(u64::from(end - start) * pods.min(64));
+            seats.clear();
             let is_least = is_affordable && scorer.choose(ground.nodes, own(tree, domain), pods, seats);
-            return is_least.then(|| scorer.total(seats));
+            return is_least.then(|| (scorer.total(seats), 0));
         }
         let found = least.find(&ground, &scorer, Taken::default(), domain, pods.min(1 << 30) as u32)?;
         *seats = found.seats;
-        Some(found.score)
+        Some((found.score, found.domains))
     };
     let bound = |domain: u32| {
         let floor = slots.floor.of(tree, &share, fill.epoch(), &slots.nodes, domain);
         floor.map_or(i64::MIN, |(share, widest)| scorer.bound(share, widest, pods))
     };
     let (mut best, mut chosen, mut is_least) = (i64::MAX, Vec::new(), true);
+    // `Domains` of the candidates whose nodes were chosen first.
+    let mut inside: Vec<(u32, i64)> = Vec::new();
     let candidates = context.candidates(|domain| slots.sums[domain as usize] >= pods);
     let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
         steps += 1;
         let value = match key {
             Key::SubgroupTier => 0,
             Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
-            Key::Domains => around(context, domain) + cover.cost(&ground, domain)?,
+            Key::Domains => {
+                let fewest = cover.cost(&ground, domain)?;
+                let known = inside.iter().find(|&&(known, _)| known == domain);
+                around(context, domain) + known.map_or(fewest, |&(_, domains)| domains)
+            }
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
-            Key::Share => cost::shares(context, &share, domain),
-            Key::NodeScore if bound(domain) < best => {
-                let value = score(domain, &mut chosen);
-                is_least &= value.is_some();
-                best = best.min(value.unwrap_or(i64::MAX));
-                value.unwrap_or(i64::MAX)
+            Key::Share => apex::share(context, &share, ground.sums, domain),
+            Key::NodeScore if bound(domain) < best.saturating_add(ties) => {
+                let found = score(domain, &mut chosen);
+                is_least &= found.is_some();
+                inside.extend(found.filter(|_| nodes_first(context)).map(|(_, domains)| (domain, domains)));
+                let value = found.map_or(i64::MAX, |(score, _)| score);
+                best = best.min(value);
+                value
             }
             // no better than the best so far, so behind it
             Key::NodeScore => i64::MAX,
@@ -101,7 +111,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let is_open = nodes_first(context) || scorer.total(&seats) > bound(domain);
     if context.place(CostTerm::NodeScore) != usize::MAX && is_open {
         match score(domain, &mut chosen).filter(|_| cover.is_exact()) {
-            Some(least) if nodes_first(context) || least < scorer.total(&seats) => seats = chosen,
+            Some((least, _)) if nodes_first(context) || least < scorer.total(&seats) => seats = chosen,
             Some(_) => {}
             None => is_least = false,
         }

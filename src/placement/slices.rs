@@ -7,8 +7,8 @@
 //! the lowest tiers first, and how many slices it takes of each tier is forced. All tiers but the highest one used are
 //! used up; the freedom is in the highest, where [`Cover`] finds the least `Domains`, what is used up being paid for.
 //!
-//! That is for orders that put `SubgroupTier` before `Domains`. Else few domains come first, tiers are as they fall, and
-//! the answer is not called proven. With three or more levels, slices that are cut above the lowest tier and used up may leave their rest in one domain
+//! That is for orders that put `SubgroupTier` before `Domains` and `NodeScore`. Else those come first, tiers are as they
+//! fall, and the answer is not called proven. With three or more levels, slices that are cut above the lowest tier and used up may leave their rest in one domain
 //! or another; that choice is not searched, and the answer is then not called proven.
 //!
 //! [`Cover`]: super::cover::Cover
@@ -78,14 +78,19 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
         tight: rules.packing == Packing::Tight,
     };
     let keys = apex::keys(rules);
+    // Where a term follows `NodeScore`, it tells candidates of one score apart.
+    let ties = i64::from(keys.last() != Some(&Key::NodeScore));
     let mut steps = 0;
-    let mut least = Least::new(context.place(CostTerm::NodeScore) < context.place(CostTerm::Domains));
+    let nodes_first = context.place(CostTerm::NodeScore) < context.place(CostTerm::Domains);
+    let mut least = Least::new(nodes_first);
     let pods = count * u64::from(size);
     let bound = |domain: u32| {
         let floor = slots.floor.of(tree, &share, fill.epoch(), &slots.nodes, domain);
         floor.map_or(i64::MIN, |(share, widest)| scorer.bound(share, widest, pods))
     };
     let (mut best, mut is_least) = (i64::MAX, true);
+    // `Domains` of the candidates whose nodes were chosen first.
+    let mut inside: Vec<(u32, i64)> = Vec::new();
     let candidates = context.candidates(|domain| slices.held[domain as usize] >= count);
     let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
         steps += 1;
@@ -95,15 +100,19 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
             Key::Domains => {
                 let split = slices.split(domain, count);
                 let scene = Scene::new(cover, ground, &slices, split, domain);
-                around(context, domain) + scene.cost(cover, ground, size)?
+                let fewest = scene.cost(cover, ground, size)?;
+                let known = inside.iter().find(|&&(known, _)| known == domain);
+                around(context, domain) + known.map_or(fewest, |&(_, domains)| domains)
             }
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
-            Key::Share => cost::shares(context, &share, domain),
-            Key::NodeScore if bound(domain) < best => {
+            Key::Share => apex::share(context, &share, ground.sums, domain),
+            Key::NodeScore if bound(domain) < best.saturating_add(ties) => {
                 let split = slices.split(domain, count);
                 let scene = Scene::new(cover, ground, &slices, split, domain);
                 let found = scene.least(&mut least, &scorer, ground, size);
                 is_least &= found.is_some();
+                let domains = found.as_ref().filter(|_| nodes_first).map(|found| scene.paid + found.domains);
+                inside.extend(domains.map(|domains| (domain, domains)));
                 let value = found.map_or(i64::MAX, |found| found.score);
                 best = best.min(value);
                 value
@@ -126,7 +135,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
         }
     }
     let mut cut = scene.cut(seats, ground, &slices);
-    let exact = cover.is_exact() && scene.exact && !slices.domains_first && rules.packing == Packing::Tight;
+    let exact = cover.is_exact() && scene.exact && !slices.tiers_later && rules.packing == Packing::Tight;
     let mut plan = Plan::new(if exact { Certificate::Counted } else { Certificate::Open { steps } });
     plan.settled = if is_least { Settled::NodeScore } else { Settled::Stranded };
     cut.sort_by_key(|seats| seats.first().copied());

@@ -7,4 +7,5 @@ mod optimal;
 mod reference;
 mod shapes;
 mod shortfalls;
+mod ties;
 mod world;

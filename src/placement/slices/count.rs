@@ -9,8 +9,8 @@ use crate::placement::tree::Tree;
 /// Slices by domain and level.
 pub(in crate::placement) struct Slices<'a> {
     tree: &'a Tree,
-    /// Do few domains outweigh the tiers of subgroups?
-    pub(super) domains_first: bool,
+    /// Do few domains or good nodes outweigh the tiers of subgroups?
+    pub(super) tiers_later: bool,
     pub(super) size: u32,
     group: &'a Group,
     /// Slices that lie inside the domain.
@@ -37,9 +37,10 @@ impl<'a> Slices<'a> {
         let tree = context.tree;
         let levels = tree.tiers.len();
         let size = group.pods();
+        let others = context.place(CostTerm::Domains).min(context.place(CostTerm::NodeScore));
         let mut slices = Slices {
             tree,
-            domains_first: context.place(CostTerm::Domains) < context.place(CostTerm::SubgroupTier),
+            tiers_later: others < context.place(CostTerm::SubgroupTier),
             size,
             group,
             held: vec![0; tree.len()],
@@ -96,7 +97,7 @@ impl<'a> Slices<'a> {
     }
 
     fn tier_cost(&self, tier: Tier) -> i64 {
-        if self.domains_first { 0 } else { self.group.tier_cost(tier) }
+        if self.tiers_later { 0 } else { self.group.tier_cost(tier) }
     }
 
     /// Slices whose innermost domain this is.

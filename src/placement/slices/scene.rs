@@ -19,7 +19,7 @@ pub(super) struct Scene {
     taken: Vec<u64>,
     taken_nodes: Vec<Seat>,
     /// Charges inside the domain for what is used up.
-    paid: i64,
+    pub(super) paid: i64,
     pub(super) exact: bool,
 }
 
