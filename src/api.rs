@@ -16,6 +16,7 @@ pub mod nearest;
 pub mod pod_group;
 pub mod quantity;
 pub mod queue;
+pub mod scheduler_name;
 pub mod strict;
 pub mod time;
 pub mod unsupported;

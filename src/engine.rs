@@ -23,7 +23,7 @@
 //! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror`, `object`, `kind` |
 //! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own, LeaderWorkerSets | `families`, `serving`, `sets`, `arrivals` |
-//! | `Telling` | what users are told, and when: statuses, conditions, findings | `statuses`, `marks`, `findings` |
+//! | `Telling` | what users are told, and when: statuses, conditions, findings, notices | `statuses`, `marks`, `findings`, `notices` |
 //! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
 //! | `Calls` | requests on their way | `calls`, `request` |
 
@@ -49,6 +49,7 @@ mod grouping;
 mod intake;
 mod marks;
 mod nominated;
+mod notices;
 mod recovery;
 mod statuses;
 #[cfg(test)]
@@ -71,6 +72,7 @@ use findings::Findings;
 use grouping::Groups;
 use intake::Intake;
 use marks::Marks;
+use notices::Notices;
 use recovery::Finding;
 use statuses::Statuses;
 use std::collections::{BTreeSet, VecDeque};
@@ -158,6 +160,8 @@ struct Telling {
     /// What has been said of HyperNodes, and of which topology.
     findings: Findings,
     reviewed: u64,
+    /// What objects ask for and do not get.
+    notices: Notices,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,6 +337,7 @@ impl Engine {
         if self.commitments.recovery == Recovery::Complete {
             self.tidy_nominations();
             self.tell_findings();
+            self.tell_cluster_notices();
         }
         self.write_endings();
         self.write_statuses();

@@ -44,6 +44,7 @@ pub mod placement;
 pub mod reservation;
 pub mod scheduler;
 pub mod simulation;
+pub mod words;
 
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -10,6 +10,7 @@ pub mod epoch;
 pub mod events;
 pub mod http;
 pub mod lease;
+pub mod log;
 pub mod metrics;
 pub mod shell;
 pub mod watch;

@@ -12,7 +12,7 @@
 //! | `settings`, `defaults`, `validate` | the spec: in numbers, completed, checked |
 //! | `revision`, `adopt`, `history` | Kthena's hashes; what labels mean, whoever wrote them; ControllerRevisions |
 //! | `scale`, `rollout`, `recovery` | who comes, who goes, who is replaced |
-//! | `replicas`, `pods`, `mold`, `podgroup`, `plugins` | inside a ServingGroup; the objects |
+//! | `replicas`, `pods`, `shared_template`, `podgroup`, `plugins` | inside a ServingGroup; the objects |
 //! | `status`, `conditions`, `selector`, `events` | what is reported |
 //! | `plan`, `change` | the order of writes; their form |
 //! | `lws` | LeaderWorkerSets as ModelServings |
@@ -20,14 +20,13 @@
 mod adopt;
 mod assess;
 mod change;
-mod conditions;
+pub mod conditions;
 mod defaults;
 mod events;
 pub mod family;
 mod groups;
 mod history;
 pub mod lws;
-mod mold;
 pub mod names;
 mod observed;
 mod plan;
@@ -41,6 +40,7 @@ mod rollout;
 mod scale;
 mod selector;
 pub mod settings;
+mod shared_template;
 mod status;
 #[cfg(test)]
 mod tests;

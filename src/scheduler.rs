@@ -181,6 +181,12 @@ impl Scheduler {
         &self.cluster
     }
 
+    /// Do all pods of the PodGroup, `namespace/name`, ask for a scheduler that nobody answers to? Then it is told so here.
+    pub fn is_unanswered(&self, group: &str) -> bool {
+        let gang = self.cluster.gangs().id(group).and_then(|gang| self.waiting.get(&gang));
+        gang.is_some_and(|wait| wait.reason == Reason::OtherScheduler)
+    }
+
     /// Has the next cycle try the gang of a PodGroup (`namespace/name`) again, whatever changed.
     pub fn try_again(&mut self, group: &str) {
         self.cluster.mark(group);

@@ -18,6 +18,9 @@ use table::{Struct, TABLE, Type};
 /// What a word or a number needs to be a text in YAML.
 pub const QUOTE: &str = "put it in quotes";
 
+/// The message of a field that its struct does not have.
+pub const NOT_A_FIELD: &str = "is not a field";
+
 /// Something in an object that does not mean what its author takes it to mean.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fault {

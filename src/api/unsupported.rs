@@ -11,6 +11,7 @@ mod tests;
 mod workload;
 
 use super::keys;
+use super::meta::ObjectMeta;
 use super::strict::Fault;
 use serde_json::Value;
 
@@ -23,9 +24,30 @@ pub struct Notice {
     pub message: String,
 }
 
+/// Codes of notices, and what each means: the table of `docs/reference.md`.
+pub const CODES: [(&str, &str); 13] = [
+    ("ControllerNotSimulated", "A workload makes pods through a controller that the simulator does not run."),
+    ("GangMarkNotRead", "Pods bear the gang mark of another scheduler, and are placed one by one."),
+    (
+        "MinTaskMemberNotUsed",
+        "`spec.minTaskMember` asks for more than `spec.minMember`, so that it binds nothing.",
+    ),
+    ("NodeNotFound", "A pod is on a node that does not exist."),
+    ("NotTranslated", "A field of a LeaderWorkerSet is not carried out."),
+    ("PodGroupWithoutPods", "No pod names the PodGroup."),
+    ("PriorityClassNotFound", "A PriorityClass that does not exist counts as 0."),
+    ("QueueLimitNotEnforced", "A limit or share of a queue is not enforced."),
+    ("QueueNotFound", "The parent of a queue does not exist."),
+    ("RuleNotRead", "An annotation that would be a rule of another scheduler or plugin is not read."),
+    ("SchedulerNotAnswered", "An object asks for a scheduler that does not answer here."),
+    ("SharesNotCountedByCard", "Shares of a device are counted over all devices of a node, not by device."),
+    ("UnknownField", "A field does not exist, and the API server drops it."),
+];
+
 impl Notice {
-    /// A notice.
+    /// A notice with one of the [`CODES`].
     pub fn new(code: &'static str, message: impl Into<String>) -> Notice {
+        debug_assert!(CODES.iter().any(|(known, _)| *known == code), "{code} is not in the table of codes");
         Notice { code, message: message.into() }
     }
 }
@@ -47,9 +69,24 @@ pub fn notices(object: &Value) -> Vec<Notice> {
         (keys::SCHEDULING_V1BETA1, "PodGroup") => workload::pod_group(object),
         (keys::SCHEDULING_V1BETA1, "Queue") => workload::queue(object),
         (keys::LEADER_WORKER_SET_V1, "LeaderWorkerSet") => workload::leader_worker_set(object),
+        (keys::WORKLOAD_V1ALPHA1, "ModelServing") => workload::model_serving(object),
         (keys::BATCH_V1ALPHA1, "Job") => workload::volcano_job(object),
         _ => Vec::new(),
     }
+}
+
+/// Could an object with this metadata be one to say something of because of its labels or annotations?
+pub fn may_have_any(metadata: &ObjectMeta) -> bool {
+    let ObjectMeta { labels, annotations, .. } = metadata;
+    pod::marks().chain(workload::marks()).any(|(part, key)| match part {
+        "labels" => labels.contains_key(key),
+        _ => annotations.contains_key(key),
+    })
+}
+
+/// Is a resource a share of one device?
+pub fn is_share(resource: &str) -> bool {
+    pod::SHARES.contains(&resource)
 }
 
 /// A text of an annotation or a label.

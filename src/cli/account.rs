@@ -3,6 +3,7 @@
 
 pub(super) mod objects;
 pub(super) mod waiting;
+pub(super) mod warnings;
 
 use super::found::Found;
 use crate::cluster::gangs::{GangKind, GangRecord};
@@ -12,6 +13,7 @@ use crate::placement::Proof;
 use crate::scheduler::{GangReport, Scheduler};
 use crate::simulation::report::columns::columns;
 use crate::simulation::report::rows::shortfall;
+use crate::words::counted;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -111,8 +113,9 @@ fn headline(gang: &GangRecord, report: &GangReport, would_fit: bool, text: &mut 
         None if counts.assumed > 0 => {
             writeln!(
                 text,
-                "PodGroup {} has been given nodes, {} pods are yet to be bound",
-                gang.key, counts.assumed
+                "PodGroup {} has been given nodes; still to be bound: {}",
+                gang.key,
+                counted(counts.assumed, "pod")
             )
         }
         None if placed < report.minimum => writeln!(text, "PodGroup {} is not complete", gang.key),
@@ -225,7 +228,8 @@ fn quality(report: &GangReport, text: &mut String) {
         (Proof::Proven, _) => writeln!(text, "No placement is better in tiers and domains."),
         (Proof::CutShort { steps }, gap) => writeln!(
             text,
-            "The search was cut short after {steps} steps; a placement may be up to {gap} % better in tiers and domains."
+            "The search was cut short after {}; a placement may be up to {gap} % better in tiers and domains.",
+            counted(steps, "step")
         ),
     };
 }
@@ -347,7 +351,7 @@ mod tests {
         check(
             2,
             &[
-                "PodGroup d/g has been given nodes, 2 pods are yet to be bound",
+                "PodGroup d/g has been given nodes; still to be bound: 2 pods",
                 "domains 1 1",
                 "No placement is better in tiers and domains.",
                 "p1 n1 rack to be bound",

@@ -4,6 +4,7 @@
 use super::account;
 use super::account::objects::{self, Account};
 use super::account::waiting::{Waiting, table, waiting};
+use super::account::warnings::Warnings;
 use super::found::{Found, Objects};
 use super::run::read_config;
 use super::{BAD_INPUT, output};
@@ -16,6 +17,7 @@ use crate::simulation::report::columns::columns;
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -107,6 +109,37 @@ impl Object {
         }
     }
 
+    /// The objects that are looked at, as kind and name: what they ask for and do not get is told as well.
+    fn concerned(&self, found: &Found, namespace: &str) -> BTreeSet<(&'static str, String)> {
+        let key = |name: &str| format!("{namespace}/{name}");
+        let of_gang = |key: &str| {
+            let cluster = found.scheduler.cluster();
+            let gang = cluster.gangs().id(key).and_then(|gang| cluster.gangs().get(gang));
+            let pods =
+                gang.into_iter().flat_map(|gang| &gang.pods).filter_map(|&pod| cluster.pods().get(pod));
+            let pods = pods.map(|pod| ("Pod", pod.key.to_string()));
+            pods.chain([("PodGroup", key.to_owned())]).collect::<BTreeSet<_>>()
+        };
+        match self {
+            Object::Podgroup { name } => of_gang(&key(name)),
+            Object::Pod { name } => {
+                let cluster = found.scheduler.cluster();
+                let pod = cluster.pods().id(&key(name)).and_then(|pod| cluster.pods().get(pod));
+                let gang = pod.and_then(|pod| cluster.gangs().get(pod.gang?));
+                let mut concerned = BTreeSet::from([("Pod", key(name))]);
+                concerned.extend(gang.map(|gang| ("PodGroup", gang.key.to_string())));
+                concerned
+            }
+            Object::Modelserving { name } => {
+                let groups = pod_groups_of(found, namespace, name);
+                let gangs = groups.iter().flat_map(|group| of_gang(&key(&group.metadata.name)));
+                gangs.chain([("ModelServing", key(name))]).collect()
+            }
+            Object::Queue { name } => BTreeSet::from([("Queue", name.clone())]),
+            Object::Hypernode { .. } | Object::Node { .. } => BTreeSet::new(),
+        }
+    }
+
     fn account(&self, found: &Found, namespace: &str) -> Option<Account> {
         match self {
             Object::Podgroup { name } => account::of_pod_group(found, &format!("{namespace}/{name}")),
@@ -140,6 +173,8 @@ impl Explain {
         })?;
         let found = Found::new(objects, settings);
         let namespace = namespace.unwrap_or(default);
+        let concerned = object.as_ref().map(|object| object.concerned(&found, &namespace));
+        let warnings = Warnings::about(&found, concerned.as_ref());
         let (mut text, mut value) = match &object {
             None => everything(&found),
             Some(object) => match object.account(&found, &namespace) {
@@ -157,11 +192,13 @@ impl Explain {
         };
         match format {
             Format::Text => {
+                warnings.print(&mut text);
                 remarks(&found, &mut text);
                 output::print(&text)?;
             }
             Format::Json => {
                 value["apiVersion"] = json!("explain.phalanx.dev/v1alpha1");
+                value["warnings"] = warnings.json();
                 value["unread"] = json!(found.unread);
                 value["unusable"] = json!(found.unusable);
                 output::write(|out| {
@@ -201,16 +238,7 @@ fn model_serving(found: &Found, namespace: &str, name: &str) -> Option<Account> 
         .map(|c| vec![c.type_.clone(), c.status.clone(), c.reason.clone(), c.message.clone()])
         .collect();
     text.push_str(&columns(&["CONDITION", "STATUS", "REASON", "MESSAGE"], &conditions));
-    let mut groups: Vec<&PodGroup> = found
-        .pod_groups
-        .iter()
-        .filter(|group| group.metadata.namespace == namespace)
-        .filter(|group| {
-            let label = group.metadata.labels.get(keys::MODEL_SERVING_NAME);
-            label.is_some_and(|owner| owner == name)
-        })
-        .collect();
-    groups.sort_by(|a, b| crate::cluster::natural::compare(&a.metadata.name, &b.metadata.name));
+    let groups = pod_groups_of(found, namespace, name);
     if groups.is_empty() {
         text.push_str("\nIt has no PodGroup yet.\n");
     }
@@ -228,6 +256,17 @@ fn model_serving(found: &Found, namespace: &str, name: &str) -> Option<Account> 
         "conditions": status.conditions, "podGroups": accounts,
     });
     Some((text, value))
+}
+
+/// The PodGroups of a ModelServing, in natural order.
+fn pod_groups_of<'a>(found: &'a Found, namespace: &str, name: &str) -> Vec<&'a PodGroup> {
+    let is_of = |group: &&PodGroup| {
+        let label = group.metadata.labels.get(keys::MODEL_SERVING_NAME);
+        group.metadata.namespace == namespace && label.is_some_and(|owner| owner == name)
+    };
+    let mut groups: Vec<&PodGroup> = found.pod_groups.iter().filter(is_of).collect();
+    groups.sort_by(|a, b| crate::cluster::natural::compare(&a.metadata.name, &b.metadata.name));
+    groups
 }
 
 /// What could not be read, and what cannot be used.

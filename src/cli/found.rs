@@ -4,11 +4,13 @@ use crate::api::core::Pod;
 use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
+use crate::api::unsupported;
 use crate::cluster::Event;
 use crate::engine::{Kind, Needed, TABLE};
 use crate::live::clock::Clock;
 use crate::live::watch::list;
 use crate::reservation::record::{RESERVATION, Record};
+use crate::scheduler::notices::{self, ObjectNotice};
 use crate::scheduler::{Decision, PodRef, Scheduler, SchedulerConfig};
 use anyhow::Context;
 use serde::de::DeserializeOwned;
@@ -55,6 +57,8 @@ pub(super) struct Found {
     pub(super) unread: Vec<String>,
     /// Gangs, `namespace/name`, that the cycle placed and the scheduler in the cluster has not.
     pub(super) would_fit: BTreeSet<String>,
+    /// What objects ask for and do not get, by kind and name.
+    pub(super) notices: Vec<ObjectNotice>,
     /// Names of schedulers that are answered to.
     pub(super) scheduler_names: Vec<String>,
     /// When pods without a node were created, by `namespace/name`.
@@ -76,12 +80,15 @@ impl Found {
             unusable: Vec::new(),
             unread: objects.unread,
             would_fit: BTreeSet::new(),
+            notices: Vec::new(),
             now: Clock::start().timestamp(),
         };
         for (kind, objects) in &objects.kinds {
             objects.iter().for_each(|object| found.take(*kind, object));
         }
         found.keep_promises();
+        let of_cluster = notices::notices(found.scheduler.cluster());
+        found.notices.extend(of_cluster);
         let cycle = found.scheduler.cycle(&found.now.to_string());
         found.would_fit = cycle
             .decisions
@@ -94,7 +101,23 @@ impl Found {
         found
     }
 
+    /// What an object asks for and does not get. Pods of other schedulers, and those that have a node, are not asked about.
+    fn note(&mut self, kind: Kind, object: &Value) {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let name = |name: &str| self.scheduler_names.iter().any(|ours| ours == name);
+        if kind == Kind::Pod && !(name(text("/spec/schedulerName")) && text("/spec/nodeName").is_empty()) {
+            return;
+        }
+        let name = match text("/metadata/namespace") {
+            "" => text("/metadata/name").to_owned(),
+            namespace => format!("{namespace}/{}", text("/metadata/name")),
+        };
+        let of = |notice| ObjectNotice { kind: kind.name(), name: name.clone(), notice };
+        self.notices.extend(unsupported::notices(object).into_iter().map(of));
+    }
+
     fn take(&mut self, kind: Kind, object: &Value) {
+        self.note(kind, object);
         match kind {
             Kind::Node => self.apply(object, |scheduler, node| scheduler.apply(Event::Node(node))),
             Kind::PriorityClass => {

@@ -6,6 +6,7 @@ use crate::live::client;
 use crate::live::clock::Clock;
 use crate::live::http::{Health, serve};
 use crate::live::lease::{Election, Gate, Standing};
+use crate::live::log::{self, Level};
 use crate::live::shell::Shell;
 use crate::reservation::Settings;
 use crate::reservation::lease::LeaseSettings;
@@ -48,6 +49,10 @@ pub(super) struct Run {
     /// Where /livez, /readyz and /metrics are served; port 0 takes a free one and logs it; empty for nowhere.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen_address: String,
+    /// How much is logged: error, warn, info, debug or trace. The environment variable PHALANX_LOG goes before it, with
+    /// directives such as phalanx=debug,kube=info.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: Level,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -66,6 +71,7 @@ impl Run {
             leader_elect_name,
             leader_elect_lease_seconds,
             listen_address,
+            log_level,
             log_json,
         } = self;
         let mut settings = match &config {
@@ -105,7 +111,8 @@ impl Run {
             "" => None,
             text => Some(text.parse::<SocketAddr>().with_context(|| format!("--listen-address {text}"))?),
         };
-        log(log_json);
+        log::start(log_level, log_json);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "Phalanx starts");
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut changes = None;
@@ -246,18 +253,4 @@ fn identity() -> String {
         .unwrap_or_default()
         .as_nanos();
     format!("{host}_{}_{nanos:x}", std::process::id())
-}
-
-fn log(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PHALANX_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr);
-    if json {
-        subscriber.json().init();
-    } else {
-        subscriber.init();
-    }
 }

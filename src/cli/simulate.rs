@@ -10,6 +10,7 @@ use crate::simulation::report::diff::{Diff, Now};
 use crate::simulation::report::{self, html, table, tree};
 use crate::simulation::time::{Millis, parse_duration, print_duration};
 use crate::simulation::{Ending, Problem, Reader, Report, Simulation, World};
+use crate::words::counted;
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -146,7 +147,7 @@ impl Simulate {
         let brief = !self.timeline && (self.html.is_none() || world.is_big());
         let end =
             world.scenario.until.map_or(String::new(), |until| format!(" of {}", print_duration(until)));
-        line.show(&format!("loading {} objects", world.size()));
+        line.show(&format!("loading {}", counted(world.size(), "object")));
         let mut run = Simulation::new(world, config);
         if brief {
             run.be_brief();
@@ -154,7 +155,7 @@ impl Simulate {
         run.run(|progress| {
             line.tick(500, || {
                 let now = print_duration(progress.now);
-                format!("{now}{end} simulated, {} pods placed", progress.placed)
+                format!("{now}{end} simulated, {} placed", counted(progress.placed, "pod"))
             });
         });
         line.show("writing the report");

@@ -154,6 +154,34 @@ pub fn pod_requests(pod: &Pod, resources: &mut Resources) -> Result<Box<[(Resour
     Ok(total.0.into_boxed_slice())
 }
 
+/// What a sidecar of a pod takes of an extended resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sidecar {
+    /// The container's name.
+    pub name: Box<str>,
+    /// The resource.
+    pub resource: ResourceId,
+    /// How much of it.
+    pub amount: i64,
+}
+
+/// What sidecars of a pod take of extended resources, in the order of the containers; amounts that cannot be read are left
+/// out.
+pub fn sidecars(pod: &Pod, resources: &mut Resources) -> Box<[Sidecar]> {
+    let mut found = Vec::new();
+    for (index, container) in pod.spec.init_containers.iter().enumerate().filter(|(_, it)| is_sidecar(it)) {
+        let place = Place { list: "initContainers", index, container };
+        let Ok(Amounts(amounts)) = container_requests(place, resources) else { continue };
+        found.extend(
+            amounts
+                .into_iter()
+                .filter(|&(resource, amount)| amount > 0 && resource.index() >= FIXED_RESOURCES.len())
+                .map(|(resource, amount)| Sidecar { name: container.name.as_str().into(), resource, amount }),
+        );
+    }
+    found.into()
+}
+
 /// What a node has to give: `status.allocatable`, else `status.capacity`; 110 pods where neither counts them.
 pub fn node_amounts(node: &Node, resources: &mut Resources) -> NodeAmounts {
     let (list, field) = node_list(node);

@@ -27,7 +27,7 @@ use super::ids::{GangId, NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
 use super::pods::{PodRecord, PodState, Pods};
-use super::requests::Resources;
+use super::requests::{Resources, Sidecar};
 use super::strangers::Strangers;
 use super::text::Texts;
 use super::topology::{Finding, HyperNodeInput, LabelLevels, NodeInput, Topology};
@@ -35,6 +35,7 @@ use super::volumes::Volumes;
 use super::{View, requests};
 use crate::api::core::Node;
 use crate::api::hyper_node::HyperNodeSpec;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the cluster must be told once.
@@ -78,6 +79,8 @@ pub struct Cluster {
     kept: Kept,
     /// Pods that only the gate of their queue holds back.
     queue_gated: BTreeSet<PodId>,
+    /// What sidecars of pods take of extended resources, for those few pods of which any does.
+    sidecars: FxHashMap<PodId, Box<[Sidecar]>>,
     strangers: Strangers,
     /// Promised pods whose claims have changed.
     unsettled: BTreeSet<PodId>,
@@ -117,6 +120,7 @@ impl Cluster {
             volumes: Volumes::default(),
             kept: Kept::default(),
             queue_gated: BTreeSet::new(),
+            sidecars: FxHashMap::default(),
             strangers: Strangers::default(),
             unsettled: BTreeSet::new(),
             capacity: Capacity::default(),
@@ -301,6 +305,11 @@ impl Cluster {
         self.strangers.of(group)
     }
 
+    /// The names of schedulers that are answered to.
+    pub fn scheduler_names(&self) -> &[String] {
+        &self.settings.scheduler_names
+    }
+
     /// The nodes.
     pub fn nodes(&self) -> &Nodes {
         &self.nodes
@@ -314,6 +323,11 @@ impl Cluster {
     /// Pods that only the gate of their queue holds back.
     pub fn queue_gated(&self) -> impl Iterator<Item = PodId> {
         self.queue_gated.iter().copied()
+    }
+
+    /// What sidecars of a pod take of extended resources.
+    pub fn sidecars(&self, pod: PodId) -> &[Sidecar] {
+        self.sidecars.get(&pod).map_or(&[], |sidecars| sidecars)
     }
 
     /// Names of resources.

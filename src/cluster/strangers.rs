@@ -1,12 +1,10 @@
 //! Pods that name a PodGroup and ask for a scheduler that is not ours: members that the gang will not get, most often
 //! because of a misspelt or forgotten `schedulerName`.
 
+use crate::api::scheduler_name::DEFAULT_SCHEDULER;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The scheduler that a pod gets that names none.
-const DEFAULT_SCHEDULER: &str = "default-scheduler";
 
 /// Members of gangs that ask for another scheduler.
 #[derive(Debug, Default)]

@@ -215,7 +215,7 @@ impl Engine {
     /// under another name.
     pub(super) fn is_foreign(&self, key: &str) -> bool {
         let mirror = &self.intake.mirror;
-        mirror.is_others(key)
+        mirror.is_others(key) && !self.scheduler.is_unanswered(key)
             || !mirror.is_ours(key)
                 && self.groups.grouping.is_admitted_elsewhere(&self.plan.config.cluster.scheduler_names)
     }

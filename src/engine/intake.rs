@@ -87,6 +87,7 @@ impl Engine {
                 self.count_quarantined();
             }
         }
+        self.tell_notices(&object);
         if self.plan.model_serving {
             self.families.serving.apply_owned(&object);
             self.families.sets.apply(&object, self.now.elapsed);

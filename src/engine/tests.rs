@@ -2,11 +2,13 @@
 
 mod grouped;
 mod lone_controller;
+mod notices;
 mod recreated;
 mod servings;
 
 use super::{
-    Answer, Change, Engine, Input, Kind, Now, Object, Output, Pace, Plan, Report, Request, RequestId, Verb,
+    Answer, Change, Engine, Input, Kind, Note, Now, Object, Output, Pace, Plan, Report, Request, RequestId,
+    Verb,
 };
 use crate::api::time::Timestamp;
 use crate::reservation::Settings;
@@ -20,6 +22,7 @@ struct Driven {
     now: Now,
     sent: Vec<(RequestId, Request)>,
     reports: Vec<Report>,
+    notes: Vec<Note>,
 }
 
 impl Driven {
@@ -49,10 +52,19 @@ impl Driven {
     }
 
     fn with(config: SchedulerConfig, scheduler: bool, model_serving: bool) -> Driven {
-        let plan =
-            Plan { config, scheduler, model_serving, reservation: Settings::default(), pace: Pace::AtOnce };
+        Driven::paced(config, scheduler, model_serving, Pace::AtOnce)
+    }
+
+    fn paced(config: SchedulerConfig, scheduler: bool, model_serving: bool, pace: Pace) -> Driven {
+        let plan = Plan { config, scheduler, model_serving, reservation: Settings::default(), pace };
         let now = Now { elapsed: Duration::from_secs(1), wall: Timestamp(1_800_000_000) };
-        let mut driven = Driven { engine: Engine::new(plan, 2), now, sent: Vec::new(), reports: Vec::new() };
+        let mut driven = Driven {
+            engine: Engine::new(plan, 2),
+            now,
+            sent: Vec::new(),
+            reports: Vec::new(),
+            notes: Vec::new(),
+        };
         for kind in driven.engine.watched() {
             driven.handle(Input::Synced(kind));
         }
@@ -89,7 +101,8 @@ impl Driven {
             match output {
                 Output::Send { id, request, .. } => self.sent.push((id, request)),
                 Output::Report(report) => self.reports.push(report),
-                Output::Tell(_) | Output::Watch(_) => {}
+                Output::Tell(note) => self.notes.push(note),
+                Output::Watch(_) => {}
             }
         }
     }

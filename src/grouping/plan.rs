@@ -10,6 +10,7 @@ use crate::api::pod_group::{
 };
 use crate::api::quantity::{Quantity, ResourceList, ResourceTotal};
 use crate::scheduler::PodRef;
+use crate::words::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -238,14 +239,16 @@ impl Owner {
         let pods = self.pods();
         if minimum > pods && pods > 0 && !is_rolling {
             return Some(format!(
-                "annotation {key}: {minimum} is more than the {pods} pods that it runs at a time; {pods} are started together"
+                "annotation {key}: {minimum} is more than the {} that it runs at a time; {pods} {} started together",
+                counted(pods, "pod"),
+                if pods == 1 { "is" } else { "are" }
             ));
         }
         let is_serial =
             self.kind == WorkloadKind::StatefulSet && self.workload.spec.pod_management_policy != "Parallel";
         (is_serial && minimum > 1).then(|| {
             format!(
-                "annotation {key}: {minimum} pods are to start together, and podManagementPolicy: OrderedReady creates each \
+                "annotation {key}: all {minimum} of its pods are to start together, and podManagementPolicy: OrderedReady creates each \
                  when the one before it is ready, so that they never exist at once; set podManagementPolicy: Parallel"
             )
         })

@@ -15,7 +15,8 @@ use super::events::Recorder;
 use super::http::Health;
 use super::lease::Gate;
 use super::watch::watch;
-use crate::engine::{Engine, Input, Output, Plan, Report, Request, RequestId};
+use crate::api::unsupported;
+use crate::engine::{Engine, Input, Note, Output, Plan, Report, Request, RequestId};
 use crate::scheduler::SchedulerConfig;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -141,9 +142,7 @@ impl Running {
             match output {
                 Output::Send { id, request, urgent } => self.send(id, request, urgent),
                 Output::Tell(note) => {
-                    if note.reason == "Malformed" {
-                        tracing::warn!(kind = note.kind, note.namespace, note.name, "{}", note.message);
-                    }
+                    log_note(&note);
                     self.recorder.note(note);
                 }
                 Output::Watch(kind) => {
@@ -190,6 +189,19 @@ impl Running {
             }
             _ => {}
         }
+    }
+}
+
+/// What is wrong with objects, and why gangs wait: the engine tells it once for each change.
+fn log_note(note: &Note) {
+    let Note { kind, namespace, name, message, .. } = note;
+    match note.reason.as_str() {
+        "Malformed" => tracing::warn!(kind, namespace, name, "{message}"),
+        "Unschedulable" if *kind == "PodGroup" => tracing::info!(kind, namespace, name, "waits: {message}"),
+        code if unsupported::CODES.iter().any(|(known, _)| *known == code) => {
+            tracing::info!(kind, namespace, name, code, "{message}");
+        }
+        _ => {}
     }
 }
 

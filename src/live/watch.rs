@@ -4,6 +4,7 @@
 //! when a relist ends. Objects come as JSON, so that one that does not decode is reported and never the end of the watch.
 //! Kinds whose CRD is missing are looked for again every few seconds.
 
+use super::log::Once;
 use super::whole::{Whole, resource};
 use crate::engine::{Change, Input, Kind, Needed, Object};
 use futures::StreamExt;
@@ -70,7 +71,11 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
     let mut stream = start();
     let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
+    let mut once = Once::default();
     while let Some(event) = stream.next().await {
+        if event.is_ok() && once.is_well(kind.name()) {
+            tracing::info!(?kind, "the watch works again");
+        }
         let input = match event {
             Ok(watcher::Event::Init) => {
                 listed.clear();
@@ -101,7 +106,9 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
                 Input::Observed(Change::Gone { kind, namespace: key.0, name: key.1 })
             }
             Err(error) => {
-                tracing::warn!(?kind, %error, "watch failed; it will be started again");
+                if once.is_news(kind.name(), &error.to_string()) {
+                    tracing::warn!(?kind, %error, "the watch fails, and is tried again until it does not");
+                }
                 if has_expired(&error) {
                     tokio::time::sleep(EXPIRED).await;
                     stream = start();

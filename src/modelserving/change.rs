@@ -1,6 +1,6 @@
 //! What `reconcile` asks for: values that a shell applies, in order.
 
-use super::mold::MoldedPod;
+use super::shared_template::TemplatedPod;
 use crate::api::keys;
 use crate::api::model_serving::ModelServingStatus;
 use crate::api::pod_group::{PodGroup, PodGroupSpec};
@@ -79,7 +79,7 @@ enum Body {
     Whole(Value),
     /// JSON whose fields stand in an order that matters.
     Text(String),
-    Pod(MoldedPod),
+    Pod(TemplatedPod),
 }
 
 impl Created {
@@ -94,7 +94,7 @@ impl Created {
     }
 
     /// A pod that is built when it is asked for.
-    pub(crate) fn molded(name: String, pod: MoldedPod) -> Self {
+    pub(crate) fn templated(name: String, pod: TemplatedPod) -> Self {
         Created { kind: Kind::Pod, name, body: Body::Pod(pod) }
     }
 
@@ -149,7 +149,7 @@ impl Created {
     }
 
     #[cfg(test)]
-    pub(crate) fn molded_pod(&self) -> Option<&MoldedPod> {
+    pub(crate) fn templated_pod(&self) -> Option<&TemplatedPod> {
         match &self.body {
             Body::Pod(pod) => Some(pod),
             Body::Whole(_) | Body::Text(_) => None,

@@ -48,7 +48,7 @@ pub(crate) fn update(
     let superseded = ["Available", "Progressing", "UpdateInProgress"];
     for condition in &mut conditions {
         if condition.type_ != type_ && superseded.contains(&condition.type_.as_str()) {
-            if condition.status != "False" {
+            if condition.status != "False" || condition.reason != reason || condition.message != message {
                 set(condition, "False", reason, &message, generation, now);
             }
             condition.observed_generation = Some(generation);
@@ -82,6 +82,28 @@ pub(crate) fn unschedulable(
         set(condition, "True", reason, message, generation, now);
     }
 }
+
+/// What conditions say is in the way of the object, as code and sentence; the code is empty where a condition has none of its
+/// own for it.
+pub fn trouble(conditions: &[Condition]) -> Option<(&str, &str)> {
+    let holds = |condition: &&Condition| condition.status == "True";
+    let gang = conditions.iter().filter(holds).find(|condition| condition.type_ == UNSCHEDULABLE);
+    if let Some(condition) = gang {
+        return Some((&condition.reason, &condition.message));
+    }
+    let progress = conditions.iter().filter(holds).find(|condition| {
+        matches!(condition.type_.as_str(), "Available" | "Progressing" | "UpdateInProgress")
+    })?;
+    match progress.reason.as_str() {
+        "AllGroupsReady" | "GroupsUpdating" | "GroupProgressing" => {
+            progress.message.split_once(SEPARATOR).map(|(_, troubles)| ("", troubles))
+        }
+        reason => Some((reason, &progress.message)),
+    }
+}
+
+/// Between what groups do and what stands in their way.
+const SEPARATOR: &str = "; ";
 
 /// The condition of a ModelServing whose pods cannot be placed.
 const UNSCHEDULABLE: &str = "Unschedulable";
@@ -127,7 +149,7 @@ fn set(
 
 fn with_troubles(mut message: String, troubles: &[String]) -> String {
     for trouble in troubles.iter().take(TROUBLES) {
-        message.push_str("; ");
+        message.push_str(SEPARATOR);
         message.push_str(trouble);
     }
     if troubles.len() > TROUBLES {

@@ -137,6 +137,8 @@ pub struct ObservedPod {
     pub in_gang: bool,
     /// Does it stand for its ServingGroup in the scale selector (label)?
     pub representative: bool,
+    /// Has it a node?
+    pub has_node: bool,
     /// Phase Running and condition Ready.
     pub ready: bool,
     /// Have its containers ever run? What runs beside a lost pod must start again; what has not run need not.
@@ -161,6 +163,7 @@ impl From<&Pod> for ObservedPod {
             role_hash: label(keys::MODEL_SERVING_ROLE_TEMPLATE_HASH),
             in_gang: pod.metadata.annotations.contains_key(keys::GROUP_NAME),
             representative: pod.metadata.labels.contains_key(keys::MODEL_SERVING_REPRESENTATIVE),
+            has_node: pod.spec.node_name.as_deref().is_some_and(|node| !node.is_empty()),
             ready: ready && phase == Some(&PodPhase::Running),
             started: restarted || !matches!(phase, None | Some(PodPhase::Pending)),
             failing_since: failing_since(pod),

@@ -4,8 +4,8 @@
 use super::assess::Context;
 use super::change::{Change, Event, Kind};
 use super::events;
-use super::mold::Molds;
 use super::observed::ObjectRef;
+use super::shared_template::SharedTemplates;
 use crate::api::time::Timestamp;
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
     pub(crate) revisions_used: BTreeSet<String>,
     pub(crate) wake_at: Option<Timestamp>,
     /// What the pods of this plan share.
-    pub(crate) molds: Molds,
+    pub(crate) templates: SharedTemplates,
 }
 
 impl Plan {

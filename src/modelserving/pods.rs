@@ -3,10 +3,10 @@
 
 use super::assess::{Context, RevisedRole};
 use super::change::{Change, Created, Kind};
-use super::mold::{MoldedPod, Molds};
 use super::names::{self, PodKey};
 use super::plugins::{self, PluginError, PodDraft};
 use super::revision::{likeness::likenesses, revision_data};
+use super::shared_template::{SharedTemplates, TemplatedPod};
 use crate::api::keys;
 use crate::api::model_serving::{ModelServing, PodTemplate, Role};
 use serde_json::{Map, Value, json};
@@ -38,13 +38,13 @@ pub(crate) fn pod(
     revised: RevisedRole<'_>,
     key: PodKey<'_>,
     in_gang: bool,
-    molds: &mut Molds,
+    templates: &mut SharedTemplates,
 ) -> Option<Result<Change, PluginError>> {
     let (object, scheduler) = (context.object, context.settings.scheduler);
     let template = template(revised.role, key.index)?;
-    let mold = molds.get(object, scheduler, revised, template, key.index > 0);
+    let shared = templates.get(object, scheduler, revised, template, key.index > 0);
     let PodKey { group, replica, index, .. } = key;
-    let pod = MoldedPod { mold, group, replica, index, in_gang, representative: false };
+    let pod = TemplatedPod { shared, group, replica, index, in_gang, representative: false };
     let mut created = pod.clone().created();
     if !object.spec.plugins.is_empty() {
         let mut draft = pod.draft();

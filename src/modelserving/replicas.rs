@@ -412,7 +412,7 @@ impl<'w> Work<'w, '_> {
             if self.plan.is_foreign(context, Kind::Pod, &name) {
                 return false;
             }
-            match pods::pod(context, own, key, self.in_gang, &mut self.plan.molds) {
+            match pods::pod(context, own, key, self.in_gang, &mut self.plan.templates) {
                 Some(Ok(change)) => changes.push(change),
                 Some(Err(error)) => {
                     self.plan.trouble("PluginFailed", format!("role {}: {error}", key.role));

@@ -2,6 +2,7 @@
 
 use crate::api::meta::IntOrString;
 use crate::api::model_serving::{ModelServing, RecoveryPolicy, Role, RolloutType};
+use crate::words::counted;
 
 /// What a ModelServing asks for, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,8 +100,9 @@ impl<'a> Settings<'a> {
         let pods = self.pods();
         (pods > MOST_PODS).then(|| {
             format!(
-                "asks for {pods} pods in all, and a cluster has {MOST_PODS} at most; lower spec.replicas, or replicas or \
-                 workerReplicas of its roles"
+                "asks for {} in all, and a cluster has {MOST_PODS} at most; lower spec.replicas, or replicas or \
+                 workerReplicas of its roles",
+                counted(pods, "pod")
             )
         })
     }

@@ -6,6 +6,7 @@ use super::plan::Plan;
 use super::settings::{Strategy, role_replicas};
 use super::{Decision, groups, names, selector};
 use crate::api::model_serving::ModelServingStatus;
+use crate::api::scheduler_name::{self, DEFAULT_SCHEDULER};
 use std::collections::BTreeMap;
 
 /// The status now. `groups` are those that exist or are going, `planned` those that are being created.
@@ -30,6 +31,10 @@ pub(crate) fn status(
     let missing = groups.iter().filter(|group| !group.available).chain(planned.iter().filter(has_pods));
     let mut progressing: Vec<u32> = missing.map(|group| group.ordinal).collect();
     progressing.sort_unstable();
+    let unanswered = unanswered(context, groups);
+    if let Some(message) = &unanswered {
+        plan.trouble(OTHER_SCHEDULER, message.clone());
+    }
     let ordinals =
         groups.iter().filter(|group| !group.deleting && !group.outdated).map(|group| group.ordinal);
     let progress = Progress {
@@ -47,6 +52,7 @@ pub(crate) fn status(
         let pod_group = assessed.group?.live_pod_group()?;
         Some((pod_group.reason.as_deref()?, pod_group.unschedulable.as_deref()?))
     });
+    let why = why.or(unanswered.as_deref().map(|message| (OTHER_SCHEDULER, message)));
     conditions::unschedulable(&mut conditions, why, generation, context.now);
     ModelServingStatus {
         observed_generation: generation,
@@ -91,6 +97,23 @@ fn current_revision(
     }
     let most = counts.into_iter().max_by_key(|&(label, count)| (count, std::cmp::Reverse(label)));
     most.map_or_else(|| context.revisions.update.clone(), |(label, _)| label.to_owned())
+}
+
+/// The code of gangs whose pods ask for a scheduler that does not answer here; the scheduler has the same.
+const OTHER_SCHEDULER: &str = "OtherScheduler";
+
+/// That pods without a node ask for a scheduler that does not answer here. kube-scheduler is there in every cluster, and
+/// places pods one by one.
+fn unanswered(context: &Context<'_>, groups: &[Assessed<'_>]) -> Option<String> {
+    let (asked, ours) = (context.settings.scheduler, context.capabilities().gang_schedulers);
+    if ours.is_empty() || ours.contains(&asked) || asked == DEFAULT_SCHEDULER {
+        return None;
+    }
+    let pods = groups.iter().filter_map(|group| group.group).flat_map(groups::Group::live_pods);
+    match pods.filter(|member| !member.pod.has_node).count() {
+        0 => None,
+        pods => Some(scheduler_name::unanswered([(asked, pods)], ours)),
+    }
 }
 
 /// What stands in the way of the groups that are not available.

@@ -69,6 +69,9 @@ pub struct Shortfall {
     /// classes those of the class that is hardest to place. Where it would fit if it were not for its rules about other
     /// pods: nodes that cannot take one more beside those that fit.
     pub excluded: Vec<(Cause, u32)>,
+    /// Are those that fit taken to be placed, where nodes are counted by cause? So it is where the gang's own pods are in
+    /// each other's way.
+    pub beside_own: bool,
     /// What no node of the cluster has, so that no room helps.
     pub absent: Option<Absent>,
     /// Single changes that would make it fit, the easiest first. Each has been placed under its hypothesis, and no smaller
@@ -91,6 +94,8 @@ impl Shortfall {
 pub enum Absent {
     /// More of a resource than the largest node has.
     Resource {
+        /// The pod that asks for most of it.
+        pod: PodId,
         /// The resource.
         resource: ResourceId,
         /// What one pod asks for, in the unit that the cluster counts the resource in.

@@ -168,8 +168,9 @@ fn complete(
     }
     if let Some(class) = excluded::hardest(context, tools) {
         shortfall.absent = excluded::absent(context);
-        let own = coupled && demand.missing() == 0 && coupled::is_in_the_way(context, tools, request, all);
-        shortfall.excluded = match own {
+        shortfall.beside_own =
+            coupled && demand.missing() == 0 && coupled::is_in_the_way(context, tools, request);
+        shortfall.excluded = match shortfall.beside_own {
             true => coupled::excluded(context, tools, class, shortfall),
             false => excluded::by_one(context, class),
         };

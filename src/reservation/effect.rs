@@ -3,6 +3,7 @@
 use super::input::{CallId, Count, GangKey};
 use super::record::RecordError;
 use crate::scheduler::PodRef;
+use crate::words::counted;
 use std::fmt;
 
 /// Something to do.
@@ -218,8 +219,7 @@ impl fmt::Display for Report {
                     write!(f, ", {count} of role {role}")?;
                 }
                 for (policy, count) in &short.wholes {
-                    let s = if *count == 1 { "" } else { "s" };
-                    write!(f, ", {count} whole subgroup{s} of subGroupPolicy[{policy}]")?;
+                    write!(f, ", {} of subGroupPolicy[{policy}]", counted(*count, "whole subgroup"))?;
                 }
                 Ok(())
             }
@@ -231,8 +231,12 @@ impl fmt::Display for Report {
             }
             Report::Held { bound } => write!(
                 f,
-                "the minimum cannot be bound, and nothing would recreate what is, {}: waiting; delete it, or make room",
-                pods(*bound)
+                "the minimum cannot be bound; {} bound already and would not be created again by a controller, so that the \
+                 gang waits: delete them, or make room",
+                match *bound {
+                    1 => "1 pod is".to_owned(),
+                    bound => format!("{} are", pods(bound)),
+                }
             ),
             Report::BoundElsewhere { pod, node, promised } => write!(
                 f,
@@ -254,5 +258,5 @@ impl fmt::Display for Report {
 }
 
 fn pods(count: u32) -> String {
-    format!("{count} pod{}", if count == 1 { "" } else { "s" })
+    counted(count, "pod")
 }

@@ -44,7 +44,7 @@ impl Phase {
     }
 }
 
-/// A gang, counted.
+/// How many pods of a gang are bound, or may be.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     /// Members bound to their nodes.

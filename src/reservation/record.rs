@@ -14,6 +14,7 @@
 
 mod uid;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt::Write;
 
 /// The annotation of the PodGroup that carries the record.
@@ -194,31 +195,17 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
+/// What stands in a record as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+
 fn escape(plain: &str, text: &mut String) {
-    for byte in plain.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => text.push(char::from(byte)),
-            _ => {
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
+    text.extend(utf8_percent_encode(plain, PLAIN));
 }
 
+/// The reverse; `None` for what [`escape`] does not write.
 fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => 16 * hex(rest.next()?)? + hex(rest.next()?)?,
-            _ => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).map(|digit| digit as u8)
+    let plain = percent_decode_str(text).decode_utf8().ok()?;
+    utf8_percent_encode(&plain, PLAIN).flat_map(str::bytes).eq(text.bytes()).then(|| plain.into_owned())
 }
 
 /// Writes `plain` as what it does not share with `before`, and leaves it there in its escaped form.
@@ -235,7 +222,8 @@ fn take_shared(part: &str, before: &mut String) -> Option<String> {
     if !part.is_ascii() || part.len() < 2 {
         return None;
     }
-    let shared = usize::from(16 * hex(part.as_bytes()[0])? + hex(part.as_bytes()[1])?);
+    let digits = Some(&part[..2]).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+    let shared = usize::from_str_radix(digits, 16).ok()?;
     if shared > before.len() {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::admission::{Ledger, admit, refusal};
 use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
-use super::gang::{Hold, Prepared, members_lost, prepare, stuck};
+use super::gang::{Hold, Prepared, members_lost, prepare, stuck, unanswered};
 use super::order::{Turn, turn};
 use super::promise::Held;
 use super::quality::Quality;
@@ -18,7 +18,7 @@ use crate::cluster::event::Marks;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
 use crate::cluster::topology::Topology;
-use crate::placement::{GangRequest, Placement, Proof};
+use crate::placement::{GangRequest, Placement, Proof, Remedy};
 use priority_queue::PriorityQueue;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::BTreeSet;
@@ -196,6 +196,7 @@ impl Scheduler {
                 Prepared::Idle => {
                     let stuck = stuck(&self.cluster, gang).filter(|_| self.is_below_minimum(id));
                     let lost = stuck.or_else(|| members_lost(&self.cluster, gang));
+                    let lost = lost.or_else(|| unanswered(&self.cluster, gang));
                     match held {
                         Some(Held::Waits(message)) => self.hold(id, because(message), round, cycle),
                         _ if let Some(lost) = lost => self.hold(id, lost, round, cycle),
@@ -285,10 +286,14 @@ impl Scheduler {
                 return self.keep(id, asked);
             }
         }
-        let shortfall = match is_full {
+        let mut shortfall = match is_full {
             true => self.placer.explain(view, &asked.request, &self.rules),
             false => counted.clone(),
         };
+        if asked.stand_ins > 0 {
+            // What is asked for together is more than spec.minMember, which lowers nothing then.
+            shortfall.remedies.retain(|remedy| !matches!(remedy, Remedy::LowerMinimum { .. }));
+        }
         let (reason, message) = explain(&self.cluster, &asked.request, &shortfall);
         let explanation = Explanation { is_full, reason, message, shortfall, counted };
         if is_full {

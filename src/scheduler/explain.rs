@@ -11,10 +11,11 @@ use super::reason::Reason;
 use crate::api::nearest::nearest;
 use crate::cluster::Cluster;
 use crate::cluster::cause::Cause;
-use crate::cluster::ids::{DomainId, ResourceId};
+use crate::cluster::ids::{DomainId, PodId, ResourceId};
 use crate::cluster::requests::amount_text;
 use crate::cluster::topology::{Tier, Topology};
 use crate::placement::{Absent, GangRequest, Proof, Remedy, Shortfall, TierFit};
+use crate::words::counted;
 use std::fmt::Write;
 
 /// The code and the sentence for a gang that was not placed, or only in part.
@@ -25,7 +26,8 @@ pub fn explain(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall) 
     excluded(cluster, shortfall, &mut text);
     remedies(cluster, shortfall, &mut text);
     let reason = if let Proof::CutShort { steps } = shortfall.proof {
-        let _ = write!(text, "; the search was cut short after {steps} steps, so a fit may exist");
+        let _ =
+            write!(text, "; the search was cut short after {}, so a fit may exist", counted(steps, "step"));
         Reason::SearchCutShort
     } else if is_forbidden(shortfall) {
         Reason::TopologyConstraint
@@ -43,24 +45,17 @@ fn is_forbidden(shortfall: &Shortfall) -> bool {
 
 /// `fits 3 of 4 pods at tier 1 (rack-7)`
 fn how_far(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall, text: &mut String) {
-    let pods = |count: u32| if count == 1 { "pod" } else { "pods" };
+    let pods = |count: u32| counted(count, "pod");
     match shortfall.best() {
         Some(fit) => {
-            let _ = write!(
-                text,
-                "fits {} of {} {} {}",
-                fit.fits,
-                fit.needed,
-                pods(fit.needed),
-                place(cluster, fit)
-            );
+            let _ = write!(text, "fits {} of {} {}", fit.fits, pods(fit.needed), place(cluster, fit));
         }
         None if request.placed() > 0 => {
             let _ =
                 write!(text, "{} of its pods run where the topology rule allows no more", request.placed());
         }
         None => {
-            let _ = write!(text, "no domain may take its {} {}", shortfall.needed, pods(shortfall.needed));
+            let _ = write!(text, "no domain may take its {}", pods(shortfall.needed));
         }
     }
 }
@@ -74,11 +69,8 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
     if shortfall.excluded.is_empty() {
         return;
     }
-    // Where the gang's own pods are in the way, those that fit are taken to be placed.
-    let own = |remedy: &Remedy| matches!(remedy, Remedy::Lift { cause, .. } if cause.is_coupling());
-    let next = if shortfall.remedies.iter().any(own) { "for the next, " } else { "" };
-    let s = if shortfall.nodes == 1 { "" } else { "s" };
-    let _ = write!(text, "; {next}{} node{s}: ", shortfall.nodes);
+    let next = if shortfall.beside_own { "for the next, " } else { "" };
+    let _ = write!(text, "; {next}{}: ", counted(shortfall.nodes, "node"));
     for (index, (cause, nodes)) in causes(cluster, shortfall).iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
         let _ = write!(text, "{separator}{nodes} {cause}");
@@ -119,7 +111,7 @@ fn absent_text(cluster: &Cluster, shortfall: &Shortfall) -> String {
     let Some(absent) = shortfall.absent else { return String::new() };
     match absent {
         Absent::Resource { resource, .. } if cluster.resources().driver(resource).is_some() => String::new(),
-        Absent::Resource { resource, asked, largest: 0 } => {
+        Absent::Resource { resource, asked, largest: 0, .. } => {
             let name = cluster.resources().name(resource);
             let view = cluster.view();
             let offered = (0..view.capacity.resources() as u32).map(ResourceId).filter(|&resource| {
@@ -131,16 +123,31 @@ fn absent_text(cluster: &Cluster, shortfall: &Shortfall) -> String {
             let asked = amount_text(name, asked);
             format!("no node offers {name}, of which a pod asks for {asked}{meant}")
         }
-        Absent::Resource { resource, asked, largest } => {
+        Absent::Resource { pod, resource, asked, largest } => {
             let name = cluster.resources().name(resource);
+            let own = sidecars_text(cluster, pod, resource);
             let (asked, largest) = (amount_text(name, asked), amount_text(name, largest));
-            format!("a pod asks for {asked} {name}, the largest node has {largest}")
+            format!("a pod asks for {asked} {name}{own}, the largest node has {largest}")
         }
         Absent::Label { key, value } => {
             let texts = cluster.view().eligibility.texts();
             format!("no node has the label {}: {}", texts.get(key), texts.get(value))
         }
     }
+}
+
+/// ` (8 of them for the sidecar cache-agent)`
+fn sidecars_text(cluster: &Cluster, pod: PodId, resource: ResourceId) -> String {
+    let own = cluster.sidecars(pod).iter().filter(|sidecar| sidecar.resource == resource);
+    let parts: Vec<String> = own
+        .enumerate()
+        .map(|(index, sidecar)| {
+            let of_them = if index == 0 { " of them" } else { "" };
+            let amount = amount_text(cluster.resources().name(resource), sidecar.amount);
+            format!("{amount}{of_them} for the sidecar {}", sidecar.name)
+        })
+        .collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", listed(&parts)) }
 }
 
 /// A shortfall in words, in parts: what tables, pages and programs show beside the sentence.

@@ -6,7 +6,7 @@
 
 mod members;
 
-pub(super) use members::stuck;
+pub(super) use members::{stuck, too_few, unanswered};
 
 use super::reason::Reason;
 use super::report::{counts, minimum};
@@ -19,6 +19,7 @@ use crate::cluster::natural;
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::topology::{Tier, Topology};
 use crate::placement::{GangRequest, Member, Placed, Policy, RoleMinimum, Subgroup, TierRule};
+use crate::words::counted;
 use std::collections::BTreeMap;
 
 /// A gang, ready to be placed or held.
@@ -66,7 +67,8 @@ pub(super) fn members_lost(cluster: &Cluster, gang: &GangRecord) -> Option<Hold>
     (was_placed && !is_over && left < minimum).then(|| Hold {
         reason: Reason::MembersLost,
         message: format!(
-            "{left} of {minimum} pods are left (spec.minMember), {} of them running; the others are to be created again",
+            "{left} of {} are left (spec.minMember), {} of them running; the others are to be created again",
+            counted(minimum, "pod"),
             counts.running
         ),
     })

@@ -5,6 +5,7 @@ use crate::api::unsupported::Notice;
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord, Group};
 use crate::cluster::pods::PodState;
+use crate::words::counted;
 
 /// What an object is, and what is to be said of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,12 +58,14 @@ fn of_group(cluster: &Cluster, gang: &GangRecord, group: &Group) -> Vec<Notice> 
         notices.push(Notice::new(
             "MinTaskMemberNotUsed",
             format!(
-                "spec.minTaskMember asks for {roles} pods, more than spec.minMember, {minimum}: minima of roles bind nothing then; \
-                 write minMember: {roles}"
+                "spec.minTaskMember asks for {}, more than spec.minMember, {minimum}: minima of roles bind nothing then; \
+                 write minMember: {roles}",
+                counted(roles, "pod")
             ),
         ));
     }
-    if gang.pods.is_empty() {
+    // Pods that ask for another scheduler are told of beside the gang.
+    if gang.pods.is_empty() && cluster.strangers(&gang.key).next().is_none() {
         notices.push(Notice::new(
             "PodGroupWithoutPods",
             format!("no pod of this scheduler names it; pods join it with the annotation scheduling.k8s.io/group-name: {}", gang.name()),

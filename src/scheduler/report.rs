@@ -1,8 +1,10 @@
 //! What the scheduler can say of each gang, for tables, JSON and `explain`.
 
 use super::explain::Explanation;
+use super::gang::too_few;
 use super::status::Counts;
 use super::{Quality, Reason, Scheduler};
+use crate::api::pod_group::PodGroupPhase;
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{DomainId, GangId};
@@ -55,6 +57,7 @@ impl Scheduler {
         let is_placed = domain.is_some();
         let domain = domain.filter(|&domain| domain != Topology::ROOT);
         let wait = self.waiting.get(&id);
+        let empty = wait.is_none() && lacks_pods(&self.cluster, gang);
         GangReport {
             namespace: gang.namespace().to_owned(),
             name: gang.name().to_owned(),
@@ -64,13 +67,29 @@ impl Scheduler {
             domain: domain.map(|domain| topology.name(domain).to_owned()),
             tier: domain.map(|domain| topology.tier(domain)),
             quality: self.quality.get(&id).filter(|known| known.gang == gang.sequence && is_placed).cloned(),
-            reason: wait.map(|wait| wait.reason),
-            message: wait.map_or(String::new(), |wait| wait.message.clone()),
+            reason: wait.map(|wait| wait.reason).or(empty.then_some(Reason::NotEnoughTasks)),
+            message: wait.map_or_else(
+                || {
+                    if empty { too_few(0, minimum(gang)) } else { String::new() }
+                },
+                |wait| wait.message.clone(),
+            ),
             explanation: wait
                 .and_then(|wait| wait.shortfall.as_deref())
                 .map(|shortfall| Explanation::of(&self.cluster, shortfall)),
         }
     }
+}
+
+/// Is it a PodGroup that asks for pods and has none, of ours or of others? Whoever makes them may be about to: it is no
+/// news, and said where somebody asks.
+fn lacks_pods(cluster: &Cluster, gang: &GangRecord) -> bool {
+    let Some(group) = gang.group.as_ref().filter(|group| gang.kind == GangKind::PodGroup && !group.deleting)
+    else {
+        return false;
+    };
+    let is_over = group.status.phase == Some(PodGroupPhase::Completed);
+    minimum(gang) > 0 && !is_over && gang.pods.is_empty() && cluster.strangers(&gang.key).next().is_none()
 }
 
 /// `minMember`, nothing below 0; 1 for a pod on its own.

@@ -226,9 +226,9 @@ impl Scheduler {
 
 /// What is said of a gang that waits with stand-ins.
 pub(super) fn explain(stand_ins: u32, gang: &GangRecord) -> String {
-    let (pods, them) = if stand_ins == 1 { ("pod", "it") } else { ("pods", "them") };
+    let (does, them) = if stand_ins == 1 { ("does", "it") } else { ("do", "them") };
     format!(
-        "; {stand_ins} of these {pods} do not exist yet: spec.minMember is {}, and spec.minResources asks for room for {them} \
+        "; {stand_ins} of these pods {does} not exist yet: spec.minMember is {}, and spec.minResources asks for room for {them} \
          before the first one starts",
         minimum(gang)
     )

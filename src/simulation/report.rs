@@ -200,6 +200,13 @@ pub struct ModelServingRow {
     pub replicas: i64,
     pub available_replicas: i64,
     pub updated_replicas: i64,
+    /// Why it is not available, where its conditions say more than that: the code of the gang that waits, or of what is wrong
+    /// with the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same as a sentence.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 /// Totals.

@@ -130,13 +130,23 @@ fn no_room_is_offered_to_a_pod_that_no_node_could_take() {
     let documents = [gpu_node("n0", json!({})), gpu_node("n1", json!({})), large];
     check(&documents, &["a pod asks for 16 nvidia.com/gpu, the largest node has 8"], &["room", "would fit"]);
     // A sidecar counts beside the container.
-    let side = json!({ "name": "side", "image": "i", "restartPolicy": "Always",
-        "resources": { "limits": { "nvidia.com/gpu": 8 } } });
+    let side = |name: &str, gpus: u32| {
+        json!({ "name": name, "image": "i", "restartPolicy": "Always",
+            "resources": { "limits": { "nvidia.com/gpu": gpus } } })
+    };
     let mut both = pod("g", 8, alone.clone());
-    both["spec"]["initContainers"] = json!([side]);
+    both["spec"]["initContainers"] = json!([side("cache", 8)]);
+    check(
+        &[gpu_node("n0", json!({})), both.clone()],
+        &["asks for 16 nvidia.com/gpu (8 of them for the sidecar cache), the largest node has 8"],
+        &["room"],
+    );
+    both["spec"]["initContainers"] = json!([side("cache", 2), side("proxy", 1)]);
     check(
         &[gpu_node("n0", json!({})), both],
-        &["asks for 16 nvidia.com/gpu", "the largest node has 8"],
+        &[
+            "asks for 11 nvidia.com/gpu (2 of them for the sidecar cache and 1 for the sidecar proxy), the largest",
+        ],
         &["room"],
     );
     let mut other = pod("g", 1, alone);

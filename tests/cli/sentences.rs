@@ -124,15 +124,21 @@ fn subgroups_in_their_own_way_are_told_so_though_none_is_whole() {
     assert_eq!(said(&documents), expect);
 }
 
-/// Neither a looser rule nor more room would do alone where there are two racks and three nodes for four pods.
+/// Neither a looser rule nor more room would do alone where there are two racks and three nodes for four pods; both are in
+/// the way.
 #[test]
-fn where_room_is_short_the_rules_are_not_to_blame() {
+fn a_rule_that_is_not_alone_in_the_way_is_a_cause_and_no_remedy() {
     check(
         &[1, 2],
         near("podAntiAffinity", "rack"),
         8,
-        "fits 2 of 4 pods in the cluster; would fit with a minimum of 2",
+        "fits 2 of 4 pods in the cluster; for the next, 3 nodes: 2 short of nvidia.com/gpu, 1 excluded by pod \
+         anti-affinity; would fit with a minimum of 2",
     );
+}
+
+#[test]
+fn where_room_is_short_the_rules_are_not_to_blame() {
     check(
         &[1, 1],
         json!({}),

@@ -172,3 +172,50 @@ fn a_scheduler_name_that_nobody_answers_to_is_told() {
     );
     assert_eq!(answer.code, 1, "{}", answer.out);
 }
+
+/// All members of a gang ask for another name: the gang was left alone without a word.
+#[test]
+fn a_gang_none_of_whose_pods_names_this_scheduler_is_told() {
+    let check = |first: &str, second: &str, expect: &str| {
+        let pod =
+            |name: &str, scheduler: &str| in_group(name, "g").replace("schedulerName: volcano", scheduler);
+        let objects = group("g", "minMember: 2")
+            + &pod("g-0", &format!("schedulerName: {first}"))
+            + &pod("g-1", &format!("schedulerName: {second}"));
+        let answer = simulate(&["-", "--require-all"], &format!("{NODE}{objects}"));
+        assert_eq!(answer.code, 1, "{}", answer.out);
+        assert_eq!(answer.out.contains("OtherScheduler"), !expect.is_empty(), "{}", answer.out);
+        assert!(answer.out.contains(expect), "{expect}\n{}", answer.out);
+    };
+    check("vocalno", "vocalno", "2 pods ask for scheduler vocalno; this scheduler answers to volcano");
+    let two = "1 pod asks for scheduler default-scheduler, 1 for volcanoo; this scheduler answers to volcano";
+    check("volcanoo", "''", two);
+    // Somebody else's gang is theirs to tell about.
+    check("kai-scheduler", "kai-scheduler", "");
+}
+
+#[test]
+fn a_model_serving_says_what_its_pods_wait_for() {
+    let template = "{spec: {containers: [{name: c, image: i, resources: {limits: {nvidia.com/gpu: 1}}}]}}";
+    let serving = |scheduler: &str| {
+        format!(
+            "---\napiVersion: workload.serving.volcano.sh/v1alpha1\nkind: ModelServing\nmetadata: {{name: m, namespace: default}}\n\
+             spec: {{schedulerName: {scheduler}, template: {{roles: [{{name: r, replicas: 2, workerReplicas: 0, entryTemplate: {template}}}]}}}}\n"
+        )
+    };
+    let check = |objects: &str, expect: &[&str]| {
+        let answer = simulate(&["-", "--require-all"], &format!("{NODE}{objects}"));
+        assert_eq!(answer.code, 1, "{}", answer.out);
+        for text in expect {
+            assert!(answer.out.contains(text), "{text}\n{}", answer.out);
+        }
+    };
+    let said = "default/m: 2 pods ask for scheduler volcanoo; this scheduler answers to volcano";
+    check(&serving("volcanoo"), &[said, "OtherScheduler"]);
+    // The pod of this name is somebody else's.
+    let taken = pod("m-0-r-0-0", "", GPU) + &serving("volcano");
+    check(
+        &taken,
+        &["default/m: Pod m-0-r-0-0 belongs to another owner; waiting for its name", "no more changes after"],
+    );
+}

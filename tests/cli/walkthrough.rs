@@ -42,7 +42,7 @@ default     llama-multinode-0   Running   4/2         rack-1-0   1
 NAMESPACE   MODELSERVING      AVAILABLE   UPDATED
 default     llama-multinode   1/1         1
 
-4 pods (4 running), 1 PodGroup (1 placed, 0 waiting); 16 nodes, 56 of 128 nvidia.com/gpu in use; quiet after 17s
+4 pods (4 running), 1 PodGroup (1 placed, 0 waiting); 16 nodes, 56 of 128 nvidia.com/gpu in use; no more changes after 17s
 ";
     assert_eq!((answer.code, answer.out.as_str(), answer.err.as_str()), (0, expect, ""));
 }
@@ -102,7 +102,7 @@ fn the_objects_read_back_and_nothing_is_left_to_do() {
     assert_eq!((again.code, again.err.as_str(), again.out.as_str()), (0, "", ""));
     let table = |arguments: &[&str], input: &str| {
         let out = simulate(arguments, input).out;
-        out.rsplit_once("; quiet").unwrap().0.to_owned()
+        out.rsplit_once("; no more changes").unwrap().0.to_owned()
     };
     assert_eq!(table(&["-"], &input), table(&[WALKTHROUGH], ""));
 }

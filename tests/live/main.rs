@@ -35,6 +35,8 @@ mod simulated;
 #[cfg(feature = "cluster")]
 mod sparing;
 #[cfg(feature = "cluster")]
+mod told;
+#[cfg(feature = "cluster")]
 mod volumes;
 #[cfg(feature = "cluster")]
 mod walkthrough;

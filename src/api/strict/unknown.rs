@@ -1,7 +1,7 @@
 //! Fields that a struct does not have: what was probably meant, and where it belongs.
 
 use super::table::{Struct, TABLE, Type};
-use super::{Checker, Step, render};
+use super::{Checker, NOT_A_FIELD, Step, render};
 use crate::api::nearest::nearest;
 
 /// Above so many known fields they are not listed.
@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
             }
             _ => "look the name up with kubectl explain".to_owned(),
         });
-        self.within(Step::Field(name), |checker| checker.push("is not a field".to_owned(), remedy, unknown));
+        self.within(Step::Field(name), |checker| checker.push(NOT_A_FIELD.to_owned(), remedy, unknown));
     }
 
     fn meant(&self, known: &'static Struct, name: &str) -> Option<String> {

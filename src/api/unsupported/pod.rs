@@ -52,7 +52,7 @@ const RULES: [(&str, &str, &str); 14] = [
 ];
 
 /// Resources that are shares of one device: the amount on a node may lie on several.
-const SHARES: [&str; 14] = [
+pub(super) const SHARES: [&str; 14] = [
     "volcano.sh/vgpu-memory",
     "volcano.sh/vgpu-memory-percentage",
     "volcano.sh/vgpu-cores",
@@ -71,6 +71,12 @@ const SHARES: [&str; 14] = [
 
 /// Keys that say in which domain the pods of a PodGroup should be: read by Volcano's controller, which makes the PodGroup.
 const TOPOLOGY: [&str; 2] = ["volcano.sh/network-topology-mode", "volcano.sh/network-topology-highest-tier"];
+
+/// Marks that are looked for: where each stands, and its key.
+pub(super) fn marks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let listed = GANGS.into_iter().chain(RULES).map(|(part, key, _)| (part, key));
+    listed.chain(TOPOLOGY.into_iter().map(|key| ("annotations", key)))
+}
 
 pub(super) fn pod(pod: &Value) -> Vec<Notice> {
     let mut notices = Vec::new();

@@ -1,7 +1,7 @@
 //! PodGroups, queues and workloads.
 
 use super::{Notice, mark};
-use crate::api::keys;
+use crate::api::{keys, strict};
 use serde_json::Value;
 
 /// Rules of a PodGroup's annotations that Volcano's plugins read.
@@ -21,6 +21,11 @@ const QUEUE: [(&str, &str); 6] = [
     ("affinity", "is not enforced: the queue's pods may use all nodes"),
     ("extendClusters", "is not read"),
 ];
+
+/// Marks of PodGroups that are looked for: where each stands, and its key.
+pub(super) fn marks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    GROUP_RULES.into_iter().map(|(key, _)| ("annotations", key))
+}
 
 pub(super) fn pod_group(group: &Value) -> Vec<Notice> {
     GROUP_RULES
@@ -90,6 +95,23 @@ pub(super) fn leader_worker_set(set: &Value) -> Vec<Notice> {
     }
     if !spec.get("networkConfig").is_none_or(is_empty) {
         say("spec.networkConfig is not read; pods share one subdomain");
+    }
+    notices
+}
+
+/// Fields of pod templates that do not exist: the API server keeps them in the ModelServing, and drops them from its pods.
+pub(super) fn model_serving(serving: &Value) -> Vec<Notice> {
+    let roles = serving.pointer("/spec/template/roles").and_then(Value::as_array);
+    let mut notices = Vec::new();
+    for (index, role) in roles.into_iter().flatten().enumerate() {
+        for name in ["entryTemplate", "workerTemplate"] {
+            let Some(template) = role.get(name).filter(|template| template.is_object()) else { continue };
+            let path = format!("spec.template.roles[{index}].{name}");
+            let faults = strict::check_as("PodTemplateSpec", template, &path);
+            notices.extend(
+                faults.into_iter().filter(|fault| fault.message == strict::NOT_A_FIELD).map(Notice::from),
+            );
+        }
     }
     notices
 }

@@ -9,6 +9,7 @@ use crate::cluster::requests::amount_text;
 use crate::cluster::topology::Topology;
 use crate::scheduler::explain::cause_text;
 use crate::simulation::report::columns::columns;
+use crate::words::counted;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -204,9 +205,12 @@ pub(in crate::cli) fn hyper_node(found: &Found, name: &str) -> Option<Account> {
             let parent = topology.parent(domain);
             let inside = if parent == Topology::ROOT { "the cluster" } else { topology.name(parent) };
             let nodes = topology.nodes(domain);
-            let s = if nodes.len() == 1 { "" } else { "s" };
             let tier = topology.tier(domain);
-            let _ = writeln!(text, "HyperNode {name}: tier {tier}, {} node{s}, in {inside}\n", nodes.len());
+            let _ = writeln!(
+                text,
+                "HyperNode {name}: tier {tier}, {}, in {inside}\n",
+                counted(nodes.len(), "node")
+            );
             let free = amounts(found, nodes);
             amounts_table(&free, &mut text);
             let reports = found.scheduler.reports();

@@ -113,6 +113,7 @@ impl Cluster {
         self.enter(&holder);
         let is_gated = record.awaits_queue();
         let id = self.pods.insert(record);
+        self.note_sidecars(id, pod);
         if is_gated {
             self.queue_gated.insert(id);
         }
@@ -129,6 +130,7 @@ impl Cluster {
         let relabelled = !self.labels.is(known, &pod.metadata.labels);
         let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };
         let (class, refusal) = self.class_of(pod, Some(id), labels);
+        self.note_sidecars(id, pod);
         let node =
             pod.spec.node_name.as_deref().filter(|name| !name.is_empty()).map(|name| self.node_slot(name));
         let priority = self.pod_priority(pod);
@@ -189,6 +191,7 @@ impl Cluster {
     fn drop_pod(&mut self, id: PodId) {
         let Some(record) = self.pods.remove(id) else { return };
         self.queue_gated.remove(&id);
+        self.sidecars.remove(&id);
         let others = self.volumes.leave(id);
         self.judge(&others);
         self.leave(&Holder::of(&record));
@@ -217,6 +220,19 @@ impl Cluster {
         let resident = holder.resident(class.coupling);
         self.marks.coupled |= self.coupling.remove_pod(resident, node, &self.labels);
         self.marks.gained.insert(node);
+    }
+
+    /// Notes what of the pod's requests is its sidecars', so that it can be said of a pod that is too large.
+    fn note_sidecars(&mut self, id: PodId, pod: &Pod) {
+        let sidecars = match self.is_ours(pod) {
+            true => requests::sidecars(pod, &mut self.resources),
+            false => Box::default(),
+        };
+        if sidecars.is_empty() {
+            self.sidecars.remove(&id);
+        } else {
+            self.sidecars.insert(id, sidecars);
+        }
     }
 
     /// The pod's role and its index within it.

@@ -242,7 +242,7 @@ fn one_pass_is_enough() {
 
 /// The world of these tests reads pods without building them; it must see what a cache would.
 #[test]
-fn what_is_read_of_a_mold_is_what_is_read_of_its_pod() {
+fn what_is_read_of_a_shared_template_is_what_is_read_of_its_pod() {
     let mut one = role("a", 2, 1, "i");
     one["entryTemplate"]["metadata"] =
         json!({"annotations": {"controller.kubernetes.io/pod-deletion-cost": "7"}});
@@ -258,7 +258,7 @@ fn what_is_read_of_a_mold_is_what_is_read_of_its_pod() {
             if seen % 2 == 0 {
                 created.represent();
             }
-            assert!(created.molded_pod().is_some());
+            assert!(created.templated_pod().is_some());
             let pod: Pod = serde_json::from_value(created.object()).unwrap();
             assert_eq!(created.observed_pod(), Some(ObservedPod::from(&pod)));
             assert_eq!(created.object(), created.clone().into_object());

@@ -18,18 +18,13 @@ use std::ops::Range;
 pub(super) const RULES: [Cause; 4] =
     [Cause::HostPort, Cause::PodAffinity, Cause::PodAntiAffinity, Cause::TopologySpread];
 
-/// Would the gang fit if it were not for one kind of its rules about other pods?
-pub(super) fn is_in_the_way(
-    context: &Context<'_>,
-    tools: &mut Tools,
-    request: &GangRequest,
-    all: bool,
-) -> bool {
-    RULES.into_iter().any(|rule| {
-        under(context, tools, &[Change::Lifted(rule)], |context, tools| {
-            fits(context, request, all, tools).is_some()
-        })
-    })
+/// Would more of the gang fit if it were not for one kind of its rules about other pods?
+pub(super) fn is_in_the_way(context: &Context<'_>, tools: &mut Tools, request: &GangRequest) -> bool {
+    // As many as fit, however few: a rule may be in the way though it is not the only thing that is.
+    let any = GangRequest { minimum: 0, roles: Vec::new(), ..request.clone() };
+    let most = |context: &Context<'_>, tools: &mut Tools| fits(context, &any, false, tools).unwrap_or(0);
+    let now = most(context, tools);
+    RULES.into_iter().any(|rule| under(context, tools, &[Change::Lifted(rule)], most) > now)
 }
 
 /// Nodes that cannot take one more pod of the class beside those that fit in the best domain, by cause.

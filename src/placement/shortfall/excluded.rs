@@ -117,9 +117,15 @@ pub(super) fn absent(context: &Context<'_>) -> Option<Absent> {
     let nodes = || view.topology.order().iter().copied().filter(|&node| view.capacity.is_present(node));
     nodes().next()?;
     let classes = || demand.kinds.iter().map(|&class| view.classes.get(class));
-    let large = classes().flat_map(|class| class.requests.iter().rev()).find_map(|&(resource, asked)| {
-        let largest = nodes().map(|node| view.capacity.allocatable(node, resource)).max()?;
-        (largest < asked).then_some(Absent::Resource { resource, asked, largest })
+    let large = demand.kinds.iter().find_map(|&class| {
+        let (resource, asked, largest) =
+            view.classes.get(class).requests.iter().rev().find_map(|&(resource, asked)| {
+                let largest = nodes().map(|node| view.capacity.allocatable(node, resource)).max()?;
+                (largest < asked).then_some((resource, asked, largest))
+            })?;
+        let mut members = demand.groups.iter().flat_map(|group| demand.members(group));
+        let pod = members.find(|member| member.class == class)?.pod;
+        Some(Absent::Resource { pod, resource, asked, largest })
     });
     large.or_else(|| {
         let mut labels = classes().flat_map(|class| view.eligibility.selector(class.constraint));

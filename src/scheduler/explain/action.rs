@@ -7,6 +7,7 @@ use crate::cluster::ids::{ClassId, DomainId, NodeId};
 use crate::cluster::requests::amount_text;
 use crate::cluster::topology::{Tier, Topology};
 use crate::placement::Remedy;
+use crate::words::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -207,7 +208,7 @@ fn requests(cluster: &Cluster, class: ClassId) -> BTreeMap<String, String> {
 }
 
 fn more_pods(count: u32) -> String {
-    format!("{count} more pod{}", if count == 1 { "" } else { "s" })
+    counted(count, "more pod")
 }
 
 /// `a`, `a and b`, `a, b and c`, `a, b, c, d and 3 more`

@@ -3,7 +3,9 @@
 
 use super::{Hold, hold};
 use crate::api::keys;
+use crate::api::nearest::nearest;
 use crate::api::pod_group::PodGroupSpec;
+use crate::api::scheduler_name::{self, DEFAULT_SCHEDULER};
 use crate::cluster::Cluster;
 use crate::cluster::cause::Cause;
 use crate::cluster::gangs::{GangKind, GangRecord};
@@ -12,6 +14,8 @@ use crate::cluster::pods::{PodRecord, PodState};
 use crate::placement::GangRequest;
 use crate::scheduler::explain::listed;
 use crate::scheduler::reason::Reason;
+use crate::words::counted;
+use std::collections::BTreeMap;
 
 /// Are there enough pods to make the minima possible?
 pub(super) fn enough(
@@ -47,14 +51,14 @@ pub(super) fn enough(
         let failed: Vec<String> = failed.map(|(_, pod)| pod.name().to_owned()).collect();
         if !failed.is_empty() {
             let have = if failed.len() == 1 { "has" } else { "have" };
-            let message =
-                format!("{available} of {} pods can run: {} {have} failed", request.minimum, listed(&failed));
+            let message = format!(
+                "{available} of {} can run: {} {have} failed",
+                counted(request.minimum, "pod"),
+                listed(&failed)
+            );
             return hold(Reason::NotEnoughTasks, message);
         }
-        return hold(
-            Reason::NotEnoughTasks,
-            format!("{available} of {} pods exist (spec.minMember)", request.minimum),
-        );
+        return hold(Reason::NotEnoughTasks, too_few(available, request.minimum));
     }
     for role in &request.roles {
         let members = request.subgroups.iter().flat_map(|s| s.members.iter().map(|m| m.role));
@@ -71,8 +75,8 @@ pub(super) fn enough(
             return hold(
                 Reason::NotEnoughPodsOfTask,
                 format!(
-                    "{available} of {} pods of role {} exist (spec.minTaskMember)",
-                    role.minimum,
+                    "{available} of {} of role {} exist (spec.minTaskMember)",
+                    counted(role.minimum, "pod"),
                     name.map_or("?", String::as_str)
                 ),
             );
@@ -89,8 +93,10 @@ pub(super) fn enough(
             return hold(
                 Reason::NotEnoughPodsOfTask,
                 format!(
-                    "{complete} of {} subgroups of {} have their {} pods (spec.subGroupPolicy)",
-                    policy.minimum, named.name, policy.size
+                    "{complete} of {} of {} are whole, with {} each (spec.subGroupPolicy)",
+                    counted(policy.minimum, "subgroup"),
+                    named.name,
+                    counted(policy.size, "pod")
                 ),
             );
         }
@@ -98,9 +104,15 @@ pub(super) fn enough(
     Ok(())
 }
 
+/// `1 of 3 pods exist (spec.minMember)`
+pub(in crate::scheduler) fn too_few(available: usize, minimum: u32) -> String {
+    let exist = if minimum == 1 { "exists" } else { "exist" };
+    format!("{available} of {} {exist} (spec.minMember)", counted(minimum, "pod"))
+}
+
 /// `1 of 3 pods name this scheduler; train-1 names vocalno, train-2 default-scheduler`
 fn other_schedulers(available: usize, minimum: u32, strangers: &[(&str, &str)]) -> String {
-    let mut text = format!("{available} of {minimum} pods name this scheduler; ");
+    let mut text = format!("{available} of {} name this scheduler; ", counted(minimum, "pod"));
     let name = |pod: &str| pod.split_once('/').map_or(pod, |(_, name)| name).to_owned();
     for (index, &(pod, scheduler)) in strangers.iter().take(NAMED).enumerate() {
         let separator = if index == 0 { "" } else { ", " };
@@ -111,6 +123,24 @@ fn other_schedulers(available: usize, minimum: u32, strangers: &[(&str, &str)]) 
         text.push_str(&format!(" and {} more", strangers.len() - NAMED));
     }
     text
+}
+
+/// A gang none of whose pods names this scheduler, where nobody else will place them either: they ask for a name that is
+/// nearly ours, or for the default scheduler, which knows no PodGroups.
+pub(in crate::scheduler) fn unanswered(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {
+    let is_live = gang.group.as_ref().is_some_and(|group| !group.deleting);
+    if gang.kind != GangKind::PodGroup || !is_live || !gang.pods.is_empty() {
+        return None;
+    }
+    let ours = cluster.scheduler_names();
+    let near = |name: &str| nearest(name, ours.iter().map(String::as_str)).is_some();
+    let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, scheduler) in cluster.strangers(&gang.key) {
+        *asked.entry(scheduler).or_default() += 1;
+    }
+    let is_ours_to_say = |name: &&str| near(name) || **name == *DEFAULT_SCHEDULER;
+    let told = !asked.is_empty() && asked.keys().all(is_ours_to_say);
+    told.then(|| Hold { reason: Reason::OtherScheduler, message: scheduler_name::unanswered(asked, ours) })
 }
 
 /// Members that are named.

@@ -6,6 +6,7 @@ use crate::api::keys;
 use crate::cluster::natural;
 use crate::simulation::scenario::API_VERSION;
 use crate::simulation::store::At as _;
+use crate::words::counted;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,7 +203,7 @@ impl Diff {
             text.push('\n');
         }
         let count = |change: &str| self.pods.iter().filter(|it| it.change == change).count();
-        let pods = |count: usize| if count == 1 { "1 pod".to_owned() } else { format!("{count} pods") };
+        let pods = |count: usize| counted(count, "pod");
         let _ = writeln!(
             text,
             "{} placed, {} moved, {} evicted, {} waiting, {} gone; {} unchanged",

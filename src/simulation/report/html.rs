@@ -14,6 +14,7 @@ use super::rows::{amount_text, scarce};
 use super::{Report, rows};
 use crate::simulation::engine::Simulation;
 use crate::simulation::time::print_duration;
+use crate::words::counted;
 use seats::Seats;
 use std::fmt::{self, Write};
 
@@ -99,9 +100,9 @@ fn head(run: &Simulation, report: &Report, title: &str, out: &mut String) {
     let _ = write!(out, "<header class=\"{class}\">\n<h1>{}</h1>\n<p class=\"sub\">", Text(&verdict));
     let after = print_duration(summary.simulated_milliseconds);
     let _ = match summary.ended {
-        "quiet" => write!(out, "quiet after {after}"),
+        "quiet" => write!(out, "no more changes after {after}"),
         "until" => write!(out, "stopped at {after}"),
-        _ => write!(out, "gave up at {after}: the parts keep answering each other"),
+        _ => write!(out, "stopped at {after}: objects are changed again and again without end"),
     };
     let _ = write!(out, " &middot; <code>phalanx simulate {}</code></p>\n<ul class=\"totals\">", Text(title));
     let cluster = run.scheduler.cluster();
@@ -150,8 +151,4 @@ fn totals(run: &Simulation) -> (i64, i64) {
 /// Thousandths, between 0 and 1000.
 fn permille(part: i64, whole: i64) -> i64 {
     if whole <= 0 { 0 } else { (i128::from(part.max(0)) * 1000 / i128::from(whole)).min(1000) as i64 }
-}
-
-fn counted(number: u32, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

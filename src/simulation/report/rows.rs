@@ -6,12 +6,14 @@ use super::{
 };
 use crate::api::core::PodPhase;
 use crate::api::keys;
+use crate::api::meta::Condition;
 use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{NodeId, ResourceId};
 use crate::cluster::natural;
 pub(super) use crate::cluster::requests::amount_text;
 use crate::cluster::topology::Topology;
+use crate::modelserving::conditions;
 use crate::placement::Proof;
 use crate::scheduler::GangReport;
 use crate::scheduler::Quality;
@@ -180,7 +182,10 @@ pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
     };
     run.store
         .of_kind(&Kind::ModelServing)
-        .map(|(key, object)| ModelServingRow {
+        .map(|(key, object)| (key, object, trouble(object)))
+        .map(|(key, object, (reason, message))| ModelServingRow {
+            reason,
+            message,
             namespace: key.namespace.to_string(),
             name: key.name.to_string(),
             wanted: object.value.at("/spec/replicas").and_then(serde_json::Value::as_i64).unwrap_or(1),
@@ -189,6 +194,17 @@ pub(super) fn model_servings(run: &Simulation) -> Vec<ModelServingRow> {
             updated_replicas: count(object, "updatedReplicas"),
         })
         .collect()
+}
+
+/// What the conditions of a ModelServing say is in its way: code and sentence.
+fn trouble(serving: &Object) -> (Option<String>, String) {
+    let conditions: Vec<Condition> = serving
+        .value
+        .at("/status/conditions")
+        .and_then(|conditions| serde_json::from_value(conditions.clone()).ok())
+        .unwrap_or_default();
+    let (reason, message) = conditions::trouble(&conditions).unwrap_or_default();
+    (Some(reason.to_owned()).filter(|reason| !reason.is_empty()), message.to_owned())
 }
 
 pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupRow]) -> Summary {

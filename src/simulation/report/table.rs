@@ -4,6 +4,7 @@ use super::columns::columns;
 use super::rows::waits;
 use super::{PodGroupRow, PodRow, Report};
 use crate::simulation::time::print_duration;
+use crate::words::counted;
 use std::fmt::Write;
 
 /// Above so many pods only those are listed that wait on their own, unless all are asked for; those that wait in a
@@ -180,11 +181,15 @@ fn model_servings(report: &Report, view: View, text: &mut String) {
                 serving.name.clone(),
                 format!("{}/{}", serving.available_replicas, serving.wanted),
                 serving.updated_replicas.to_string(),
+                serving.reason.clone().unwrap_or_default(),
             ]
         })
         .collect();
     if !rows.is_empty() {
-        text.push_str(&columns(&["NAMESPACE", "MODELSERVING", "AVAILABLE", "UPDATED"], &rows));
+        let header = ["NAMESPACE", "MODELSERVING", "AVAILABLE", "UPDATED", "REASON"];
+        // The column is there where there is something in it.
+        let shown = if rows.iter().all(|row| row[4].is_empty()) { 4 } else { 5 };
+        text.push_str(&columns(&header[..shown], &rows));
     }
     if rows.len() < report.model_servings.len() {
         let all = report.model_servings.len();
@@ -193,6 +198,15 @@ fn model_servings(report: &Report, view: View, text: &mut String) {
             "({} of {all} ModelServings listed: those with less available than wanted; --all lists every one)",
             rows.len()
         );
+    }
+    for serving in report.model_servings.iter().take(MANY).filter(|serving| !serving.message.is_empty()) {
+        // What holds up a gang is said there.
+        let is_said = |group: &PodGroupRow| {
+            !group.message.is_empty() && serving.message.ends_with(group.message.as_str())
+        };
+        if !report.pod_groups.iter().any(is_said) {
+            let _ = writeln!(text, "{}/{}: {}", serving.namespace, serving.name, serving.message);
+        }
     }
     if !report.model_servings.is_empty() {
         text.push('\n');
@@ -228,14 +242,10 @@ fn summary(report: &Report, text: &mut String) {
     }
     let after = print_duration(summary.simulated_milliseconds);
     let _ = match summary.ended {
-        "quiet" => writeln!(text, "; quiet after {after}"),
+        "quiet" => writeln!(text, "; no more changes after {after}"),
         "until" => writeln!(text, "; stopped at {after}"),
-        _ => writeln!(text, "; gave up at {after}: the parts keep answering each other"),
+        _ => writeln!(text, "; stopped at {after}: objects are changed again and again without end"),
     };
-}
-
-fn counted(number: u32, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn or_none(text: Option<&str>) -> String {

@@ -2,6 +2,7 @@
 
 use super::{Finding, LevelFault, MemberFault, MemberKind, Sample};
 use crate::cluster::topology::Tier;
+use crate::words::counted;
 use std::fmt;
 
 impl fmt::Display for Finding {
@@ -18,7 +19,7 @@ impl fmt::Display for Finding {
                 write!(f, "{}; remove one of these members", path[0])?;
                 match hyper_nodes.len() {
                     1 => write!(f, "; quarantined"),
-                    count => write!(f, "; {count} HyperNodes are quarantined"),
+                    count => write!(f, "; {} are quarantined", counted(count, "HyperNode")),
                 }
             }
             Finding::SharedMembers { hyper_node, kind, members, with } => {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// What the pods of one template have in common.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Mold {
+pub(crate) struct SharedTemplate {
     model_serving: String,
     namespace: String,
     owner: Value,
@@ -29,8 +29,8 @@ pub(crate) struct Mold {
     spec: Map<String, Value>,
 }
 
-impl Mold {
-    /// The mold of a template, for pods with these labels.
+impl SharedTemplate {
+    /// What pods of this template have in common, with these labels.
     pub(crate) fn new(
         object: &ModelServing,
         scheduler: &str,
@@ -38,7 +38,7 @@ impl Mold {
         template: &PodTemplate,
     ) -> Self {
         let metadata = template.metadata.clone().unwrap_or_default();
-        Mold {
+        SharedTemplate {
             model_serving: object.metadata.name.clone(),
             namespace: object.metadata.namespace.clone(),
             owner: owner_reference(object, true),
@@ -56,8 +56,8 @@ impl Mold {
 
 /// One pod.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MoldedPod {
-    pub(crate) mold: Arc<Mold>,
+pub(crate) struct TemplatedPod {
+    pub(crate) shared: Arc<SharedTemplate>,
     pub(crate) group: u32,
     pub(crate) replica: u32,
     pub(crate) index: u32,
@@ -67,35 +67,35 @@ pub(crate) struct MoldedPod {
     pub(crate) representative: bool,
 }
 
-impl MoldedPod {
+impl TemplatedPod {
     fn name(&self) -> String {
-        names::pod(&self.mold.model_serving, self.group, &self.mold.role, self.replica, self.index)
+        names::pod(&self.shared.model_serving, self.group, &self.shared.role, self.replica, self.index)
     }
 
     /// Namespace and name of its PodGroup.
     pub(crate) fn gang(&self) -> Option<(String, String)> {
-        let name = || names::group(&self.mold.model_serving, self.group);
-        self.in_gang.then(|| (self.mold.namespace.clone(), name()))
+        let name = || names::group(&self.shared.model_serving, self.group);
+        self.in_gang.then(|| (self.shared.namespace.clone(), name()))
     }
 
     /// The creation of this pod.
     pub(crate) fn created(self) -> Created {
-        Created::molded(self.name(), self)
+        Created::templated(self.name(), self)
     }
 
     /// Its metadata and spec, before plugins.
     pub(crate) fn draft(&self) -> PodDraft {
-        let mold = &*self.mold;
-        let group_name = names::group(&mold.model_serving, self.group);
-        let role_id = names::role_id(&mold.role, self.replica);
-        let (mut labels, mut annotations) = (mold.labels.clone(), mold.annotations.clone());
+        let shared = &*self.shared;
+        let group_name = names::group(&shared.model_serving, self.group);
+        let role_id = names::role_id(&shared.role, self.replica);
+        let (mut labels, mut annotations) = (shared.labels.clone(), shared.annotations.clone());
         let own = [
-            (keys::MODEL_SERVING_NAME, &mold.model_serving),
+            (keys::MODEL_SERVING_NAME, &shared.model_serving),
             (keys::MODEL_SERVING_GROUP, &group_name),
-            (keys::MODEL_SERVING_ROLE, &mold.role),
+            (keys::MODEL_SERVING_ROLE, &shared.role),
             (keys::MODEL_SERVING_ROLE_ID, &role_id),
-            (keys::MODEL_SERVING_REVISION, &mold.revision),
-            (keys::MODEL_SERVING_ROLE_TEMPLATE_HASH, &mold.hash),
+            (keys::MODEL_SERVING_REVISION, &shared.revision),
+            (keys::MODEL_SERVING_ROLE_TEMPLATE_HASH, &shared.hash),
         ];
         labels.extend(own.map(|(key, value)| (key.to_owned(), value.clone())));
         if self.index == 0 {
@@ -108,13 +108,13 @@ impl MoldedPod {
             annotations.insert(keys::GROUP_NAME.to_owned(), group_name);
             annotations.insert(keys::TASK_SPEC.to_owned(), role_id);
         }
-        let mut spec = mold.spec.clone();
-        spec.insert("schedulerName".to_owned(), mold.scheduler.as_str().into());
-        let entry = names::pod(&mold.model_serving, self.group, &mold.role, self.replica, 0);
+        let mut spec = shared.spec.clone();
+        spec.insert("schedulerName".to_owned(), shared.scheduler.as_str().into());
+        let entry = names::pod(&shared.model_serving, self.group, &shared.role, self.replica, 0);
         let mut draft = PodDraft { labels, annotations, spec };
         draft.set_environment(&[
-            (keys::ENV_GROUP_SIZE, mold.size.to_string()),
-            (keys::ENV_ENTRY_ADDRESS, format!("{entry}.{}", mold.namespace)),
+            (keys::ENV_GROUP_SIZE, shared.size.to_string()),
+            (keys::ENV_ENTRY_ADDRESS, format!("{entry}.{}", shared.namespace)),
             (keys::ENV_WORKER_INDEX, self.index.to_string()),
         ]);
         draft
@@ -124,12 +124,12 @@ impl MoldedPod {
     pub(crate) fn object(&self, draft: PodDraft) -> Value {
         let mut metadata = Map::new();
         metadata.insert("name".to_owned(), self.name().into());
-        metadata.insert("namespace".to_owned(), self.mold.namespace.as_str().into());
+        metadata.insert("namespace".to_owned(), self.shared.namespace.as_str().into());
         metadata.insert("labels".to_owned(), texts(draft.labels));
         if !draft.annotations.is_empty() {
             metadata.insert("annotations".to_owned(), texts(draft.annotations));
         }
-        metadata.insert("ownerReferences".to_owned(), vec![self.mold.owner.clone()].into());
+        metadata.insert("ownerReferences".to_owned(), vec![self.shared.owner.clone()].into());
         let mut pod = Map::new();
         pod.insert("apiVersion".to_owned(), "v1".into());
         pod.insert("kind".to_owned(), "Pod".into());
@@ -142,15 +142,15 @@ impl MoldedPod {
     #[cfg(test)]
     pub(crate) fn observed(&self) -> ObservedPod {
         let mut observed = ObservedPod {
-            revision: self.mold.revision.as_str().into(),
-            role_hash: self.mold.hash.as_str().into(),
+            revision: self.shared.revision.as_str().into(),
+            role_hash: self.shared.hash.as_str().into(),
             in_gang: self.in_gang,
             representative: self.representative,
-            deletion_cost: super::observed::deletion_cost(&self.mold.annotations),
+            deletion_cost: super::observed::deletion_cost(&self.shared.annotations),
             ..ObservedPod::default()
         };
         observed.object.name = self.name();
-        observed.object.owner = Uid::from(self.mold.owner["uid"].as_str().unwrap_or_default());
+        observed.object.owner = Uid::from(self.shared.owner["uid"].as_str().unwrap_or_default());
         observed
     }
 }
@@ -159,12 +159,12 @@ fn texts(map: BTreeMap<String, String>) -> Value {
     Value::Object(map.into_iter().map(|(key, value)| (key, Value::String(value))).collect())
 }
 
-/// The molds of one reconcile; the flag tells those of workers.
+/// The shared templates of one reconcile; the flag is set for those of workers.
 #[derive(Debug, Default)]
-pub(crate) struct Molds(Vec<(bool, Arc<Mold>)>);
+pub(crate) struct SharedTemplates(Vec<(bool, Arc<SharedTemplate>)>);
 
-impl Molds {
-    /// The mold of a template; made once.
+impl SharedTemplates {
+    /// What pods of this template have in common; built once.
     pub(crate) fn get(
         &mut self,
         object: &ModelServing,
@@ -172,16 +172,16 @@ impl Molds {
         revised: super::assess::RevisedRole<'_>,
         template: &PodTemplate,
         worker: bool,
-    ) -> Arc<Mold> {
-        let known = self.0.iter().find(|(is_worker, mold)| {
-            *is_worker == worker && mold.role == revised.role.name && mold.revision == revised.revision
+    ) -> Arc<SharedTemplate> {
+        let known = self.0.iter().find(|(is_worker, shared)| {
+            *is_worker == worker && shared.role == revised.role.name && shared.revision == revised.revision
         });
-        if let Some((_, mold)) = known {
-            return mold.clone();
+        if let Some((_, shared)) = known {
+            return shared.clone();
         }
-        let mold = Arc::new(Mold::new(object, scheduler, revised, template));
-        self.0.push((worker, mold.clone()));
-        mold
+        let shared = Arc::new(SharedTemplate::new(object, scheduler, revised, template));
+        self.0.push((worker, shared.clone()));
+        shared
     }
 }
 
@@ -192,7 +192,7 @@ impl Created {
         if self.kind != super::Kind::Pod {
             return None;
         }
-        match self.molded_pod() {
+        match self.templated_pod() {
             Some(pod) => Some(pod.observed()),
             None => {
                 let pod: crate::api::core::Pod = serde_json::from_value(self.object()).ok()?;
