@@ -62,7 +62,6 @@ pub use object::Object;
 pub use output::{Note, Output, Report};
 pub use request::{Answer, Request, Verb};
 
-use crate::api::time::Timestamp;
 use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use calls::{Calls, Purpose};
@@ -178,7 +177,7 @@ impl Engine {
     /// An engine for the leader of this epoch, which has seen nothing yet. It waits for the kinds of [`Engine::watched`].
     pub fn new(plan: Plan, epoch: u64) -> Engine {
         Engine {
-            now: Now { elapsed: Duration::ZERO, wall: Timestamp(0) },
+            now: Now { elapsed: Duration::ZERO, wall: Duration::ZERO },
             scheduler: Scheduler::configured(plan.config.clone()),
             intake: Intake::new(watched(&plan)),
             commitments: Commitments {
@@ -225,6 +224,20 @@ impl Engine {
     /// The reservations, to be looked at.
     pub fn reservations(&self) -> &Reservations {
         &self.commitments.reservations
+    }
+
+    /// The scheduler, to be told of pods that the engine is to know nothing of: a simulation makes gangs by the thousand that
+    /// have no objects.
+    pub fn scheduler_mut(&mut self) -> &mut Scheduler {
+        &mut self.scheduler
+    }
+
+    /// When something is due that was set for its time, as against what is tried again because it failed: a simulation is
+    /// over when only that is left.
+    pub fn appointment(&self, now: Now) -> Option<Duration> {
+        let serving = self.families.serving.appointment().filter(|_| self.plan.model_serving);
+        let scheduler = self.scheduler.wake_at().map(|at| at.0).filter(|_| self.plan.scheduler);
+        serving.into_iter().chain(scheduler).min().map(|at| now.elapsed + until(at, now))
     }
 
     /// Until when events wait, since pods have just been bound.
@@ -276,6 +289,12 @@ impl Engine {
         }
     }
 
+    /// Does what follows for reservations from what has been taken in. [`Engine::advance`] does so as well.
+    pub fn proceed(&mut self, now: Now) {
+        self.now = now;
+        self.carry_out();
+    }
+
     /// Does what is due by time, and what one ModelServing wants that something changed for. False if there was nothing:
     /// to be called again otherwise.
     pub fn advance(&mut self, now: Now) -> bool {
@@ -290,7 +309,7 @@ impl Engine {
         for group in self.families.arrivals.overdue(now.elapsed) {
             self.scheduler.resume(&group);
         }
-        self.scheduler.wake(now.wall);
+        self.scheduler.wake(now.timestamp());
         self.send_due();
         self.carry_out();
         self.watch_limits();
@@ -351,9 +370,8 @@ impl Engine {
         if self.deposed {
             return None;
         }
-        let at_once = now.elapsed;
         let reservations = self.commitments.reservations.wake_at();
-        let scheduler = self.scheduler.wake_at().map(|at| at_once + until(at.0, now));
+        let scheduler = self.scheduler.wake_at().map(|at| now.elapsed + until(at.0, now));
         let grouping = self.groups.grouping.wake_at();
         let always =
             [reservations, self.families.arrivals.wake_at(), self.calls.wake_at(), grouping, scheduler];
@@ -367,7 +385,7 @@ impl Engine {
             .serving
             .wake_at()
             .filter(|_| self.plan.model_serving)
-            .map(|at| at_once + until(at, now));
+            .map(|at| now.elapsed + until(at, now));
         let cycle = self.may_decide() && self.scheduler.has_work();
         let rest = [
             self.next_status(),
@@ -443,10 +461,10 @@ impl Engine {
     }
 }
 
-/// How long it is until that second since 1970; a tenth of a second if it is over, since the wall clock is read in seconds.
+/// How long it is until that second since 1970; a tenth of a second if it is over, so that nothing is asked for all the time.
 fn until(at: i64, now: Now) -> Duration {
-    let seconds = u64::try_from(at.saturating_sub(now.wall.0)).unwrap_or(0);
-    Duration::from_secs(seconds).max(Duration::from_millis(100))
+    let left = Duration::from_secs(u64::try_from(at).unwrap_or(0)).saturating_sub(now.wall);
+    if left.is_zero() { Duration::from_millis(100) } else { left }
 }
 
 fn watched(plan: &Plan) -> BTreeSet<Kind> {

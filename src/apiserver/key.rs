@@ -127,6 +127,17 @@ impl Kind {
         KNOWN.iter().find(|(_, name, ..)| *name == kind).map(|(_, _, version, _)| *version)
     }
 
+    /// apiVersion and kind, as objects say them.
+    pub fn identity(&self) -> (&str, &str) {
+        match self {
+            Kind::Other(name) => name.rsplit_once('/').unwrap_or(("", name)),
+            known => KNOWN
+                .iter()
+                .find(|(kind, ..)| kind == known)
+                .map_or(("", ""), |(_, name, api_version, _)| (api_version, name)),
+        }
+    }
+
     /// The name of a known kind; `Other` for the rest.
     pub(crate) fn name(&self) -> &'static str {
         KNOWN.iter().find(|(kind, ..)| kind == self).map_or("Other", |(_, name, ..)| name)

@@ -69,14 +69,6 @@ impl Store {
         std::mem::take(&mut self.log)
     }
 
-    /// Puts all objects of these kinds into the log, for somebody who knows nothing.
-    pub fn relist(&mut self, kinds: &[Kind]) {
-        for kind in kinds {
-            let keys: Vec<Key> = self.of_kind(kind).map(|(key, _)| key.clone()).collect();
-            self.log.extend(keys.into_iter().map(|key| (key, Happening::Written)));
-        }
-    }
-
     /// Is there something in the log?
     pub fn has_log(&self) -> bool {
         !self.log.is_empty()

@@ -126,7 +126,7 @@ impl Store {
                 let message = format!("strict decoding error: unknown field \"{field}\"");
                 return Err(Response::bad_request(message));
             }
-        } else {
+        } else if self.bare {
             return Err(Response::not_done("objects of a kind whose definition is not known"));
         }
         defaults::fill(&kind, value, self);

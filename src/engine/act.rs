@@ -1,7 +1,7 @@
 //! What is decided, done: cycles become reservations, and reservations become requests.
 
 use super::calls::{Lane, Purpose};
-use super::output::{Note, Output, Report};
+use super::output::{Note, Origin, Output, Report};
 use super::request::Answer as Reply;
 use super::{Engine, Now, writer};
 use crate::api::keys;
@@ -17,7 +17,7 @@ impl Engine {
     pub fn decide(&mut self, now: Now) -> Vec<Decision> {
         self.now = now;
         self.last_cycle = now.elapsed;
-        let cycle = self.scheduler.cycle(&now.wall.to_string());
+        let cycle = self.scheduler.cycle(&now.timestamp().to_string());
         self.outputs.push_back(Output::Report(Report::Cycle {
             tried: cycle.tried,
             placed: cycle.placed,
@@ -56,6 +56,7 @@ impl Engine {
                     reason: reason.to_owned(),
                     message,
                     component: "phalanx",
+                    origin: Origin::Cycle,
                 });
             }
         }
@@ -88,7 +89,7 @@ impl Engine {
         }
         self.telling.reviewed = version;
         self.outputs.push_back(Output::Report(Report::Findings));
-        let says = self.telling.findings.review(cluster.findings(), &self.now.wall.to_string());
+        let says = self.telling.findings.review(cluster.findings(), &self.now.timestamp().to_string());
         for say in says {
             if let Some((reason, message)) = say.warning {
                 self.note(Note {
@@ -101,6 +102,7 @@ impl Engine {
                     reason: reason.to_owned(),
                     message,
                     component: "phalanx",
+                    origin: Origin::Finding,
                 });
             }
             self.send(Lane::Statuses, Purpose::Tell, say.request);
@@ -111,7 +113,7 @@ impl Engine {
     fn place(&mut self, placement: GangPlacement) {
         let gang = GangKey::new(placement.is_pod_group, &placement.gang);
         self.commitments.asked.remove(&gang);
-        self.count_placement(&placement);
+        let placed = self.placed(&placement);
         let pods = placement
             .pods
             .into_iter()
@@ -135,9 +137,13 @@ impl Engine {
             tier: placement.tier,
             group: group.map(|group| group.facts.clone()),
             bound: if placement.is_pod_group { self.bound(&placement.gang) } else { Vec::new() },
-            gang,
+            gang: gang.clone(),
         };
         self.tell(Input::Decided(decided));
+        // What is not taken on was not placed.
+        if self.commitments.reservations.phase(&gang).is_some() {
+            self.outputs.push_back(Output::Report(placed));
+        }
     }
 
     /// Does what the reservations ask for, until they ask for no more.
@@ -226,7 +232,7 @@ impl Engine {
         let shows = seen.is_some_and(|member| member.nominated.is_some());
         // Where the volume is made at once, that would be one more write for nothing.
         let shows_node = !self.commitments.nominated.insert(pod.uid.clone()) && !shows;
-        self.settle(id, pod.clone(), node.to_owned(), claims, shows_node);
+        self.settle(gang.clone(), id, pod.clone(), node.to_owned(), claims, shows_node);
         true
     }
 
@@ -263,6 +269,7 @@ impl Engine {
                 reason: report.reason().to_owned(),
                 message: if is_bound { "pod group is ready".to_owned() } else { report.to_string() },
                 component: "phalanx",
+                origin: Origin::Reservation,
             });
         }
         self.outputs.push_back(Output::Report(Report::Reservation { gang, report }));
@@ -279,6 +286,7 @@ impl Engine {
             reason: reason.to_owned(),
             message,
             component: "phalanx",
+            origin: Origin::Bind,
         });
     }
 }

@@ -116,9 +116,13 @@ impl Engine {
         *out += 1;
         let id = RequestId(self.calls.next);
         self.calls.next += 1;
+        let gang = match &purpose {
+            Purpose::Reserve { gang, .. } => Some(gang.clone()),
+            Purpose::Settle(settling) => Some(settling.gang.clone()),
+            _ => None,
+        };
         self.calls.open.insert(id, Open { lane, purpose, request: request.head() });
-        let urgent = lane == Lane::Reservations;
-        self.outputs.push_back(Output::Send { id, request, urgent });
+        self.outputs.push_back(Output::Send { id, request, gang });
     }
 
     /// Makes a request at that time.

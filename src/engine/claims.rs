@@ -12,11 +12,12 @@
 use super::Engine;
 use super::calls::{Lane, Purpose};
 use super::kind::Kind;
+use super::output::{Output, Report};
 use super::request::{Answer, Request};
 use crate::api::core::{PersistentVolume, PersistentVolumeClaim};
 use crate::api::keys::SELECTED_NODE;
 use crate::cluster::OpenClaim;
-use crate::reservation::{Answer as Told, CallId, Input};
+use crate::reservation::{Answer as Told, CallId, GangKey, Input};
 use crate::scheduler::PodRef;
 use serde_json::{Value, json};
 
@@ -26,6 +27,7 @@ const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 /// A bind that waits for claims, and how far what is to be done for it has got.
 #[derive(Clone, Debug)]
 pub(super) struct Settling {
+    pub(super) gang: GangKey,
     call: CallId,
     pod: PodRef,
     node: String,
@@ -56,6 +58,7 @@ impl Engine {
     /// Does what is to be done for a bind that waits, and puts it off. What the claims come to the watch will show.
     pub(super) fn settle(
         &mut self,
+        gang: GangKey,
         call: CallId,
         pod: PodRef,
         node: String,
@@ -65,7 +68,7 @@ impl Engine {
         let asks = |claim: &OpenClaim| claim.names_node || claim.takes.is_some();
         let claims = claims.into_iter().rev().filter(asks).collect();
         let (reference, step) = (Value::Null, Step::Reads);
-        self.next_claim(Settling { call, pod, node, claims, reference, step, shows_node });
+        self.next_claim(Settling { gang, call, pod, node, claims, reference, step, shows_node });
     }
 
     fn next_claim(&mut self, mut settling: Settling) {
@@ -130,6 +133,8 @@ impl Engine {
             }
             (Step::Names | Step::Takes, Answer::Done(_)) => {
                 settling.claims.pop();
+                let (pod, node) = (settling.pod.clone(), settling.node.clone());
+                self.outputs.push_back(Output::Report(Report::Chosen { pod, claim: name, node, volume }));
                 self.next_claim(settling);
             }
             (_, Answer::Refused { code: code @ (403 | 404), message, .. })

@@ -6,10 +6,10 @@ use crate::scheduler::{GangPlacement, PodRef};
 
 impl Engine {
     /// A gang has been placed.
-    pub(super) fn count_placement(&mut self, placement: &GangPlacement) {
+    pub(super) fn placed(&self, placement: &GangPlacement) -> Report {
         let group = self.intake.mirror.group(&placement.gang).filter(|_| placement.is_pod_group);
         let created = group.and_then(|group| group.created);
-        self.outputs.push_back(Output::Report(Report::Placed { placement: placement.clone(), created }));
+        Report::Placed { placement: placement.clone(), created }
     }
 
     /// A pod has been bound.

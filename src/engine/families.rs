@@ -5,7 +5,7 @@ use super::arrivals::Arrivals;
 use super::calls::{Lane, Purpose};
 use super::kind::Kind;
 use super::object::Object;
-use super::output::Note;
+use super::output::{Note, Origin};
 use super::request::{Answer, Request, Verb};
 use super::serving::{Batch, Key, Serving, owned};
 use super::sets::Sets;
@@ -46,7 +46,7 @@ impl Families {
         let names = plan.config.cluster.scheduler_names.clone();
         Families {
             serving: Serving::new(names),
-            sets: Sets::default(),
+            sets: Sets::new(plan.pace),
             arrivals: Arrivals::default(),
             making: BTreeMap::new(),
         }
@@ -56,7 +56,7 @@ impl Families {
 impl Engine {
     /// Does what the next ModelServing wants that something changed for. False if none does.
     pub(super) fn serve(&mut self) -> bool {
-        let Some(batch) = self.families.serving.work(self.now.wall) else { return false };
+        let Some(batch) = self.families.serving.work(self.now.timestamp()) else { return false };
         let Batch { key, groups, status, events, uid, pods } = batch;
         for event in events {
             self.note(Note {
@@ -69,6 +69,7 @@ impl Engine {
                 reason: event.reason.to_owned(),
                 message: event.message,
                 component: "modelserving-controller",
+                origin: Origin::Controller,
             });
         }
         // A scheduler elsewhere is told by nobody.
@@ -116,7 +117,7 @@ impl Engine {
     }
 
     fn made(&mut self, key: &Key, ok: bool) {
-        self.families.serving.done(key, ok, self.now.wall);
+        self.families.serving.done(key, ok, self.now.timestamp());
         for group in self.families.arrivals.made(key, ok, self.now.elapsed) {
             self.scheduler.resume(&group);
         }

@@ -6,12 +6,13 @@ use super::calls::{Lane, Purpose};
 use super::kind::Kind;
 use super::mirror::Shown;
 use super::object::Object;
-use super::output::{Note, Output};
+use super::output::{Note, Origin, Output};
 use super::request::{Answer, Request, Verb};
 use crate::api::keys;
 use crate::grouping::{Grouping, GroupingRules, Want, WorkloadKind};
 use serde_json::{json, to_value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Grouping, as far as the engine has its part in it.
@@ -143,6 +144,7 @@ impl Engine {
                     reason: "GroupMinMember".to_owned(),
                     message: message.clone(),
                     component: "phalanx",
+                    origin: Origin::Grouping,
                 });
             }
         };
@@ -163,7 +165,7 @@ impl Engine {
         match (want, answer) {
             (Want::Join { .. }, Answer::Done(value)) => {
                 if let Ok(Object::Pod(pod)) = Object::read(Kind::Pod, &value) {
-                    self.show(Shown::Pod(pod));
+                    self.show(Shown::Pod(Box::new(Arc::unwrap_or_clone(pod))));
                 }
             }
             (Want::Make { group, .. }, Answer::Done(value)) => {

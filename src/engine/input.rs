@@ -12,8 +12,15 @@ use std::time::Duration;
 pub struct Now {
     /// Since an arbitrary origin; never goes back.
     pub elapsed: Duration,
-    /// Whole seconds since 1970; somebody may set it.
-    pub wall: Timestamp,
+    /// Since 1970; somebody may set it.
+    pub wall: Duration,
+}
+
+impl Now {
+    /// Whole seconds since 1970.
+    pub fn timestamp(&self) -> Timestamp {
+        Timestamp(self.wall.as_secs() as i64)
+    }
 }
 
 /// The number of a request, from the output that asked for it.

@@ -3,7 +3,7 @@
 use super::kind::Kind;
 use super::mirror::{Mirror, Shown};
 use super::object::{self, Object};
-use super::output::Note;
+use super::output::{Note, Origin};
 use super::{Change, Engine, Recovery};
 use crate::api::core::{Node, Pod};
 use crate::api::pod_group::PodGroup;
@@ -71,6 +71,7 @@ impl Engine {
                     reason: "Malformed".to_owned(),
                     message: format!("it cannot be used and is left out: {error}"),
                     component: "phalanx",
+                    origin: Origin::Malformed,
                 });
                 self.intake.malformed.insert((kind, namespace, name));
                 self.count_quarantined();

@@ -122,6 +122,13 @@ impl Kind {
         self.row().name
     }
 
+    /// The kind that objects with this apiVersion and kind are of, if it is watched.
+    pub fn of(api_version: &str, name: &str) -> Option<Kind> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let row = TABLE.iter().find(|row| row.name == name && row.group == group && row.version == version);
+        row.map(|row| row.kind)
+    }
+
     /// The label selector of those that are worth watching; empty for all.
     pub fn selector(self) -> &'static str {
         if self == Kind::Deployment { "app in (volcano-controller,volcano-scheduler)" } else { "" }

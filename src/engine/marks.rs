@@ -107,7 +107,7 @@ impl Engine {
                 "metadata": { "uid": pod.uid },
                 "status": { "conditions": [{
                     "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
-                    "message": message, "lastTransitionTime": self.now.wall.to_string(),
+                    "message": message, "lastTransitionTime": self.now.timestamp().to_string(),
                 }] },
             });
             let request = Request::strategic(Kind::Pod, &pod.namespace, &pod.name, "status", body);

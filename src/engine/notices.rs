@@ -6,7 +6,7 @@
 //! PriorityClass that comes a second after its PodGroup is not missing.
 
 use super::object::Object;
-use super::output::Note;
+use super::output::{Note, Origin};
 use super::{Engine, Pace};
 use crate::api::core::Pod;
 use crate::api::keys;
@@ -111,7 +111,7 @@ impl Engine {
 
     /// Is it not to be expected that this passes by itself?
     fn has_lasted(&self, found: &ObjectNotice) -> bool {
-        let Timestamp(now) = self.now.wall;
+        let Timestamp(now) = self.now.timestamp();
         found.notice.code != "PodGroupWithoutPods"
             || self
                 .intake
@@ -137,6 +137,7 @@ impl Engine {
             reason: notice.code.to_owned(),
             message: notice.message,
             component: "phalanx",
+            origin: Origin::Notice,
         });
     }
 }

@@ -19,6 +19,7 @@ use crate::cluster::Event;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What is read of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,12 +54,12 @@ pub struct Namespace {
 /// From the text of an object to a type.
 pub trait Source {
     /// Reads it.
-    fn read<T: DeserializeOwned>(&self) -> Result<T, String>;
+    fn read<T: DeserializeOwned>(&self) -> Result<T, DecodeError>;
 }
 
 impl Source for Value {
-    fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
-        decode(self).map_err(|error: DecodeError| error.to_string())
+    fn read<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
+        decode(self)
     }
 }
 
@@ -68,14 +69,14 @@ macro_rules! objects {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[allow(missing_docs)] // the names are Kubernetes' own
         pub enum Object {
-            $($kind(Box<$kind>),)*
+            $($kind(Arc<$kind>),)*
         }
 
         impl Object {
             /// Reads an object of this kind; or says what is wrong with it.
-            pub fn read(kind: Kind, source: &impl Source) -> Result<Object, String> {
+            pub fn read(kind: Kind, source: &impl Source) -> Result<Object, DecodeError> {
                 match kind {
-                    $(Kind::$kind => source.read().map(Object::$kind),)*
+                    $(Kind::$kind => source.read().map(|object| Object::$kind(Arc::new(object))),)*
                 }
             }
 

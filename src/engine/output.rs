@@ -17,8 +17,8 @@ pub enum Output {
         id: RequestId,
         /// What to ask.
         request: Request,
-        /// Events wait while it is out.
-        urgent: bool,
+        /// The gang whose reservation asks for it, if one does: events wait while it is out.
+        gang: Option<GangKey>,
     },
     /// Write an event.
     Tell(Note),
@@ -49,6 +49,29 @@ pub struct Note {
     pub message: String,
     /// Who says so.
     pub component: &'static str,
+    /// What made it worth telling.
+    pub origin: Origin,
+}
+
+/// What made something worth telling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A scheduling cycle.
+    Cycle,
+    /// A pod has been bound.
+    Bind,
+    /// How a reservation fares.
+    Reservation,
+    /// What is wrong with a HyperNode.
+    Finding,
+    /// An object cannot be used.
+    Malformed,
+    /// A pod without a PodGroup.
+    Grouping,
+    /// An object asks for what it does not get.
+    Notice,
+    /// The ModelServing controller, or a LeaderWorkerSet.
+    Controller,
 }
 
 /// Something that was done, for metrics and logs.
@@ -85,6 +108,17 @@ pub enum Report {
         after: Duration,
         /// The PodGroup's creation, if that is known.
         created: Option<Timestamp>,
+    },
+    /// A claim has been told the node of the pod that waits for it, or has been written on the volume chosen for it.
+    Chosen {
+        /// The pod.
+        pod: PodRef,
+        /// The claim, in the pod's namespace.
+        claim: String,
+        /// The pod's node.
+        node: String,
+        /// The existing volume that was chosen; `None` where one is to be made.
+        volume: Option<String>,
     },
     /// Members of a gang are placed again.
     PlacedAgain(GangKey),

@@ -15,6 +15,7 @@ use crate::modelserving::{
 };
 use serde_json::{json, to_value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// `(namespace, name)`.
 pub type Key = (String, String);
@@ -43,7 +44,7 @@ pub struct Serving {
 
 #[derive(Debug)]
 struct Entry {
-    object: Box<ModelServing>,
+    object: Arc<ModelServing>,
     failures: u32,
     /// Not before this time.
     not_before: Option<i64>,
@@ -84,7 +85,7 @@ impl Serving {
     }
 
     /// A ModelServing is new or changed.
-    pub fn apply_object(&mut self, object: Box<ModelServing>) {
+    pub fn apply_object(&mut self, object: Arc<ModelServing>) {
         let key = (object.metadata.namespace.clone(), object.metadata.name.clone());
         match self.objects.get_mut(&key) {
             Some(entry) if entry.object.metadata.uid == object.metadata.uid => entry.object = object,
@@ -292,7 +293,12 @@ impl Serving {
     pub fn wake_at(&self) -> Option<i64> {
         let dirty = self.dirty.iter().filter_map(|key| self.objects.get(key));
         let dirty = dirty.map(|entry| entry.not_before.unwrap_or(i64::MIN));
-        self.wakes.first().map(|(at, _)| *at).into_iter().chain(dirty).min()
+        self.appointment().into_iter().chain(dirty).min()
+    }
+
+    /// The next time that a ModelServing has asked to be looked at, in seconds since 1970.
+    pub fn appointment(&self) -> Option<i64> {
+        self.wakes.first().map(|(at, _)| *at)
     }
 
     /// The families that an object counts for: by label, by owner, or because its name begins with theirs.

@@ -2,13 +2,13 @@
 //! controller runs is left alone: it has pods that belong to no ModelServing. A new one is given that controller's time to
 //! begin.
 
-use super::Engine;
 use super::calls::{Lane, Purpose};
 use super::kind::Kind;
 use super::object::Object;
-use super::output::Note;
+use super::output::{Note, Origin};
 use super::request::{Answer, Request, Verb};
 use super::serving::Key;
+use super::{Engine, Pace};
 use crate::api::keys;
 use crate::api::leader_worker_set::{LeaderWorkerSet, LeaderWorkerSetStatus};
 use crate::api::model_serving::{ModelServing, ModelServingSpec};
@@ -16,16 +16,19 @@ use crate::api::unsupported;
 use crate::modelserving::lws;
 use serde_json::{json, to_value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Label of the pods of a LeaderWorkerSet, whoever made them.
 const NAME: &str = "leaderworkerset.sigs.k8s.io/name";
-/// How long a new one waits for another controller to begin.
+/// How long a new one waits for another controller to begin, and for the watch to show what was created.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// LeaderWorkerSets, and what has been asked for them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sets {
+    /// How long a new one waits.
+    patience: Duration,
     sets: BTreeMap<Key, Set>,
     /// Those to look at.
     dirty: BTreeSet<Key>,
@@ -35,7 +38,7 @@ pub(super) struct Sets {
 
 #[derive(Debug)]
 struct Set {
-    object: Box<LeaderWorkerSet>,
+    object: Arc<LeaderWorkerSet>,
     /// Not before this time.
     not_before: Duration,
     failures: u32,
@@ -58,6 +61,11 @@ enum Step {
 }
 
 impl Sets {
+    pub(super) fn new(pace: Pace) -> Self {
+        let patience = if pace == Pace::AtOnce { Duration::ZERO } else { PATIENCE };
+        Sets { patience, sets: BTreeMap::new(), dirty: BTreeSet::new(), elsewhere: BTreeMap::new() }
+    }
+
     /// A LeaderWorkerSet, a ModelServing or a pod is new or changed.
     pub(super) fn apply(&mut self, object: &Object, now: Duration) {
         let metadata = object.metadata();
@@ -67,7 +75,7 @@ impl Sets {
                 match self.sets.get_mut(&key) {
                     Some(known) if known.object.metadata.uid == metadata.uid => known.object = set.clone(),
                     _ => {
-                        let (object, not_before) = (set.clone(), now + PATIENCE);
+                        let (object, not_before) = (set.clone(), now + self.patience);
                         let said = BTreeSet::new();
                         let new = Set {
                             object,
@@ -161,6 +169,7 @@ impl Engine {
                     reason,
                     message,
                     component,
+                    origin: Origin::Controller,
                 });
             }
             Step::Ask(request) => {
@@ -226,13 +235,18 @@ impl Engine {
         let now = self.now.elapsed;
         let exists = request.verb == Verb::Create && matches!(answer, Answer::Refused { code: 409, .. });
         let ok = matches!(answer, Answer::Done(_)) || answer.is_moot(request.verb);
+        let patience = self.families.sets.patience;
         if let Some(set) = self.families.sets.sets.get_mut(&key) {
             set.busy = false;
             if ok && !exists {
                 set.failures = 0;
                 if request.verb == Verb::Create {
                     // The watch shows what was created.
-                    set.not_before = now + PATIENCE;
+                    set.not_before = now + patience;
+                    if patience.is_zero() {
+                        self.families.sets.dirty.remove(&key);
+                        return;
+                    }
                 }
             } else {
                 // 1, 2, 4 ... 32 s

@@ -10,7 +10,6 @@ use super::{
     Answer, Change, Engine, Input, Kind, Note, Now, Object, Output, Pace, Plan, Report, Request, RequestId,
     Verb,
 };
-use crate::api::time::Timestamp;
 use crate::reservation::Settings;
 use crate::scheduler::SchedulerConfig;
 use serde_json::{Value, json};
@@ -57,7 +56,7 @@ impl Driven {
 
     fn paced(config: SchedulerConfig, scheduler: bool, model_serving: bool, pace: Pace) -> Driven {
         let plan = Plan { config, scheduler, model_serving, reservation: Settings::default(), pace };
-        let now = Now { elapsed: Duration::from_secs(1), wall: Timestamp(1_800_000_000) };
+        let now = Now { elapsed: Duration::from_secs(1), wall: Duration::from_secs(1_800_000_000) };
         let mut driven = Driven {
             engine: Engine::new(plan, 2),
             now,

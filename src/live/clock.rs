@@ -42,7 +42,7 @@ impl Clock {
 
     /// As the engine takes it.
     pub fn now(&self) -> Now {
-        Now { elapsed: self.elapsed(), wall: self.timestamp() }
+        Now { elapsed: self.elapsed(), wall: self.wall() }
     }
 
     /// By both clocks.

@@ -102,9 +102,9 @@ impl Counter {
             queue: queue_of(engine.scheduler().cluster(), &placement.gang).to_owned(),
             job_namespace: namespace.to_owned(),
         };
-        let waited = now.wall.0.saturating_sub(created.0).max(0).saturating_mul(1000);
+        let waited = now.timestamp().0.saturating_sub(created.0).max(0).saturating_mul(1000);
         metrics.job_duration.set(label.clone(), waited);
-        metrics.job_last_time.set(label, now.wall.0);
+        metrics.job_last_time.set(label, now.timestamp().0);
     }
 
     /// What queues use, which PodGroups wait, and which are gone, every few seconds.
@@ -140,7 +140,7 @@ impl Counter {
 /// Milliseconds since an object was created. The clocks of API server and scheduler need not agree, and creation is told in
 /// whole seconds.
 fn since(created: Timestamp, now: Now) -> f64 {
-    let seconds = u64::try_from(now.wall.0.saturating_sub(created.0)).unwrap_or(0);
+    let seconds = u64::try_from(now.timestamp().0.saturating_sub(created.0)).unwrap_or(0);
     milliseconds(Duration::from_secs(seconds))
 }
 

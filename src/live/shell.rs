@@ -140,7 +140,7 @@ impl Running {
         self.recorder.hold_until(self.engine.lull());
         while let Some(output) = self.engine.next_output() {
             match output {
-                Output::Send { id, request, urgent } => self.send(id, request, urgent),
+                Output::Send { id, request, gang } => self.send(id, request, gang.is_some()),
                 Output::Tell(note) => {
                     log_note(&note);
                     self.recorder.note(note);

@@ -128,7 +128,13 @@ fn read(kind: Kind, object: &Whole) -> Change {
         Ok(object) => Change::Applied(object),
         Err(error) => {
             let (namespace, name) = object.key();
-            Change::Malformed { kind, namespace, name, uid: object.uid().to_owned(), error }
+            Change::Malformed {
+                kind,
+                namespace,
+                name,
+                uid: object.uid().to_owned(),
+                error: error.to_string(),
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! of those that are reported or belong to a ModelServing. Events come as the API server writes them, with their type
 //! before the object.
 
-use crate::api::decode::decode;
+use crate::api::decode::{DecodeError, decode};
 use crate::engine::Kind;
 use crate::engine::object::Source;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -70,10 +70,15 @@ pub struct OfKind<'a> {
 }
 
 impl Source for OfKind<'_> {
-    fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, DecodeError> {
         self.whole.read().map_err(|plain| match decode::<T>(&self.whole.value(&resource(self.kind))) {
-            Err(error) => error.to_string(),
-            Ok(_) => plain.to_string(),
+            Err(error) => error,
+            Ok(_) => DecodeError {
+                object: String::new(),
+                path: String::new(),
+                message: plain.to_string(),
+                remedy: String::new(),
+            },
         })
     }
 }

@@ -44,7 +44,7 @@ pub(crate) fn update(
         ("Progressing", "GroupProgressing", groups)
     };
     let message = with_troubles(message, &progress.troubles);
-    let mut conditions = conditions.to_vec();
+    let mut conditions = timed(conditions, now);
     let superseded = ["Available", "Progressing", "UpdateInProgress"];
     for condition in &mut conditions {
         if condition.type_ != type_ && superseded.contains(&condition.type_.as_str()) {
@@ -116,7 +116,7 @@ pub(crate) fn held(
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let mut conditions = conditions.to_vec();
+    let mut conditions = timed(conditions, now);
     if !conditions.iter().any(|condition| condition.type_ == "Progressing") {
         conditions.push(Condition { type_: "Progressing".to_owned(), ..Condition::default() });
     }
@@ -126,6 +126,15 @@ pub(crate) fn held(
             "Available" | "UpdateInProgress" => set(condition, "False", reason, message, generation, now),
             _ => {}
         }
+    }
+    conditions
+}
+
+/// What others have left without a time gets one: an API server refuses a condition without.
+fn timed(conditions: &[Condition], now: Timestamp) -> Vec<Condition> {
+    let mut conditions = conditions.to_vec();
+    for condition in conditions.iter_mut().filter(|condition| condition.last_transition_time.is_none()) {
+        condition.last_transition_time = Some(now.to_string());
     }
     conditions
 }

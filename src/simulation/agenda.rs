@@ -1,6 +1,5 @@
 //! What will happen when: a queue in a total order, by time and then by the order in which things were planned.
 
-use super::store::Key;
 use super::time::Millis;
 use std::collections::BTreeMap;
 
@@ -30,8 +29,6 @@ pub(crate) enum Task {
     Evict(String, String),
     /// The control plane notices that a node does not answer.
     Lost(String),
-    /// A ModelServing asked to be looked at again.
-    Wake(Key),
     /// The ModelServing controller starts again.
     Controller,
     /// Another scheduler leads.

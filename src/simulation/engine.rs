@@ -5,20 +5,18 @@
 //! Then time jumps to the next task. One thread, one order: the same input gives the same bytes.
 //!
 //! ```text
-//! agenda --(task)--> store --(log)--> controller, kubelets, scheduler --(changes, plans, decisions)--> store, agenda
+//! agenda --(task)--> store --(log)--> engines, kubelets --(requests, plans)--> store, agenda
 //! ```
 
 mod answer;
-mod bridge;
 mod budgets;
-mod carry;
-mod controller;
 mod crowd;
+mod drive;
 mod kubelet;
 mod nodes;
-mod promises;
 mod route;
 mod steps;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod volumes;
@@ -31,10 +29,9 @@ use super::history::{Happened, History};
 use super::problem::Problem;
 use super::random::Random;
 use super::scenario::{Action, Scenario};
-use super::store::{Actor, Key, Kind, Store};
-use super::time::{Millis, parse_timestamp, print_timestamp};
+use super::store::{Actor, Key, Store};
+use super::time::{Millis, parse_timestamp};
 use super::world::World;
-use crate::scheduler::Scheduler;
 use crate::scheduler::config::SchedulerConfig;
 use crate::simulation::store::At as _;
 use serde_json::Value;
@@ -70,7 +67,6 @@ pub struct Progress {
 pub struct Simulation {
     pub(super) scenario: Scenario,
     pub(super) store: Store,
-    pub(super) scheduler: Scheduler,
     pub(super) crowd: Crowd,
     pub(super) history: History,
     pub(super) ending: Ending,
@@ -81,14 +77,13 @@ pub struct Simulation {
     pub(super) read: Vec<(&'static str, Problem)>,
     /// Seconds since 1970 at the start.
     start: i64,
-    /// Seconds since 1970, and the same as a text: cycles ask for it more often than it changes.
-    stamp: (i64, String),
     agenda: Agenda,
     kubelet: kubelet::Kubelet,
     nodes: nodes::Lifecycle,
-    controller: controller::Controller,
-    promises: promises::Promises,
     workloads: workloads::Workloads,
+    scheduling: drive::Driven,
+    serving: drive::Driven,
+    orders: drive::Orders,
     /// For a scheduler that takes over.
     config: SchedulerConfig,
     delays: Random,
@@ -111,20 +106,15 @@ impl Simulation {
             // Admission has checked what could be refused here.
             let _ = store.apply(object, Actor::User);
         }
-        let queue = Key::new(Kind::Queue, "", "default");
-        if store.get(&queue).is_none() {
-            let version = Kind::version_of("Queue");
-            let object =
-                serde_json::json!({"apiVersion": version, "kind": "Queue", "metadata": {"name": "default"}});
-            let _ = store.create(object, Actor::System);
-        }
-        let mut promises = promises::Promises::new(&store, 1);
+        let scheduling = drive::Driven::scheduler(config.clone(), &store, 1);
+        let serving = drive::Driven::controller(config.clone());
         let mut agenda = Agenda::default();
+        let mut orders = Vec::new();
         for (index, step) in scenario.timeline.iter().enumerate() {
             match &step.action {
                 // What is placed at the start comes before the first step.
                 action @ (Action::FailCalls(_) | Action::CrashScheduler { .. }) if step.at == 0 => {
-                    promises.order(action);
+                    orders.push(action.clone());
                 }
                 _ => agenda.plan(step.at, Task::Step(index)),
             }
@@ -134,9 +124,8 @@ impl Simulation {
             agenda.plan(at, Task::Arrive(source));
         }
         let delays = Random::new(scenario.seed, "delays");
-        Simulation {
+        let mut run = Simulation {
             ours: config.cluster.scheduler_names.clone(),
-            scheduler: Scheduler::configured(config.clone()),
             config,
             scenario,
             store,
@@ -147,15 +136,17 @@ impl Simulation {
             placed: 0,
             read: warnings,
             start,
-            stamp: (start, print_timestamp(start)),
             agenda,
             kubelet: kubelet::Kubelet::default(),
             nodes: nodes::Lifecycle::default(),
-            controller: controller::Controller::default(),
-            promises,
             workloads: workloads::Workloads::default(),
+            scheduling,
+            serving,
+            orders: drive::Orders::default(),
             delays,
-        }
+        };
+        orders.iter().for_each(|action| run.order(action));
+        run
     }
 
     /// Does without the history of made gangs: for runs whose history nobody asks for.
@@ -178,44 +169,16 @@ impl Simulation {
                 self.ending = Ending::Until;
                 return;
             }
+            if self.appointment().is_some_and(|at| at <= next) {
+                self.orders.moved = next;
+            }
             self.set_now(next);
             while let Some(task) = self.agenda.pop_due(next) {
                 self.perform(task);
-                self.promises.moved = next;
+                self.orders.moved = next;
                 tasks += 1;
             }
         }
-    }
-
-    /// Lets everything answer until nothing changes. False if that does not end.
-    fn settle(&mut self) -> bool {
-        for _ in 0..MOST_ROUNDS {
-            self.route();
-            self.carry_on();
-            if self.reconcile() || self.run_workloads() {
-                continue;
-            }
-            if !self.promises.leads() {
-                return true;
-            }
-            if self.take_over() {
-                continue;
-            }
-            self.hold_back();
-            if !self.scheduler.has_work() && !self.promises.is_asking() {
-                return true;
-            }
-            self.cycle();
-        }
-        false
-    }
-
-    /// When there is something to do next; `None` if nothing would change any more.
-    fn next_at(&self) -> Option<Millis> {
-        let planned = self.agenda.next_at();
-        let promised = self.promises.wake_at().map(|at| at.max(self.now));
-        let promised = promised.filter(|&at| planned.is_some() || !self.promises.is_futile(at));
-        planned.into_iter().chain(promised).min()
     }
 
     fn perform(&mut self, task: Task) {
@@ -231,9 +194,8 @@ impl Simulation {
             Task::Stopped(uid) => self.stopped_pod(&uid),
             Task::Evict(node, uid) => self.evict_pod(&node, &uid),
             Task::Lost(node) => self.lose_node(&node),
-            Task::Wake(key) => self.controller.wake(key),
             Task::Controller => self.restart_controller(),
-            Task::Lead => self.promises.lead(),
+            Task::Lead => self.scheduling.lives = true,
         }
     }
 
@@ -245,13 +207,6 @@ impl Simulation {
     /// Seconds since 1970.
     pub(super) fn seconds(&self) -> i64 {
         self.start + (self.now / 1000) as i64
-    }
-
-    fn refresh_stamp(&mut self) {
-        let now = self.seconds();
-        if self.stamp.0 != now {
-            self.stamp = (now, print_timestamp(now));
-        }
     }
 
     fn plan_in(&mut self, delay: Millis, task: Task) {

@@ -14,7 +14,7 @@ impl Driven {
     /// After so many seconds.
     fn wait(&mut self, seconds: u64) {
         self.now.elapsed += Duration::from_secs(seconds);
-        self.now.wall = Timestamp(self.now.wall.0 + seconds as i64);
+        self.now.wall += Duration::from_secs(seconds);
         self.go_on();
     }
 

@@ -5,7 +5,7 @@ use super::*;
 impl Driven {
     fn later(&mut self, seconds: u64) {
         self.now.elapsed += Duration::from_secs(seconds);
-        self.now.wall = self.now.wall.plus(i64::try_from(seconds).expect("few"));
+        self.now.wall += Duration::from_secs(seconds);
         self.go_on();
     }
 
@@ -77,7 +77,7 @@ fn set(size: i32) -> Value {
 /// A LeaderWorkerSet becomes a ModelServing of its name that it owns, follows it, and gets its status.
 #[test]
 fn a_leader_worker_set_becomes_a_model_serving() {
-    let mut driven = Driven::new(false, true);
+    let mut driven = Driven::paced(SchedulerConfig::default(), false, true, Pace::Considerate);
     driven.observe(Kind::LeaderWorkerSet, set(2));
     driven.go_on();
     assert!(driven.sent.is_empty(), "another controller may begin");

@@ -1,80 +1,112 @@
-//! What the API server answers to the calls of reservations, and the failures that the timeline orders.
+//! What the API server answers to the engines' requests, and the failures that the timeline orders.
 
 use super::Simulation;
-use crate::api::decode::DecodeError;
-use crate::api::meta::annotation_patch;
-use crate::reservation::record::RESERVATION;
-use crate::reservation::{Answer, Call};
+use crate::api::keys::MODEL_SERVING_NAME;
+use crate::apiserver::{
+    Actor, Answer as Served, At as _, Body, Key, Kind, Request as Serve, Response, Verb as HttpVerb,
+};
+use crate::engine::{Answer, Kind as Asked, Request, Verb};
 use crate::simulation::scenario::{CallKind, FailCalls, Failure};
-use crate::simulation::store::{Actor, Key, Kind, Refusal};
+use serde_json::Value;
 
 impl Simulation {
-    /// Makes a call.
-    pub(super) fn call(&mut self, call: &Call) -> Answer {
-        let (kind, key) = target(call);
-        match self.failure(kind, &key) {
-            None => self.make_call(call, &key),
-            Some(Failure::Unavailable) => {
-                self.call_failed(kind, &key, "the API server is not available");
-                Answer::ServerError { retry_after: None }
+    /// Answers a request. Only what a reservation asks for fails by order of the timeline.
+    pub(super) fn ask(&mut self, request: &Request, by: Actor, of_reservation: bool) -> Answer {
+        let key = key(request);
+        let call = call_kind(request).filter(|_| of_reservation);
+        match call.and_then(|call| Some((call, self.failure(call, &key)?))) {
+            None => self.serve(request, &key, by, call),
+            Some((call, Failure::Unavailable)) => {
+                self.call_failed(call, &key, "the API server is not available");
+                refused(503, "ServiceUnavailable", "the API server is not available")
             }
-            Some(Failure::Refused) => {
-                self.call_failed(kind, &key, "the API server forbids it");
-                Answer::Refused { message: "forbidden".to_owned() }
+            Some((call, Failure::Refused)) => {
+                self.call_failed(call, &key, "the API server forbids it");
+                refused(403, "Forbidden", "forbidden")
             }
-            Some(Failure::Lost) => {
-                self.call_failed(kind, &key, "the answer was lost");
-                self.make_call(call, &key);
-                Answer::Unknown
+            Some((call, Failure::Lost)) => {
+                self.call_failed(call, &key, "the answer was lost");
+                self.serve(request, &key, by, Some(call));
+                Answer::Unknown("the answer was lost".to_owned())
             }
         }
     }
 
-    fn make_call(&mut self, call: &Call, key: &Key) -> Answer {
-        let answer = match call {
-            Call::WriteRecord { resource_version, record, .. } => {
-                let patch = annotation_patch(resource_version, RESERVATION, record.as_deref());
-                self.store.patch(key, &patch, Actor::Scheduler).map(|()| Answer::Written {
-                    resource_version: self.store.get(key).map_or("", |group| group.version()).to_owned(),
-                })
-            }
-            Call::ReadGroup { namespace, name } => {
-                return self.group_facts(namespace, name).map_or_else(unreadable, Answer::Group);
-            }
-            Call::ReadPod { pod } => {
-                return self.pod_facts(&pod.namespace, &pod.name).map_or_else(unreadable, Answer::Pod);
-            }
-            Call::Bind { pod, node } if self.waits_for_claims(pod, node) => {
-                return Answer::TooMany { retry_after: None };
-            }
-            Call::Bind { pod, node } => self.store.bind(key, &pod.uid, node).map(|()| Answer::Done),
-            Call::Evict { pod } => {
-                let is_bound =
-                    |key| self.store.get(key).is_some_and(|pod| !pod.text("/spec/nodeName").is_empty());
-                let message = match is_bound(key) {
-                    true => "its gang cannot be completed",
-                    false => "it moves, and a bind whose answer is not known must not take effect any more",
-                };
-                let answer = self.store.delete_exactly(key, &pod.uid, Actor::Scheduler);
-                if answer.is_ok() {
-                    self.note("scheduler", key, "Warning", "Evicted", message.to_owned());
-                }
-                answer.map(|()| Answer::Done)
-            }
+    fn serve(&mut self, request: &Request, key: &Key, by: Actor, call: Option<CallKind>) -> Answer {
+        let was_bound = self.store.get(key).is_some_and(|pod| !pod.text("/spec/nodeName").is_empty());
+        self.announce(request, key, by);
+        let served = match self.store.serve(&served(request, by)) {
+            Served::Done(response) => response,
+            Served::Watching(_) => return Answer::Unknown("a request was taken for a watch".to_owned()),
         };
-        answer.unwrap_or_else(|refusal| {
-            // That others write to a PodGroup as well, its status above all, is no failure.
-            if !matches!((call, &refusal), (Call::WriteRecord { .. }, Refusal::Conflict(..))) {
-                self.call_failed(target(call).0, key, &refusal.to_string());
-            }
-            match refusal {
-                Refusal::NotFound(_) => Answer::NotFound,
-                Refusal::Conflict(..) | Refusal::AlreadyExists(_) => Answer::Conflict,
-                Refusal::Invalid(..) | Refusal::Malformed(_) => {
-                    Answer::Refused { message: refusal.to_string() }
-                }
-            }
-        })
+        if served.code < 300 {
+            self.note_eviction(request, key, by, was_bound);
+            return Answer::Done(served.body);
+        }
+        self.note_refusal(request, key, by, call, &served);
+        refused(served.code, served.reason(), message(&served))
+    }
+
+    /// Says what is about to be written.
+    fn announce(&mut self, request: &Request, key: &Key, by: Actor) {
+        if by != Actor::Controller || request.kind != Asked::ModelServing || request.subresource != "status" {
+            return;
+        }
+        let status = request.body.as_array().and_then(|operations| operations.last()?.get("value"));
+        let count = |field: &str| {
+            status.and_then(|status| status.get(field)).and_then(Value::as_i64).unwrap_or_default()
+        };
+        let counts = format!(
+            "{} ServingGroups, {} available, {} updated",
+            count("replicas"),
+            count("availableReplicas"),
+            count("updatedReplicas")
+        );
+        let happened = self.happened("controller", key, "Normal", "Counted", counts);
+        self.history.say(happened);
+    }
+
+    fn note_eviction(&mut self, request: &Request, key: &Key, by: Actor, was_bound: bool) {
+        if by == Actor::Scheduler && (request.verb, request.kind) == (Verb::Delete, Asked::Pod) {
+            let message = match was_bound {
+                true => "its gang cannot be completed",
+                false => "it moves, and a bind whose answer is not known must not take effect any more",
+            };
+            self.note("scheduler", key, "Warning", "Evicted", message.to_owned());
+        }
+    }
+
+    fn note_refusal(
+        &mut self,
+        request: &Request,
+        key: &Key,
+        by: Actor,
+        call: Option<CallKind>,
+        refusal: &Response,
+    ) {
+        // That others write to a PodGroup as well, its status above all, is no failure.
+        let expected = call == Some(CallKind::Record) && refusal.code == 409;
+        if let Some(call) = call.filter(|call| !expected && *call != CallKind::Read) {
+            self.call_failed(call, key, message(refusal));
+        }
+        // Somebody was first: what was wanted is there, or gone. A refused creation the engine tells itself.
+        let was_first = matches!(refusal.code, 404 | 409);
+        if by == Actor::Controller && !was_first && request.verb != Verb::Create {
+            let owner = self.owner_of(request);
+            let text = message(refusal).to_owned();
+            let happened = self.happened("controller", &owner, "Warning", "WriteFailed", text);
+            self.history.say(happened);
+        }
+    }
+
+    /// The ModelServing that a request is made for.
+    pub(super) fn owner_of(&self, request: &Request) -> Key {
+        let labels = request.body.at("/metadata/labels");
+        let found = self.store.get(&key(request));
+        let found = found.and_then(|object| object.value.at("/metadata/labels"));
+        let name = [labels, found].into_iter().flatten();
+        let name = name.filter_map(|labels| labels.get(MODEL_SERVING_NAME)?.as_str()).next();
+        Key::new(Kind::ModelServing, &request.namespace, name.unwrap_or(&request.name))
     }
 
     fn call_failed(&mut self, kind: CallKind, key: &Key, why: &str) {
@@ -90,9 +122,9 @@ impl Simulation {
                 && *fault.namespace == *key.namespace
                 && fault.name.as_deref().is_none_or(|name| *name == *key.name)
         };
-        let at = self.promises.faults.iter().position(concerns)?;
-        self.promises.moved = self.now;
-        let fault = &mut self.promises.faults[at];
+        let at = self.orders.faults.iter().position(concerns)?;
+        self.orders.moved = self.now;
+        let fault = &mut self.orders.faults[at];
         if fault.after > 0 {
             fault.after -= 1;
             return None;
@@ -100,25 +132,51 @@ impl Simulation {
         fault.count -= 1;
         let failure = fault.with;
         if fault.count == 0 {
-            self.promises.faults.remove(at);
+            self.orders.faults.remove(at);
         }
         Some(failure)
     }
 }
 
-fn target(call: &Call) -> (CallKind, Key) {
-    let pod = |kind, pod: &crate::scheduler::PodRef| (kind, Key::new(Kind::Pod, &pod.namespace, &pod.name));
-    match call {
-        Call::WriteRecord { namespace, name, .. } => {
-            (CallKind::Record, Key::new(Kind::PodGroup, namespace, name))
-        }
-        Call::ReadGroup { namespace, name } => (CallKind::Read, Key::new(Kind::PodGroup, namespace, name)),
-        Call::ReadPod { pod: of } => pod(CallKind::Read, of),
-        Call::Bind { pod: of, .. } => pod(CallKind::Bind, of),
-        Call::Evict { pod: of } => pod(CallKind::Evict, of),
-    }
+/// A request as the API server in memory takes it.
+fn served(request: &Request, by: Actor) -> Serve {
+    let (verb, content) = match request.verb {
+        Verb::Get => (HttpVerb::Get, ""),
+        Verb::Create => (HttpVerb::Post, "application/json"),
+        Verb::Merge => (HttpVerb::Patch, "application/merge-patch+json"),
+        Verb::Strategic => (HttpVerb::Patch, "application/strategic-merge-patch+json"),
+        Verb::JsonPatch => (HttpVerb::Patch, "application/json-patch+json"),
+        Verb::Delete => (HttpVerb::Delete, "application/json"),
+    };
+    let body = match &request.body {
+        Value::Null => Body::None,
+        Value::String(text) => Body::read(text.as_bytes()),
+        value => Body::Json(value.clone()),
+    };
+    Serve { verb, path: request.path(), content_type: content.to_owned(), body, by }
 }
 
-fn unreadable(error: DecodeError) -> Answer {
-    Answer::Refused { message: format!("the object cannot be read: {}: {}", error.path, error.message) }
+fn message(refusal: &Response) -> &str {
+    refusal.body.get("message").and_then(Value::as_str).unwrap_or("refused")
+}
+
+fn refused(code: u16, reason: &str, message: &str) -> Answer {
+    Answer::Refused { code, reason: reason.to_owned(), message: message.to_owned(), retry_after: None }
+}
+
+/// The object that a request is about.
+pub(super) fn key(request: &Request) -> Key {
+    let kind = Kind::of(&request.kind.api_version(), request.kind.name());
+    Key::new(kind, &request.namespace, &request.name)
+}
+
+/// What a request of a reservation does.
+fn call_kind(request: &Request) -> Option<CallKind> {
+    Some(match (request.verb, request.kind, request.subresource) {
+        (Verb::Merge, Asked::PodGroup, _) => CallKind::Record,
+        (Verb::Get, Asked::Pod | Asked::PodGroup, _) => CallKind::Read,
+        (Verb::Create, Asked::Pod, "binding") => CallKind::Bind,
+        (Verb::Delete, Asked::Pod, _) => CallKind::Evict,
+        _ => return None,
+    })
 }

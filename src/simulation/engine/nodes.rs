@@ -174,7 +174,7 @@ impl Simulation {
         let names: Vec<String> = match (&target.node, &target.hyper_node) {
             (Some(node), _) => vec![node.clone()],
             (None, Some(domain)) => {
-                let cluster = self.scheduler.cluster();
+                let cluster = self.scheduler().cluster();
                 let topology = cluster.view().topology;
                 let domains = (0..topology.len() as u32).map(crate::cluster::ids::DomainId);
                 let found = domains.into_iter().find(|&id| topology.name(id) == domain);

@@ -1,26 +1,15 @@
-//! From the store's log to those who watch: the scheduler, the kubelets, the node controller, the ModelServing
-//! controller.
+//! From the store's log to those who watch: the engines, the kubelets, the node controller, the controllers of volumes and
+//! of workloads.
 
 use super::Simulation;
-use crate::api::core::{
-    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
-};
+use super::drive::Half;
+use crate::api::core::PersistentVolumeClaim;
 use crate::api::decode::decode;
-use crate::api::hyper_node::HyperNode;
-use crate::api::meta::ObjectMeta;
-use crate::api::pod_group::PodGroup;
-use crate::api::queue::Queue;
-use crate::cluster::Event;
+use crate::engine::{Change, Input, Object};
 use crate::simulation::store::{Happening, Key, Kind};
+use crate::simulation::workloads;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
-
-/// What is read of a Service.
-#[derive(serde::Deserialize)]
-struct Service {
-    #[serde(default)]
-    metadata: ObjectMeta,
-}
 
 impl Simulation {
     /// Tells everybody what changed. An object that was written several times is told once, as it is now.
@@ -38,133 +27,58 @@ impl Simulation {
                 }
             }
         }
+        self.sync(Half::Scheduler);
+        self.sync(Half::Controller);
     }
 
     fn tell(&mut self, key: &Key) {
+        if let Some(kind) = watched(&key.kind).filter(|&kind| self.is_watched(kind))
+            && let Some(input) = self.observed(key)
+        {
+            self.tell_engines(kind, input);
+        }
         match &key.kind {
-            Kind::Node => {
-                if let Some(node) = self.typed::<Node>(key) {
-                    self.scheduler.apply(Event::Node(&node));
-                    self.promised_node(&node);
-                }
-                self.watch_node(key);
-            }
+            Kind::Node => self.watch_node(key),
             Kind::Pod => {
-                if let Some(pod) = self.typed::<Pod>(key) {
-                    self.scheduler.apply(Event::Pod(&pod));
-                    self.promised_pod(&pod);
-                    self.controller.pod(key, &pod);
-                }
                 self.watch_pod(key);
                 self.claim_volumes(key);
                 self.watch_owned(key);
             }
-            Kind::PodGroup => {
-                if let Some(group) = self.typed::<PodGroup>(key) {
-                    self.scheduler.apply(Event::PodGroup(&group));
-                    self.promised_group(&group);
-                    self.controller.pod_group(key, &group);
-                }
-                self.watch_owned(key);
-            }
-            Kind::HyperNode => {
-                if let Some(hyper_node) = self.typed::<HyperNode>(key) {
-                    self.scheduler.apply(Event::HyperNode(&hyper_node));
-                }
-            }
-            Kind::StorageClass => {
-                if let Some(class) = self.typed::<StorageClass>(key) {
-                    self.scheduler.apply(Event::StorageClass(&class));
-                }
-            }
-            Kind::PersistentVolume => {
-                if let Some(volume) = self.typed::<PersistentVolume>(key) {
-                    self.scheduler.apply(Event::Volume(&volume));
-                    self.inform_settled();
-                }
-            }
+            Kind::PodGroup => self.watch_owned(key),
+            Kind::PersistentVolume => self.bind_claim(key),
             Kind::PersistentVolumeClaim => {
                 if let Some(claim) = self.typed::<PersistentVolumeClaim>(key) {
-                    self.scheduler.apply(Event::Claim(&claim));
-                    self.inform_settled();
                     self.provision(key, &claim);
                 }
             }
-            Kind::CsiNode => {
-                if let Some(node) = self.typed::<CsiNode>(key) {
-                    self.scheduler.apply(Event::CsiNode(&node));
-                }
-            }
-            Kind::Queue => {
-                if let Some(queue) = self.typed::<Queue>(key) {
-                    self.scheduler.apply(Event::Queue(&queue));
-                }
-            }
-            Kind::PriorityClass => {
-                if let Some(class) = self.typed::<PriorityClass>(key) {
-                    self.scheduler.apply(Event::PriorityClass(&class));
-                }
-            }
-            Kind::Service => {
-                if let Some(service) = self.typed::<Service>(key) {
-                    self.controller.service(key, &service.metadata);
-                }
-            }
-            Kind::ControllerRevision => {
-                if let Some(revision) = self.store.get(key) {
-                    self.controller.revision(key, &revision.value);
-                }
-            }
-            Kind::LeaderWorkerSet => self.bridge(key),
-            Kind::ModelServing => {
-                self.watch_model_serving(key);
-                self.bridge_back(key);
-            }
-            Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::Job | Kind::VolcanoJob => {
-                self.watch_workload(key);
-            }
-            Kind::PodDisruptionBudget | Kind::Other(_) => {}
+            kind if workloads::KINDS.contains(kind) => self.watch_workload(key),
+            _ => {}
         }
     }
 
     fn tell_gone(&mut self, key: &Key) {
+        if let Some(kind) = watched(&key.kind) {
+            let (namespace, name) = (key.namespace.to_string(), key.name.to_string());
+            self.tell_engines(kind, Input::Observed(Change::Gone { kind, namespace, name }));
+        }
         match &key.kind {
-            Kind::Node => {
-                self.scheduler.apply(Event::NodeGone(&key.name));
-                self.promised_node_gone(&key.name);
-                self.forget_node(&key.name);
-            }
-            Kind::Pod => {
-                self.promised_pod_gone(key);
-                self.forget_pod(key);
-            }
-            Kind::PodGroup => {
-                self.scheduler.apply(Event::PodGroupGone { namespace: &key.namespace, name: &key.name });
-                self.promised_group_gone(key);
-            }
-            Kind::HyperNode => self.scheduler.apply(Event::HyperNodeGone(&key.name)),
-            Kind::StorageClass => self.scheduler.apply(Event::StorageClassGone(&key.name)),
-            Kind::PersistentVolume => self.scheduler.apply(Event::VolumeGone(&key.name)),
-            Kind::PersistentVolumeClaim => {
-                self.scheduler.apply(Event::ClaimGone { namespace: &key.namespace, name: &key.name });
-            }
-            Kind::CsiNode => self.scheduler.apply(Event::CsiNodeGone(&key.name)),
-            Kind::Queue => self.scheduler.apply(Event::QueueGone(&key.name)),
-            Kind::PriorityClass => self.scheduler.apply(Event::PriorityClassGone(&key.name)),
-            Kind::LeaderWorkerSet
-            | Kind::ModelServing
-            | Kind::Service
-            | Kind::ControllerRevision
-            | Kind::Deployment
-            | Kind::ReplicaSet
-            | Kind::StatefulSet
-            | Kind::Job
-            | Kind::VolcanoJob
-            | Kind::PodDisruptionBudget
-            | Kind::Other(_) => {}
+            Kind::Node => self.forget_node(&key.name),
+            Kind::Pod => self.forget_pod(key),
+            _ => {}
         }
         self.lost_owned(key);
-        self.controller.gone(key);
+    }
+
+    /// An object as a watch shows it; `None` if nobody watches its kind, or it cannot be read, which is noted.
+    pub(super) fn observed(&mut self, key: &Key) -> Option<Input> {
+        let kind = watched(&key.kind)?;
+        match Object::read(kind, &*self.store.get(key)?.value) {
+            Ok(object) => Some(Input::Observed(Change::Applied(object))),
+            Err(error) => {
+                self.note_malformed(key, &error.path, &error.message);
+                None
+            }
+        }
     }
 
     /// An object as its type. What does not decode (a patch of the timeline can do that) is noted and kept from those
@@ -173,10 +87,20 @@ impl Simulation {
         match decode::<T>(&self.store.get(key)?.value) {
             Ok(object) => Some(object),
             Err(error) => {
-                let message = format!("{}: {}; the change is ignored", error.path, error.message);
-                self.note("user", key, "Warning", "Malformed", message);
+                self.note_malformed(key, &error.path, &error.message);
                 None
             }
         }
     }
+
+    fn note_malformed(&mut self, key: &Key, path: &str, message: &str) {
+        let message = format!("{path}: {message}; the change is ignored");
+        self.note("user", key, "Warning", "Malformed", message);
+    }
+}
+
+/// The kind as the engines know it.
+fn watched(kind: &Kind) -> Option<crate::engine::Kind> {
+    let (api_version, name) = kind.identity();
+    crate::engine::Kind::of(api_version, name)
 }

@@ -40,9 +40,9 @@ impl Simulation {
                 let reason = if status == "True" { "ConditionTrue" } else { "ConditionNotTrue" };
                 self.on_pod(&pod, reason, |run, key| run.set_pod_condition(key, &type_, &status));
             }
-            Action::FailCalls(_) | Action::CrashScheduler { .. } => self.promises.order(&step.action),
+            action @ (Action::FailCalls(_) | Action::CrashScheduler { .. }) => self.order(&action),
             Action::CrashController { after_writes, down } => {
-                self.controller.doom(after_writes, down);
+                self.serving.doomed = Some((after_writes, down));
             }
             Action::Kill(nodes) => self.on_nodes(&nodes, "Killed", Simulation::kill_node),
             Action::Restore(nodes) => self.on_nodes(&nodes, "Restored", Simulation::restore_node),

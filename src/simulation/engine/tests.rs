@@ -4,7 +4,8 @@ mod volumes;
 use super::*;
 use crate::simulation::reader::Reader;
 use crate::simulation::scenario::API_VERSION;
-use crate::simulation::time::print_duration;
+use crate::simulation::store::Kind;
+use crate::simulation::time::{print_duration, print_timestamp};
 
 const NODE: &str = "
 ---
@@ -31,7 +32,7 @@ fn run(text: &str) -> Simulation {
     let world = World::admit(reader).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let mut run = Simulation::new(world, SchedulerConfig::default());
     run.run(|_| ());
-    assert_eq!(run.scheduler.cluster().audit(), Vec::<String>::new(), "the scheduler's books balance");
+    assert_eq!(run.scheduler().cluster().audit(), Vec::<String>::new(), "the scheduler's books balance");
     run
 }
 
@@ -383,4 +384,30 @@ fn a_readiness_gate_can_be_opened_and_closed_by_hand() {
     ];
     assert_eq!(story(&run), expect);
     assert_eq!(condition(object(&run, Kind::Pod, "a"), "Ready"), "False");
+}
+
+/// Pods of a Deployment that is annotated as a gang come without a PodGroup: it is made here as on a cluster, and whether
+/// Volcano's controllers are among the objects or not, since they do not run here.
+#[test]
+fn pods_without_a_pod_group_are_grouped_as_on_a_cluster() {
+    let deployment = |name: &str, labels: &str, rest: &str| {
+        format!(
+            "\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, labels: {{{labels}}}, annotations: {{scheduling.volcano.sh/group-min-member: \"3\"}}}}\nspec: {{replicas: 3, selector: {{matchLabels: {{app: {name}}}}}, template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{{rest}containers: [{{name: c, image: i, resources: {{requests: {{cpu: 3}}}}}}]}}}}}}\n"
+        )
+    };
+    let volcano = deployment("volcano-controllers", "app: volcano-controller", "");
+    let web = deployment("web", "app: web", "schedulerName: volcano, ");
+    let node = |name: &str| NODE.replace("n1", name);
+    let bound = |text: &str| {
+        let run = run(text);
+        let pods = run.store.of_kind(&Kind::Pod).filter(|(_, pod)| !pod.text("/spec/nodeName").is_empty());
+        let groups = run.store.of_kind(&Kind::PodGroup).map(|(key, _)| key.name.to_string());
+        (pods.count(), groups.collect::<Vec<_>>())
+    };
+    let (pods, groups) = bound(&format!("{}{web}", node("n1")));
+    assert_eq!((pods, groups.len()), (0, 1), "two of three would fit: {groups:?}");
+    assert!(groups[0].starts_with("podgroup-"), "{groups:?}");
+    let both = format!("{}{}", node("n1"), node("n2"));
+    assert_eq!(bound(&format!("{both}{web}")).0, 3);
+    assert_eq!(bound(&format!("{both}{web}{volcano}")).0, 3);
 }

@@ -1,4 +1,4 @@
-//! Claims that wait for their first consumer: the scheduler names a node in them, and whoever makes volumes makes one.
+//! Whoever makes volumes: a claim that has been told its node gets one.
 //!
 //! A volume is made at once, and is reached from the nodes that have the same labels as the chosen one: those that the
 //! driver names on it (`CSINode`), else those of the class (`allowedTopologies`); without any, from everywhere.
@@ -6,47 +6,11 @@
 use super::Simulation;
 use crate::api::core::{CsiNode, PersistentVolume, PersistentVolumeClaim, StorageClass};
 use crate::api::keys::SELECTED_NODE;
-use crate::scheduler::PodRef;
 use crate::simulation::store::{Actor, At as _, Key, Kind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 impl Simulation {
-    /// Does the bind of a pod wait for its claims? Then its node is named in those that want to know it.
-    pub(super) fn waits_for_claims(&mut self, pod: &PodRef, node: &str) -> bool {
-        let claims = self.scheduler.unbound_claims(pod);
-        for claim in claims.iter().filter(|claim| claim.names_node) {
-            let key = Key::new(Kind::PersistentVolumeClaim, &pod.namespace, &claim.name);
-            let chosen = json!({ "metadata": { "annotations": { SELECTED_NODE: node } } });
-            let is_open = self.typed::<PersistentVolumeClaim>(&key).is_some_and(|claim| {
-                !claim.is_bound() && !claim.metadata.annotations.contains_key(SELECTED_NODE)
-            });
-            if is_open && self.store.patch(&key, &chosen, Actor::Scheduler).is_ok() {
-                let message = format!("for {}, on {node}", pod.name);
-                self.note("scheduler", &key, "Normal", "NodeChosen", message);
-            }
-        }
-        for claim in &claims {
-            if let Some(volume) = &claim.takes {
-                self.take_volume(volume, &Key::new(Kind::PersistentVolumeClaim, &pod.namespace, &claim.name));
-            }
-        }
-        let gang_waits = || {
-            let reservations = self.promises.reservations();
-            let gang = reservations.gang_of(pod);
-            gang.is_some_and(|gang| !reservations.is_clear_of_claims(gang, &self.scheduler))
-        };
-        !claims.is_empty() || !self.scheduler.reaches_volumes(pod, node) || gang_waits()
-    }
-
-    /// Binds that waited for claims need not wait any longer, or are not to be where they were promised.
-    pub(super) fn inform_settled(&mut self) {
-        let settled = self.scheduler.take_settled();
-        for told in self.promises.reservations().tell_settled(settled, &self.scheduler) {
-            self.inform(told);
-        }
-    }
-
     /// Makes the claims of a pod's ephemeral volumes, as kube-controller-manager does: `<pod>-<volume>`, owned by the pod.
     pub(super) fn claim_volumes(&mut self, key: &Key) {
         let Some(pod) = self.store.get(key).filter(|pod| !pod.is_deleting()) else { return };
@@ -81,24 +45,23 @@ impl Simulation {
         }
     }
 
-    /// Binds an existing volume to a claim, as scheduler and control plane do in two steps.
-    fn take_volume(&mut self, name: &str, claim: &Key) {
-        let volume = Key::new(Kind::PersistentVolume, "", name);
-        let Some(object) = self.typed::<PersistentVolume>(&volume) else { return };
-        let Some(uid) = self.store.get(claim).map(|claim| claim.uid().to_owned()) else { return };
-        if object.spec.claim_ref.is_some() {
+    /// A volume names the claim that it is for: the claim is bound to it, as the control plane does.
+    pub(super) fn bind_claim(&mut self, key: &Key) {
+        let Some(volume) = self.typed::<PersistentVolume>(key) else { return };
+        let Some(of) = volume.spec.claim_ref else { return };
+        let claim = Key::new(Kind::PersistentVolumeClaim, &of.namespace, &of.name);
+        let Some(found) = self.store.get(&claim) else { return };
+        let is_it = of.uid.is_empty() || found.uid() == of.uid;
+        if !is_it || found.is_deleting() || !found.text("/spec/volumeName").is_empty() {
             return;
         }
-        let reference = json!({
-            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": &*claim.namespace, "name": &*claim.name,
-            "uid": uid,
-        });
-        let bound = json!({ "spec": { "claimRef": reference }, "status": { "phase": "Bound" } });
-        if self.store.patch(&volume, &bound, Actor::Scheduler).is_ok() {
-            let bound = json!({ "spec": { "volumeName": name }, "status": { "phase": "Bound" } });
-            let _ = self.store.patch(claim, &bound, Actor::System);
-            self.note("scheduler", claim, "Normal", "VolumeChosen", format!("volume {name}"));
-        }
+        // Where the scheduler chose the volume, the claim is as much its doing.
+        let is_ours = self.store.get(key).is_some_and(|volume| volume.ours);
+        let by = if is_ours { Actor::Scheduler } else { Actor::System };
+        let bound = json!({ "spec": { "volumeName": &*key.name }, "status": { "phase": "Bound" } });
+        let _ = self.store.patch(&claim, &bound, by);
+        let bound = json!({ "status": { "phase": "Bound" } });
+        let _ = self.store.patch(key, &bound, Actor::System);
     }
 
     /// Makes the volume of a claim that has been told its node.

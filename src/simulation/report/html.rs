@@ -105,7 +105,7 @@ fn head(run: &Simulation, report: &Report, title: &str, out: &mut String) {
         _ => write!(out, "stopped at {after}: objects are changed again and again without end"),
     };
     let _ = write!(out, " &middot; <code>phalanx simulate {}</code></p>\n<ul class=\"totals\">", Text(title));
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let resource = cluster.resources().name(scarce(run));
     let (used, all) = totals(run);
     let percent = permille(used, all) / 10;
@@ -137,7 +137,7 @@ fn head(run: &Simulation, report: &Report, title: &str, out: &mut String) {
 
 /// What is used of the scarce resource, and what there is.
 fn totals(run: &Simulation) -> (i64, i64) {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let (capacity, resource) = (cluster.view().capacity, scarce(run));
     let mut totals = (0, 0);
     for (node, ..) in cluster.nodes().present() {

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 /// The innermost HyperNode around a node.
 pub(super) fn domain_of<'a>(run: &'a Simulation, node: &str) -> Option<&'a str> {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let topology = cluster.view().topology;
     let domain = topology.leaf(topology.position(cluster.nodes().id(node)?)?);
     (domain != Topology::ROOT).then(|| topology.name(domain))
@@ -34,7 +34,7 @@ pub(super) fn domain_of<'a>(run: &'a Simulation, node: &str) -> Option<&'a str> 
 
 pub(super) fn pods(run: &Simulation) -> Vec<PodRow> {
     let alone: BTreeMap<(String, String), GangReport> = run
-        .scheduler
+        .scheduler()
         .reports()
         .into_iter()
         .filter(|gang| gang.kind == GangKind::Pod && gang.reason.is_some())
@@ -104,7 +104,7 @@ fn made_pods(run: &Simulation, rows: &mut Vec<PodRow>) {
 }
 
 pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
-    let reports = run.scheduler.reports();
+    let reports = run.scheduler().reports();
     let mut rows: Vec<PodGroupRow> = Vec::new();
     let phases: BTreeMap<(String, String), String> = run
         .crowd
@@ -244,7 +244,7 @@ pub(super) fn waits(group: &PodGroupRow) -> bool {
 }
 
 fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let capacity = cluster.view().capacity;
     let mut rows = BTreeMap::new();
     for index in 0..capacity.resources() {
@@ -272,7 +272,7 @@ const ACCELERATORS: [&str; 12] =
 /// The resource that tables and trees count: what pods of ours ask for, accelerators before other devices, then what is
 /// closest to its end; cpu where nobody asks for a device and no node has one.
 pub(super) fn scarce(run: &Simulation) -> ResourceId {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let view = cluster.view();
     let capacity = view.capacity;
     let mut asked = vec![0i64; capacity.resources()];

@@ -13,7 +13,7 @@ const SMALL: usize = 64;
 
 /// Draws the tree.
 pub fn tree(run: &Simulation, report: &Report) -> String {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let mut pods: BTreeMap<&str, Vec<&PodRow>> = BTreeMap::new();
     for pod in &report.pods {
         if let Some(node) =
@@ -51,7 +51,7 @@ struct Line {
 
 impl Drawing<'_> {
     fn inside(&self, domain: DomainId, indent: &str, text: &mut String) {
-        let cluster = self.run.scheduler.cluster();
+        let cluster = self.run.scheduler().cluster();
         let topology = cluster.view().topology;
         let mut lines: Vec<Line> = Vec::new();
         let mut children: Vec<DomainId> = topology.children(domain).to_vec();
@@ -112,7 +112,7 @@ impl Drawing<'_> {
     }
 
     fn label(&self, line: &Line) -> String {
-        let topology = self.run.scheduler.cluster().view().topology;
+        let topology = self.run.scheduler().cluster().view().topology;
         let name = match line.count {
             1 => line.first.clone(),
             2 => format!("{}, {}", line.first, line.last),
@@ -160,7 +160,7 @@ impl Drawing<'_> {
     }
 
     fn here(&self, node: NodeId) -> impl Iterator<Item = &PodRow> {
-        let name = self.run.scheduler.cluster().nodes().name(node);
+        let name = self.run.scheduler().cluster().nodes().name(node);
         self.pods.get(name).into_iter().flatten().copied()
     }
 
@@ -170,7 +170,7 @@ impl Drawing<'_> {
 
     /// How much of the scarce resource is in use.
     fn amounts(&self, nodes: &[NodeId]) -> String {
-        let cluster = self.run.scheduler.cluster();
+        let cluster = self.run.scheduler().cluster();
         let capacity = cluster.view().capacity;
         let (mut allocatable, mut free) = (0, 0);
         for &node in nodes {

@@ -24,7 +24,7 @@ pub(super) const SCHEDULER_NAME: &str = "SchedulerNotAnswered";
 
 /// All warnings: the gravest first, then as they were found.
 pub(super) fn warnings(run: &Simulation, groups: &[PodGroupRow]) -> Vec<WarningRow> {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let mut rows: Vec<WarningRow> = cluster
         .findings()
         .iter()
@@ -221,7 +221,7 @@ fn priority(run: &Simulation, key: &Key, pod: &Object, collected: &mut Collected
 
 /// Nodes below broken HyperNodes, and the gangs that wait and could have used them.
 fn quarantined_nodes(run: &Simulation, groups: &[PodGroupRow]) -> Option<WarningRow> {
-    let cluster = run.scheduler.cluster();
+    let cluster = run.scheduler().cluster();
     let topology = cluster.view().topology;
     let nodes = cluster.nodes().present().filter(|(node, ..)| topology.is_in_quarantine(*node)).count();
     if nodes == 0 {

@@ -27,7 +27,7 @@ const NAMED: usize = 24;
 const PODS: usize = 8;
 
 pub(super) fn map(run: &Simulation, report: &Report, seats: &Seats<'_>, out: &mut String) {
-    let topology = run.scheduler.cluster().view().topology;
+    let topology = run.scheduler().cluster().view().topology;
     let nodes = topology.nodes(Topology::ROOT);
     if nodes.is_empty() {
         return;
@@ -95,7 +95,7 @@ impl Map<'_> {
     }
 
     fn inside(&mut self, domain: DomainId, out: &mut String) {
-        let topology = self.run.scheduler.cluster().view().topology;
+        let topology = self.run.scheduler().cluster().view().topology;
         let mut strips: Vec<Strip> = Vec::new();
         for &child in topology.children(domain) {
             let nodes = topology.nodes(child);
@@ -123,7 +123,7 @@ impl Map<'_> {
             self.tiles(&own, out);
             return;
         }
-        let nodes = self.run.scheduler.cluster().nodes();
+        let nodes = self.run.scheduler().cluster().nodes();
         for part in own.chunks(STRIP) {
             let (first, last) = (nodes.name(part[0]), nodes.name(part[part.len() - 1]));
             let name = if part.len() == 1 { first.to_owned() } else { format!("{first} .. {last}") };
@@ -135,7 +135,7 @@ impl Map<'_> {
     // --- small clusters: a tile per node ---
 
     fn tiles(&self, nodes: &[NodeId], out: &mut String) {
-        let cluster = self.run.scheduler.cluster();
+        let cluster = self.run.scheduler().cluster();
         let mut nodes = nodes.to_vec();
         nodes.sort_by(|&a, &b| natural::compare(cluster.nodes().name(a), cluster.nodes().name(b)));
         if nodes.is_empty() {
@@ -162,7 +162,7 @@ impl Map<'_> {
 
     /// A cell for each piece, or a bar where there are too many.
     fn cells(&self, node: NodeId, out: &mut String) {
-        let all = self.run.scheduler.cluster().view().capacity.allocatable(node, self.seats.resource);
+        let all = self.run.scheduler().cluster().view().capacity.allocatable(node, self.seats.resource);
         if all <= 0 {
             return;
         }
@@ -228,7 +228,7 @@ impl Map<'_> {
                 troubles.push("cordoned");
             }
         }
-        if self.run.scheduler.cluster().view().topology.is_in_quarantine(node) {
+        if self.run.scheduler().cluster().view().topology.is_in_quarantine(node) {
             troubles.push("in a broken HyperNode");
         }
         troubles
@@ -237,7 +237,7 @@ impl Map<'_> {
     /// Keys of the taints that keep pods away, but for those that only repeat what else is to be seen: that the node
     /// has trouble, or that it has the resource.
     fn taints(&self, node: NodeId) -> Vec<&str> {
-        let resource = self.run.scheduler.cluster().resources().name(self.seats.resource);
+        let resource = self.run.scheduler().cluster().resources().name(self.seats.resource);
         let taints = self.object(node).and_then(|object| object.at("/spec/taints")?.as_array());
         let hard = taints.into_iter().flatten().filter(|taint| taint["effect"] != "PreferNoSchedule");
         hard.filter_map(|taint| taint["key"].as_str())
@@ -246,7 +246,7 @@ impl Map<'_> {
     }
 
     fn object(&self, node: NodeId) -> Option<&Value> {
-        let name = self.run.scheduler.cluster().nodes().name(node);
+        let name = self.run.scheduler().cluster().nodes().name(node);
         Some(&self.run.store.get(&Key::new(Kind::Node, "", name))?.value)
     }
 
@@ -373,7 +373,7 @@ impl Map<'_> {
 
     /// How much of the scarce resource is in use, as HTML.
     fn amounts(&self, nodes: &[NodeId]) -> String {
-        let resources = self.run.scheduler.cluster().resources();
+        let resources = self.run.scheduler().cluster().resources();
         let name = resources.name(self.seats.resource);
         let (used, all) = self.sums(nodes);
         let short = name.rsplit('/').next().unwrap_or(name);
@@ -381,7 +381,7 @@ impl Map<'_> {
     }
 
     fn sums(&self, nodes: &[NodeId]) -> (i64, i64) {
-        let capacity = self.run.scheduler.cluster().view().capacity;
+        let capacity = self.run.scheduler().cluster().view().capacity;
         nodes.iter().fold((0, 0), |(used, all), &node| {
             let here = capacity.allocatable(node, self.seats.resource);
             (used + here - capacity.free(node, self.seats.resource), all + here)

@@ -44,7 +44,7 @@ pub(super) struct Seats<'a> {
 
 impl<'a> Seats<'a> {
     pub(super) fn of(run: &'a Simulation, report: &Report) -> Seats<'a> {
-        let cluster = run.scheduler.cluster();
+        let cluster = run.scheduler().cluster();
         let (view, resource) = (cluster.view(), scarce(run));
         let names: Vec<String> =
             report.pod_groups.iter().map(|group| format!("{}/{}", group.namespace, group.name)).collect();

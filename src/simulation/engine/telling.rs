@@ -1,0 +1,74 @@
+//! What the engines tell, as the history of the run.
+
+use super::Simulation;
+use crate::engine::Report;
+use crate::engine::output::{Note, Origin};
+use crate::reservation::{GangKey, Outcome, Report as Fate};
+use crate::scheduler::GangPlacement;
+use crate::simulation::store::{Key, Kind};
+
+impl Simulation {
+    pub(super) fn told(&mut self, note: Note) {
+        let by = if note.origin == Origin::Controller { "controller" } else { "scheduler" };
+        let key = Key::new(Kind::of(&note.api_version, note.kind), &note.namespace, &note.name);
+        let type_ = if note.warning { "Warning" } else { "Normal" };
+        let happened = self.happened(by, &key, type_, &note.reason, note.message);
+        match note.origin {
+            // Told by the reports, with more detail; the warnings have what is wrong with objects.
+            Origin::Reservation | Origin::Finding | Origin::Notice => {}
+            Origin::Bind => self.history.note(happened),
+            // They tell of a transition each time.
+            Origin::Controller if !note.warning => self.history.note(happened),
+            _ => self.history.say(happened),
+        }
+    }
+
+    pub(super) fn reported(&mut self, report: Report) {
+        match report {
+            Report::Bound { .. } => self.placed += 1,
+            Report::Chosen { pod, claim, node, volume } => {
+                let key = Key::new(Kind::PersistentVolumeClaim, &pod.namespace, &claim);
+                let (reason, message) = match volume {
+                    Some(volume) => ("VolumeChosen", format!("volume {volume}")),
+                    None => ("NodeChosen", format!("for {}, on {node}", pod.name)),
+                };
+                self.note("scheduler", &key, "Normal", reason, message);
+            }
+            Report::Placed { placement, .. } if placement.is_pod_group => self.note_placed(&placement),
+            Report::Reservation { gang, report } => {
+                let key = key_of(&gang);
+                let happened =
+                    self.happened("scheduler", &key, "Warning", report.reason(), report.to_string());
+                match report {
+                    // Each of its pods says so.
+                    Fate::Ended { outcome: Outcome::Bound, .. } => {}
+                    // Tried, and refused, again and again.
+                    Fate::CallRefused { .. }
+                    | Fate::RecordTooLarge { .. }
+                    | Fate::RecordUnreadable(_)
+                    | Fate::Superseded { .. } => self.history.say(happened),
+                    _ => self.history.note(happened),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn note_placed(&mut self, placement: &GangPlacement) {
+        let (namespace, name) = placement.gang.split_once('/').unwrap_or(("", &placement.gang));
+        let key = Key::new(Kind::PodGroup, namespace, name);
+        let pods = placement.pods.len();
+        let place = match (&placement.domain, placement.tier) {
+            (Some(domain), Some(tier)) => format!("{domain} (tier {tier})"),
+            _ => "the whole cluster".to_owned(),
+        };
+        let message = format!("{pods} pod{} placed in {place}", if pods == 1 { "" } else { "s" });
+        self.note("scheduler", &key, "Normal", "Placed", message);
+    }
+}
+
+/// The PodGroup of a gang, or the pod that is one.
+pub(super) fn key_of(gang: &GangKey) -> Key {
+    let kind = if gang.is_pod_group { Kind::PodGroup } else { Kind::Pod };
+    Key::new(kind, &gang.namespace, &gang.name)
+}
