@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! tests/cluster/binaries                       # once
-//! cargo bench --features cluster --bench live  # some minutes; `-- --quick` leaves the large cluster out
+//! cargo bench --features live --bench live  # some minutes; `-- --quick` leaves the large cluster out
 //! ```
 //!
 //! It prints (a) binds a second of both and their ratio, for gangs of 8 and of 512 pods on 1,000 nodes in three tiers,

@@ -3,17 +3,17 @@
 //! Exit codes: 0 done; 1 not all is well (`--require-all`, or a run that does not settle); 2 bad input or usage. A
 //! reader that goes away (`| head`) is success.
 
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod account;
 mod crds;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod explain;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod found;
 mod input;
 mod output;
 mod progress;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod run;
 mod simulate;
 mod version;
@@ -33,9 +33,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Simulate(simulate::Simulate),
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "live")]
     Run(run::Run),
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "live")]
     Explain(explain::Explain),
     Crds(crds::Crds),
     Version(version::Version),
@@ -57,9 +57,9 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     };
     let answer = match arguments.command {
         Command::Simulate(command) => command.run(),
-        #[cfg(feature = "cluster")]
+        #[cfg(feature = "live")]
         Command::Run(command) => command.run(),
-        #[cfg(feature = "cluster")]
+        #[cfg(feature = "live")]
         Command::Explain(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Version(command) => command.run(),

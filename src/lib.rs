@@ -48,5 +48,5 @@ pub mod words;
 
 #[cfg(feature = "cli")]
 pub mod cli;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 pub mod live;

@@ -7,6 +7,7 @@ pub mod call;
 pub mod client;
 pub mod clock;
 pub mod epoch;
+pub mod error;
 pub mod events;
 pub mod http;
 pub mod lease;

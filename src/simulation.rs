@@ -21,7 +21,6 @@ pub mod time;
 pub(crate) mod workloads;
 pub mod world;
 
-pub use crate::apiserver as store;
 pub use engine::{Ending, Progress, Simulation};
 pub use problem::Problem;
 pub use reader::Reader;

@@ -1,9 +1,9 @@
 //! `phalanx simulate`: manifests in, what the user would see out.
 
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 use super::found::Objects;
 use super::{BAD_INPUT, NOT_WELL, input, output, progress};
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 use crate::live::client;
 use crate::scheduler::config::{self, SchedulerConfig};
 use crate::simulation::report::diff::{Diff, Now};
@@ -44,19 +44,19 @@ Examples:
 #[command(after_long_help = EXAMPLES)]
 pub(super) struct Simulate {
     /// Manifests: files, folders, or - for standard input.
-    #[cfg_attr(feature = "cluster", arg(required_unless_present_any = ["schema", "from_cluster"], value_name = "FILE"))]
-    #[cfg_attr(not(feature = "cluster"), arg(required_unless_present = "schema", value_name = "FILE"))]
+    #[cfg_attr(feature = "live", arg(required_unless_present_any = ["schema", "from_cluster"], value_name = "FILE"))]
+    #[cfg_attr(not(feature = "live"), arg(required_unless_present = "schema", value_name = "FILE"))]
     files: Vec<PathBuf>,
     /// Read what the cluster holds first, as far as you may; the files are applied over it. Nothing is written.
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "live")]
     #[arg(long)]
     from_cluster: bool,
     /// Which context of the kubeconfig; else its current one.
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "live")]
     #[arg(long, value_name = "NAME", requires = "from_cluster")]
     context: Option<String>,
     /// Which cluster; else KUBECONFIG, ~/.kube/config, or the pod's service account.
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "live")]
     #[arg(long, value_name = "FILE", requires = "from_cluster")]
     kubeconfig: Option<PathBuf>,
     /// Print what would be different from what runs now: pods that are placed, move or lose their node, gangs that wait. What
@@ -205,11 +205,11 @@ impl Simulate {
     fn read_world(&self, now: &mut Now) -> Result<World, Vec<String>> {
         let mut reader = Reader::default();
         let mut unreadable = Vec::new();
-        #[cfg(not(feature = "cluster"))]
+        #[cfg(not(feature = "live"))]
         let from_cluster = false;
-        #[cfg(feature = "cluster")]
+        #[cfg(feature = "live")]
         let from_cluster = self.from_cluster;
-        #[cfg(feature = "cluster")]
+        #[cfg(feature = "live")]
         if from_cluster {
             match self.list_cluster() {
                 Ok(list) => reader.read("the cluster", &list),
@@ -255,7 +255,7 @@ impl Simulate {
     }
 
     /// What the cluster holds, as one list.
-    #[cfg(feature = "cluster")]
+    #[cfg(feature = "live")]
     fn list_cluster(&self) -> anyhow::Result<String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let objects = runtime.block_on(async {

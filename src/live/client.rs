@@ -3,6 +3,7 @@
 //! Each call of the one that writes has a connection of HTTP/1.1 to itself while it lasts, so that none waits for
 //! another. HTTP/2, with all calls on one connection, cost the API server about twice the processor time per bind.
 
+use super::error::NoCluster;
 use kube::{Client, Config};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ pub struct Clients {
 }
 
 /// Finds the API server: an explicit kubeconfig, else `KUBECONFIG` or `~/.kube/config`, else the pod's service account.
-pub async fn connect(kubeconfig: Option<&std::path::Path>) -> anyhow::Result<Clients> {
+pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Clients, NoCluster> {
     Ok(connect_to(kubeconfig, None).await?.0)
 }
 
@@ -24,7 +25,7 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> anyhow::Result<Cli
 pub async fn connect_to(
     kubeconfig: Option<&std::path::Path>,
     context: Option<&str>,
-) -> anyhow::Result<(Clients, String)> {
+) -> Result<(Clients, String), NoCluster> {
     // With `ring` chosen as a feature nothing installs it; the second call in one process is harmless.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = kube::config::KubeConfigOptions {
@@ -44,7 +45,7 @@ pub async fn connect_to(
 }
 
 /// The clients of a configuration.
-pub fn from_config(mut config: Config) -> anyhow::Result<Clients> {
+pub fn from_config(mut config: Config) -> Result<Clients, NoCluster> {
     config.connect_timeout = Some(Duration::from_secs(10));
     let watch = Client::try_from(config.clone())?;
     config.default_retry = false;

@@ -55,7 +55,7 @@ pub async fn serve(
     address: std::net::SocketAddr,
     health: Arc<Health>,
     started: tokio::time::Instant,
-) -> anyhow::Result<()> {
+) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     tracing::info!(address = %listener.local_addr()?, "serving health and metrics");
     let router = Router::new()

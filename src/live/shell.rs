@@ -11,6 +11,7 @@ use super::call::Call;
 use super::client::Clients;
 use super::clock::Clock;
 use super::count::Counter;
+use super::error::Ended;
 use super::events::Recorder;
 use super::http::Health;
 use super::lease::Gate;
@@ -47,7 +48,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 
 impl Shell {
     /// Runs until the lease is lost. Returns why it ended.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> Result<(), Ended> {
         let (inputs, receiver) = channel(8192);
         self.health.set_unready("watches", Some("the watches have just been started".to_owned()));
         let engine = Engine::new(self.plan.clone(), self.epoch);
@@ -72,7 +73,7 @@ struct Running {
 }
 
 impl Running {
-    async fn go_round(mut self, mut inputs: Receiver<Input>) -> anyhow::Result<()> {
+    async fn go_round(mut self, mut inputs: Receiver<Input>) -> Result<(), Ended> {
         let (clock, health) = (self.shell.clock, Arc::clone(&self.shell.health));
         let mut batch = Vec::with_capacity(1024);
         loop {
@@ -80,12 +81,12 @@ impl Running {
             let wake = self.engine.wake(now).map_or(LONGEST, |at| at.saturating_sub(now.elapsed));
             let received = tokio::time::timeout(wake.min(LONGEST), inputs.recv_many(&mut batch, 1024)).await;
             if received == Ok(0) {
-                anyhow::bail!("every watch has ended");
+                return Err(Ended::Watches);
             }
             let now = clock.now();
             if !self.shell.gate.may_write() {
                 self.engine.handle(now, Input::Deposed);
-                anyhow::bail!("the lease is lost");
+                return Err(Ended::Lease);
             }
             health.beat.store(now.elapsed.as_secs(), Ordering::Relaxed);
             for input in batch.drain(..) {

@@ -29,11 +29,11 @@ use super::history::{Happened, History};
 use super::problem::Problem;
 use super::random::Random;
 use super::scenario::{Action, Scenario};
-use super::store::{Actor, Key, Store};
 use super::time::{Millis, parse_timestamp};
 use super::world::World;
+use crate::apiserver::At as _;
+use crate::apiserver::{Actor, Key, Store};
 use crate::scheduler::config::SchedulerConfig;
-use crate::simulation::store::At as _;
 use serde_json::Value;
 
 /// Rounds of settling at one instant after which a run is given up: something answers its own answers.

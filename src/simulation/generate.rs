@@ -5,8 +5,8 @@
 
 use super::random::Random;
 use super::scenario::{NodePool, Scenario};
-use super::store::Kind;
 use super::time::print_timestamp;
+use crate::apiserver::Kind;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 

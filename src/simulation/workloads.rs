@@ -17,7 +17,7 @@ mod volcano_job;
 
 pub(crate) use pods::replacement;
 
-use super::store::{Key, Kind};
+use crate::apiserver::{Key, Kind};
 use serde_json::Value;
 
 /// The kinds whose controllers run here.

@@ -9,7 +9,7 @@ use super::generate;
 use super::problem::Problem;
 use super::reader::{Document, Reader};
 use super::scenario::{self, Action, Scenario};
-use super::store::{Key, Kind};
+use crate::apiserver::{Key, Kind};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 
 mod binary;
 mod differences;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod fields;
 mod input;
 mod output;

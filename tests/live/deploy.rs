@@ -148,7 +148,7 @@ fn the_chart_installs() {
     assert!(String::from_utf8(refused.stderr).unwrap().contains("leaderElection: false needs replicas: 1"));
 }
 
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 #[test]
 fn a_changed_policy_is_taken_up_and_a_broken_one_is_not() {
     use crate::phalanx::Phalanx;

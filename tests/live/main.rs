@@ -8,35 +8,35 @@
 )]
 
 mod cluster;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod conformance;
 mod deploy;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod double;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod e2e;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod failover;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod faults;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod gateway;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod hostile;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod kill;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod nominated;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod phalanx;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod series;
 mod simulated;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod sparing;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod told;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod volumes;
-#[cfg(feature = "cluster")]
+#[cfg(feature = "live")]
 mod walkthrough;

@@ -2,7 +2,7 @@
 //! subresource.
 
 use crate::api::meta::LabelSelector;
-use crate::simulation::store::{At as _, Key, Kind, Object, Store};
+use crate::apiserver::{At as _, Key, Kind, Object, Store};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -6,13 +6,13 @@ use crate::api::core::{Container, Pod, PodPhase, PodSpec, PodStatus, ResourceReq
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
 use crate::api::pod_group::{PodGroup, PodGroupSpec, PodGroupStatus, SubGroupPolicy};
+use crate::apiserver::{Key, Kind};
 use crate::cluster::Event;
 use crate::scheduler::GangPlacement;
 use crate::simulation::agenda::Task;
 use crate::simulation::generate::{padded, width};
 use crate::simulation::random::Random;
 use crate::simulation::scenario::{GangSource, Range, Scenario};
-use crate::simulation::store::{Key, Kind};
 use crate::simulation::time::{Millis, print_timestamp};
 use rustc_hash::FxHashMap;
 use std::fmt::Write;

@@ -3,6 +3,7 @@
 
 use super::Simulation;
 use super::telling::key_of;
+use crate::apiserver::{Actor, Key, Kind, Store};
 use crate::engine::{Engine, Input, Kind as Observed, Now, Output, Pace, Plan, Request, RequestId};
 use crate::grouping::GroupedBy;
 use crate::reservation::record::{RESERVATION, Record};
@@ -10,7 +11,6 @@ use crate::reservation::{GangKey, Settings};
 use crate::scheduler::{Decision, Scheduler, SchedulerConfig};
 use crate::simulation::agenda::Task;
 use crate::simulation::scenario::{Action, FailCalls};
-use crate::simulation::store::{Actor, Key, Kind, Store};
 use crate::simulation::time::{Millis, print_duration};
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -6,8 +6,8 @@
 mod status;
 
 use super::Simulation;
+use crate::apiserver::{Actor, Key, set_condition};
 use crate::simulation::agenda::Task;
-use crate::simulation::store::{Actor, Key, set_condition};
 use crate::simulation::time::{parse_duration, print_timestamp};
 use serde_json::{Value, json};
 use status::{closed_gates, containers, is_true, matches, not_ready, probe_delay};

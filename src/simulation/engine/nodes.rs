@@ -1,9 +1,9 @@
 //! The node controller: nodes that stop answering, are tainted for it, and come back; pods that taints evict.
 
 use super::{Simulation, budgets};
+use crate::apiserver::{Actor, Key, Kind, Store, set_condition};
 use crate::simulation::agenda::Task;
 use crate::simulation::scenario::NodeTarget;
-use crate::simulation::store::{Actor, Key, Kind, Store, set_condition};
 use crate::simulation::time::print_timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

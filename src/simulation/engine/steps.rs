@@ -1,8 +1,8 @@
 //! The timeline: what the user does when.
 
 use super::Simulation;
+use crate::apiserver::{Actor, Key, Kind, Refusal};
 use crate::simulation::scenario::{Action, NodeTarget, PodTarget};
-use crate::simulation::store::{Actor, Key, Kind, Refusal};
 use serde_json::{Value, json};
 
 impl Simulation {

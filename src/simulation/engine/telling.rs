@@ -1,11 +1,11 @@
 //! What the engines tell, as the history of the run.
 
 use super::Simulation;
+use crate::apiserver::{Key, Kind};
 use crate::engine::Report;
 use crate::engine::output::{Note, Origin};
 use crate::reservation::{GangKey, Outcome, Report as Fate};
 use crate::scheduler::GangPlacement;
-use crate::simulation::store::{Key, Kind};
 
 impl Simulation {
     pub(super) fn told(&mut self, note: Note) {

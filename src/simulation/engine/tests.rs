@@ -2,9 +2,9 @@ mod promises;
 mod volumes;
 
 use super::*;
+use crate::apiserver::Kind;
 use crate::simulation::reader::Reader;
 use crate::simulation::scenario::API_VERSION;
-use crate::simulation::store::Kind;
 use crate::simulation::time::{print_duration, print_timestamp};
 
 const NODE: &str = "

@@ -6,7 +6,7 @@
 use super::Simulation;
 use crate::api::core::{CsiNode, PersistentVolume, PersistentVolumeClaim, StorageClass};
 use crate::api::keys::SELECTED_NODE;
-use crate::simulation::store::{Actor, At as _, Key, Kind};
+use crate::apiserver::{Actor, At as _, Key, Kind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 //! controllers that are not simulated are given again here when they are lost.
 
 use super::Simulation;
-use crate::simulation::store::{Actor, At as _, Key, Kind, Refusal};
+use crate::apiserver::{Actor, At as _, Key, Kind, Refusal};
 use crate::simulation::workloads::{self, Change, Observed};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

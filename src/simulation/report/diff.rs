@@ -3,9 +3,9 @@
 use super::columns::columns;
 use super::{PodRow, Report, ShortfallRow, rows::waits};
 use crate::api::keys;
+use crate::apiserver::At as _;
 use crate::cluster::natural;
 use crate::simulation::scenario::API_VERSION;
-use crate::simulation::store::At as _;
 use crate::words::counted;
 use serde::Serialize;
 use serde_json::Value;

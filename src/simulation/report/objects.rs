@@ -1,7 +1,7 @@
 //! The objects that the controller and the scheduler have made or changed, as `kubectl get -o yaml` would show them.
 
+use crate::apiserver::Kind;
 use crate::simulation::engine::Simulation;
-use crate::simulation::store::Kind;
 use serde_json::{Value, to_value};
 
 /// The objects, by kind, namespace and name; made gangs last.

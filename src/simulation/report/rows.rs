@@ -7,6 +7,8 @@ use super::{
 use crate::api::core::PodPhase;
 use crate::api::keys;
 use crate::api::meta::Condition;
+use crate::apiserver::At as _;
+use crate::apiserver::{Key, Kind, Object};
 use crate::cluster::capacity::{CPU, FIXED_RESOURCES};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{NodeId, ResourceId};
@@ -19,8 +21,6 @@ use crate::scheduler::GangReport;
 use crate::scheduler::Quality;
 use crate::scheduler::explain::Explanation;
 use crate::simulation::engine::Simulation;
-use crate::simulation::store::At as _;
-use crate::simulation::store::{Key, Kind, Object};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 

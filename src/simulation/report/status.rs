@@ -1,6 +1,6 @@
 //! READY and STATUS of a pod as `kubectl get pods` shows them.
 
-use crate::simulation::store::At as _;
+use crate::apiserver::At as _;
 use serde_json::Value;
 
 /// Containers that are ready, and containers.

@@ -5,12 +5,12 @@
 use super::{PodGroupRow, WarningRow};
 use crate::api::nearest::nearest;
 use crate::api::unsupported::{self, Notice};
+use crate::apiserver::{Key, Kind, Object};
 use crate::cluster::cause::Cause;
 use crate::cluster::topology::Severity;
 use crate::scheduler::explain::cause_text;
 use crate::scheduler::notices;
 use crate::simulation::engine::Simulation;
-use crate::simulation::store::{Key, Kind, Object};
 use crate::simulation::time::print_duration;
 use crate::simulation::workloads::{self, others};
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,9 +2,9 @@
 
 use super::Scenario;
 use crate::api::nearest::nearest;
+use crate::apiserver::{Key, Kind};
 use crate::simulation::problem::Problem;
 use crate::simulation::reader::Document;
-use crate::simulation::store::{Key, Kind};
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! What an item of the timeline acts on.
 
-use crate::simulation::store::{Key, Kind};
+use crate::apiserver::{Key, Kind};
 use serde::Deserialize;
 use std::fmt;
 

@@ -2,7 +2,7 @@
 
 use super::pods::{count, letters, owned_by, text};
 use super::{Change, Observed};
-use crate::simulation::store::Key;
+use crate::apiserver::Key;
 use serde_json::{Value, json};
 
 /// Label and selector key that tells the pods of a Deployment's ReplicaSets apart.

@@ -1,7 +1,7 @@
 //! Workloads that make pods of ours through controllers that do not run here: they are named, so that nobody takes a
 //! report without their pods for the whole.
 
-use crate::simulation::store::{Key, Kind, Store};
+use crate::apiserver::{Key, Kind, Store};
 use serde_json::Value;
 
 /// Kinds that hold pod templates and make no pods of them.

@@ -1,7 +1,7 @@
 //! Pods of a workload: made from its template, counted, named, deleted.
 
 use super::{Change, Observed};
-use crate::simulation::store::{At as _, Key};
+use crate::apiserver::{At as _, Key};
 use serde_json::{Value, json};
 
 /// The letters of generated names: those of Kubernetes, without vowels and look-alikes.

@@ -1,6 +1,6 @@
 //! A pod's status as its kubelet writes it.
 
-use crate::simulation::store::set_condition;
+use crate::apiserver::set_condition;
 use crate::simulation::time::Millis;
 use serde_json::{Value, json};
 

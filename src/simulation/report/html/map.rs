@@ -3,14 +3,14 @@
 
 use super::seats::{Seat, Seats, Who};
 use super::{Text, counted, permille};
+use crate::apiserver::At as _;
+use crate::apiserver::{Key, Kind};
 use crate::cluster::capacity::FIXED_RESOURCES;
 use crate::cluster::ids::{DomainId, NodeId};
 use crate::cluster::natural;
 use crate::cluster::topology::Topology;
 use crate::simulation::engine::Simulation;
 use crate::simulation::report::{Report, rows::amount_text};
-use crate::simulation::store::At as _;
-use crate::simulation::store::{Key, Kind};
 use serde_json::Value;
 use std::fmt::Write;
 
