@@ -13,6 +13,8 @@ mod found;
 mod input;
 mod output;
 mod progress;
+mod recording;
+mod replay;
 #[cfg(feature = "live")]
 mod run;
 mod simulate;
@@ -37,6 +39,7 @@ enum Command {
     Run(run::Run),
     #[cfg(feature = "live")]
     Explain(explain::Explain),
+    Replay(replay::Replay),
     Crds(crds::Crds),
     Version(version::Version),
 }
@@ -61,6 +64,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Run(command) => command.run(),
         #[cfg(feature = "live")]
         Command::Explain(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Version(command) => command.run(),
     };

@@ -26,6 +26,7 @@
 //! | `Telling` | what users are told, and when: statuses, conditions, findings, notices | `statuses`, `marks`, `findings`, `notices` |
 //! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
 //! | `Calls` | requests on their way | `calls`, `request` |
+//! | `Tape` | what its shell has done with it, to be done again | `tape`, `replay` |
 
 pub mod arrivals;
 pub mod findings;
@@ -34,9 +35,11 @@ pub mod kind;
 pub mod mirror;
 pub mod object;
 pub mod output;
+pub mod replay;
 pub mod request;
 pub mod serving;
 mod sets;
+pub mod tape;
 pub mod usage;
 
 mod act;
@@ -61,6 +64,7 @@ pub use kind::{Kind, Needed, TABLE};
 pub use object::Object;
 pub use output::{Note, Output, Report};
 pub use request::{Answer, Request, Verb};
+pub use tape::{Step, What};
 
 use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
@@ -73,12 +77,14 @@ use intake::Intake;
 use marks::Marks;
 use notices::Notices;
 use recovery::Finding;
+use serde::{Deserialize, Serialize};
 use statuses::Statuses;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+use tape::Tape;
 
 /// What the engine runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Scheduler names, domain labels, the solver's settings.
     pub config: SchedulerConfig,
@@ -93,7 +99,7 @@ pub struct Plan {
 }
 
 /// What stands behind binds, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pace {
     /// Statuses, conditions and the ends of records wait for each other and for binds: the API server is what limits a
     /// gang's start.
@@ -121,6 +127,8 @@ pub struct Engine {
     /// Are limits on volumes watched? Not before a pod uses claims.
     watches_limits: bool,
     deposed: bool,
+    /// Its steps, if it records them.
+    tape: Option<Tape>,
 }
 
 /// Placements on their way.
@@ -202,6 +210,7 @@ impl Engine {
             last_cycle: Duration::ZERO,
             watches_limits: false,
             deposed: false,
+            tape: None,
             plan,
         }
     }
@@ -226,10 +235,9 @@ impl Engine {
         &self.commitments.reservations
     }
 
-    /// The scheduler, to be told of pods that the engine is to know nothing of: a simulation makes gangs by the thousand that
-    /// have no objects.
-    pub fn scheduler_mut(&mut self) -> &mut Scheduler {
-        &mut self.scheduler
+    /// The leader's epoch.
+    pub fn epoch(&self) -> u64 {
+        self.commitments.reservations.epoch()
     }
 
     /// When something is due that was set for its time, as against what is tried again because it failed: a simulation is
@@ -259,6 +267,7 @@ impl Engine {
     /// what happened at the same time is known by then.
     pub fn handle(&mut self, now: Now, input: Input) {
         self.now = now;
+        self.keep_input(&input);
         if self.deposed {
             return;
         }
@@ -292,6 +301,7 @@ impl Engine {
     /// Does what follows for reservations from what has been taken in. [`Engine::advance`] does so as well.
     pub fn proceed(&mut self, now: Now) {
         self.now = now;
+        self.keep(What::Proceed);
         self.carry_out();
     }
 
@@ -299,6 +309,7 @@ impl Engine {
     /// to be called again otherwise.
     pub fn advance(&mut self, now: Now) -> bool {
         self.now = now;
+        self.keep(What::Advance);
         if self.deposed {
             return false;
         }
@@ -328,6 +339,7 @@ impl Engine {
     /// Is there something to decide now?
     pub fn wants_cycle(&mut self, now: Now) -> bool {
         self.now = now;
+        self.keep(What::Look);
         if self.deposed || !self.may_decide() {
             return false;
         }
@@ -350,6 +362,7 @@ impl Engine {
     /// Writes what stands behind binds, as far as it is due.
     pub fn write(&mut self, now: Now) {
         self.now = now;
+        self.keep(What::Write);
         if self.deposed || !self.intake.unsynced.is_empty() {
             return;
         }

@@ -27,11 +27,12 @@ use crate::scheduler::PodRef;
 use evidence::{Evidence, Grouper};
 use loose::{Loose, OwnerKey};
 use plan::Minimum;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Who groups pods, and how long a pod waits for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupingRules {
     /// Who does.
     pub by: GroupedBy,
@@ -47,7 +48,7 @@ impl Default for GroupingRules {
 }
 
 /// Who makes PodGroups for pods that come without one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupedBy {
     /// Volcano's controllers where they are found, else Phalanx.
     Auto,

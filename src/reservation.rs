@@ -48,10 +48,11 @@ pub use machine::Reservations;
 pub use pause::Pauses;
 pub use phase::Phase;
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How reservations are carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Calls for pods that may be out at the same time, over all gangs.
     pub calls_in_flight: usize,

@@ -21,7 +21,7 @@ pub mod time;
 pub(crate) mod workloads;
 pub mod world;
 
-pub use engine::{Ending, Progress, Simulation};
+pub use engine::{Ending, Progress, Recording, Simulation};
 pub use problem::Problem;
 pub use reader::Reader;
 pub use report::Report;

@@ -1,7 +1,8 @@
 //! `phalanx run`: the scheduler and the ModelServing controller against a cluster.
 
 use super::output;
-use crate::engine::{Pace, Plan};
+use super::recording::{self, Recorder};
+use crate::engine::{Pace, Plan, Step};
 use crate::live::client;
 use crate::live::clock::Clock;
 use crate::live::http::{Health, serve};
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::watch;
 
 /// Runs the scheduler and the ModelServing controller against a cluster.
@@ -53,6 +55,14 @@ pub(super) struct Run {
     /// directives such as phalanx=debug,kube=info.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: Level,
+    /// Keep what the scheduler and the controller do in this folder, to be done again by `phalanx replay`. Terms of the last
+    /// seven days are kept, as far as the limit allows; nothing is kept of a pod that is not read.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
+    /// How much recordings may take, in MiB. The oldest terms go first; a term that reaches half of it is
+    /// recorded no further.
+    #[arg(long, value_name = "MEBIBYTES", default_value_t = 1024, requires = "record")]
+    record_limit: u64,
     /// Logs as JSON, one object a line.
     #[arg(long)]
     log_json: bool,
@@ -72,8 +82,11 @@ impl Run {
             leader_elect_lease_seconds,
             listen_address,
             log_level,
+            record,
+            record_limit,
             log_json,
         } = self;
+        let record = record.map(|folder| (folder, record_limit << 20));
         let mut settings = match &config {
             Some(path) => read_config(path)?,
             None => config::SchedulerConfig::default(),
@@ -121,7 +134,7 @@ impl Run {
                 changes = Some(receiver);
                 tokio::spawn(follow(path, names, sender));
             }
-            work(plan, changes, kubeconfig, election, listen).await
+            work(plan, changes, kubeconfig, election, listen, record).await
         })
     }
 }
@@ -132,6 +145,7 @@ async fn work(
     kubeconfig: Option<PathBuf>,
     election: Option<Election>,
     listen: Option<SocketAddr>,
+    record: Option<(PathBuf, u64)>,
 ) -> anyhow::Result<ExitCode> {
     let clock = Clock::start();
     let started = tokio::time::Instant::now();
@@ -167,8 +181,9 @@ async fn work(
             }
         };
         health.metrics.leading.set(1);
+        let recording = record.map(|(folder, limit)| keep(folder, clock, epoch, limit)).transpose()?;
         let health = Arc::clone(&health);
-        Shell { plan, changes, clients, gate, epoch, health, clock }.run().await
+        anyhow::Ok(Shell { plan, changes, clients, gate, epoch, recording, health, clock }.run().await?)
     };
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
@@ -181,6 +196,30 @@ async fn work(
         }
         result = work => { result?; Ok(ExitCode::SUCCESS) }
     }
+}
+
+/// Writes the steps of a term to a recording, until it ends or its limit is reached.
+fn keep(folder: PathBuf, clock: Clock, epoch: u64, limit: u64) -> anyhow::Result<Sender<Vec<Step>>> {
+    let name = format!("{}-term-{epoch}", clock.timestamp().to_string().replace(':', ""));
+    recording::make_room(&folder, limit);
+    let mut recorder = Recorder::begin(&folder, &name, limit / 2)?;
+    let (sender, mut steps) = channel::<Vec<Step>>(1024);
+    tokio::task::spawn_blocking(move || {
+        while let Some(steps) = steps.blocking_recv() {
+            match recorder.keep(&steps) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!("the recording cannot be written: {error:#}");
+                    break;
+                }
+            }
+        }
+        if let Err(error) = recorder.end() {
+            tracing::warn!("the recording cannot be written: {error:#}");
+        }
+    });
+    Ok(sender)
 }
 
 pub(super) fn read_config(path: &Path) -> anyhow::Result<config::SchedulerConfig> {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "live")]
 use super::found::Objects;
-use super::{BAD_INPUT, NOT_WELL, input, output, progress};
+use super::{BAD_INPUT, NOT_WELL, input, output, progress, recording};
 #[cfg(feature = "live")]
 use crate::live::client;
 use crate::scheduler::config::{self, SchedulerConfig};
@@ -82,6 +82,9 @@ pub(super) struct Simulate {
     /// file without scripts, to open in a browser or to attach to a ticket.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Keep what scheduler and controller do in this folder, to be done again by `phalanx replay`.
+    #[arg(long, value_name = "DIR")]
+    record: Option<PathBuf>,
     /// List every pod, those of other schedulers too, however many there are.
     #[arg(long)]
     all: bool,
@@ -152,6 +155,9 @@ impl Simulate {
         if brief {
             run.be_brief();
         }
+        if self.record.is_some() {
+            run.record();
+        }
         run.run(|progress| {
             line.tick(500, || {
                 let now = print_duration(progress.now);
@@ -168,6 +174,16 @@ impl Simulate {
         }
         if let Some(path) = &self.html {
             output::save(path, &html::page(&run, &report, &self.title()))?;
+        }
+        if let Some(folder) = &self.record {
+            let held = recording::recordings(folder).unwrap_or_default();
+            anyhow::ensure!(held.is_empty(), "--record {}: it holds recordings already", folder.display());
+            for (number, recorded) in run.take_recordings().into_iter().enumerate() {
+                let name = format!("{:02}-{}", number + 1, recorded.name);
+                let mut recorder = recording::Recorder::begin(folder, &name, u64::MAX)?;
+                recorder.keep(&recorded.steps)?;
+                recorder.end()?;
+            }
         }
         // The process is about to end: taking a large world apart first would only cost time.
         std::mem::forget(run);

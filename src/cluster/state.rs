@@ -16,6 +16,7 @@ use intake::Holder;
 use recent::Recent;
 use room::Kept;
 pub use room::Room;
+use serde::{Deserialize, Serialize};
 
 use super::capacity::Capacity;
 use super::class::Classes;
@@ -39,7 +40,7 @@ use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the cluster must be told once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Pods that name one of these schedulers are ours.
     pub scheduler_names: Vec<String>,

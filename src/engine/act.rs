@@ -3,6 +3,7 @@
 use super::calls::{Lane, Purpose};
 use super::output::{Note, Origin, Output, Report};
 use super::request::Answer as Reply;
+use super::tape::What;
 use super::{Engine, Now, writer};
 use crate::api::keys;
 use crate::api::pod_group::PodGroupStatus;
@@ -24,12 +25,14 @@ impl Engine {
             cut_short: cycle.cut_short,
         }));
         self.commitments.asked = std::mem::take(&mut self.commitments.again);
+        self.keep_decisions(&cycle.decisions);
         cycle.decisions
     }
 
     /// Does what was decided.
     pub fn act(&mut self, now: Now, decision: Decision) {
         self.now = now;
+        self.keep(What::Act);
         match decision {
             Decision::Place(placement) => self.place(placement),
             Decision::GroupStatus { namespace, name, .. }
@@ -66,6 +69,7 @@ impl Engine {
     /// Ends a cycle: answers those who asked for another place and did not get one in it.
     pub fn conclude(&mut self, now: Now) {
         self.now = now;
+        self.keep(What::Conclude);
         for gang in std::mem::take(&mut self.commitments.asked) {
             let key = gang.to_string();
             if self.families.arrivals.awaits(&key) {

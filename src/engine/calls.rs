@@ -3,6 +3,7 @@
 use super::Engine;
 use super::claims::Settling;
 use super::input::RequestId;
+use super::kind::Kind;
 use super::output::Output;
 use super::request::Request;
 use super::serving::Key;
@@ -97,6 +98,11 @@ impl Calls {
     /// When the next request is due that waits for a time.
     pub(super) fn wake_at(&self) -> Option<Duration> {
         self.later.keys().next().map(|(at, _)| *at)
+    }
+
+    /// The kind of the object that a request on its way is about.
+    pub(super) fn kind(&self, id: RequestId) -> Option<Kind> {
+        self.open.get(&id).map(|open| open.request.kind)
     }
 
     /// Forgets everything: nothing is sent any more.

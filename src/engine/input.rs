@@ -5,15 +5,32 @@ use super::object::Object;
 use super::request::Answer;
 use crate::api::time::Timestamp;
 use crate::scheduler::SchedulerConfig;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The time by both clocks of a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Since an arbitrary origin; never goes back.
+    #[serde(with = "nanoseconds")]
     pub elapsed: Duration,
     /// Since 1970; somebody may set it.
+    #[serde(with = "nanoseconds")]
     pub wall: Duration,
+}
+
+/// A duration as a number of nanoseconds.
+mod nanoseconds {
+    use super::Duration;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_nanos)
+    }
 }
 
 impl Now {
@@ -24,11 +41,11 @@ impl Now {
 }
 
 /// The number of a request, from the output that asked for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RequestId(pub u64);
 
 /// What a watch says.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Change {
     /// An object as it is now.
     Applied(Object),
@@ -57,7 +74,7 @@ pub enum Change {
 }
 
 /// Something happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// A watch said something.
     Observed(Change),

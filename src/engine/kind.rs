@@ -3,8 +3,10 @@
 //! Watches, readiness and `explain` read this table. A kind more is a row here and a line in [`super::object`]. The API
 //! server in memory has a table of its own, since it serves kinds that are not watched.
 
+use serde::{Deserialize, Serialize};
+
 /// A kind that Phalanx watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)] // the names are Kubernetes' own
 pub enum Kind {
     Namespace,

@@ -94,6 +94,14 @@ macro_rules! objects {
                 }
             }
 
+            /// What is read of it, as JSON.
+            pub fn value(&self) -> Value {
+                let value = match self {
+                    $(Object::$kind(object) => serde_json::to_value(&**object),)*
+                };
+                value.unwrap_or_default()
+            }
+
             /// As the scheduler takes it in; `None` if it reads nothing of this kind.
             pub fn event(&self) -> Option<Event<'_>> {
                 match self {

@@ -1,6 +1,7 @@
 //! Requests to the API server and their answers, as values. A shell sends the one and hands in the other.
 
 use super::kind::Kind;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ impl Request {
 }
 
 /// What a request came to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     /// 2xx, with the object.
     Done(Value),

@@ -17,11 +17,12 @@ use super::http::Health;
 use super::lease::Gate;
 use super::watch::watch;
 use crate::api::unsupported;
-use crate::engine::{Engine, Input, Note, Output, Plan, Report, Request, RequestId};
+use crate::engine::{Engine, Input, Note, Output, Plan, Report, Request, RequestId, Step};
 use crate::scheduler::SchedulerConfig;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch as latest;
 
@@ -37,6 +38,8 @@ pub struct Shell {
     pub gate: Gate,
     /// The leader's epoch.
     pub epoch: u64,
+    /// Where its steps go, if they are recorded.
+    pub recording: Option<Sender<Vec<Step>>>,
     /// What it tells the outside.
     pub health: Arc<Health>,
     /// The machine's clocks.
@@ -51,7 +54,10 @@ impl Shell {
     pub async fn run(self) -> Result<(), Ended> {
         let (inputs, receiver) = channel(8192);
         self.health.set_unready("watches", Some("the watches have just been started".to_owned()));
-        let engine = Engine::new(self.plan.clone(), self.epoch);
+        let mut engine = Engine::new(self.plan.clone(), self.epoch);
+        if self.recording.is_some() {
+            engine.record();
+        }
         for kind in engine.watched() {
             tokio::spawn(watch(self.clients.watch.clone(), kind, inputs.clone()));
         }
@@ -86,6 +92,7 @@ impl Running {
             let now = clock.now();
             if !self.shell.gate.may_write() {
                 self.engine.handle(now, Input::Deposed);
+                self.keep_steps();
                 return Err(Ended::Lease);
             }
             health.beat.store(now.elapsed.as_secs(), Ordering::Relaxed);
@@ -103,6 +110,7 @@ impl Running {
             }
             self.engine.write(clock.now());
             self.perform();
+            self.keep_steps();
             if self.engine.unsynced().is_empty() {
                 if !std::mem::replace(&mut self.synced, true) {
                     tracing::info!("in step with the cluster");
@@ -129,6 +137,24 @@ impl Running {
         self.perform();
         let (deciding, all) = (decided.elapsed - began.elapsed, clock.elapsed() - began.elapsed);
         self.counter.count_cycle(&self.engine, deciding, all);
+    }
+
+    /// Hands over what was done, to be kept. Nothing waits for that: where it cannot be, recording ends.
+    fn keep_steps(&mut self) {
+        let Some(recording) = &self.shell.recording else { return };
+        let steps = self.engine.take_steps();
+        if steps.is_empty() {
+            return;
+        }
+        if let Err(refused) = recording.try_send(steps) {
+            let why = match refused {
+                TrySendError::Full(_) => "steps come faster than they are written",
+                TrySendError::Closed(_) => "the limit is reached, or the file cannot be written",
+            };
+            tracing::warn!("nothing more of this term is recorded: {why}");
+            self.engine.stop_recording();
+            self.shell.recording = None;
+        }
     }
 
     fn changed(&mut self) -> Option<SchedulerConfig> {

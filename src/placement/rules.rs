@@ -1,9 +1,10 @@
 //! The solver's settings, as the scheduler configuration names them. No setting can switch a hard rule off.
 
 use crate::cluster::ids::ResourceId;
+use serde::{Deserialize, Serialize};
 
 /// Settings of the solver.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlacementRules {
     /// Cost terms, the most important first; each appears once.
     pub order: Vec<CostTerm>,
@@ -15,11 +16,12 @@ pub struct PlacementRules {
     pub search_budget: u64,
     /// Weights of resources when the fill of a node or a domain is compared. Where none of the resources that a class
     /// asks for has a weight above 0, each of them counts once; the number of pods never counts.
+    #[serde(skip)] // by ids, which the scheduler fills in from names
     pub resource_weights: Vec<(ResourceId, i64)>,
 }
 
 /// What makes one placement better than another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum CostTerm {
     /// Sum over subgroups of the tier of the innermost domain around each.
     SubgroupTier,
@@ -47,7 +49,7 @@ impl CostTerm {
 }
 
 /// Which of two equal domains or nodes is taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Packing {
     /// The fuller one.
     #[default]

@@ -1,9 +1,10 @@
 //! When to try again: exponential with a spread that depends on who asks, not on chance.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long to wait after a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backoff {
     /// After the first failure.
     pub base: Duration,

@@ -16,11 +16,12 @@ use crate::cluster::ids::{GangId, ResourceId};
 use crate::cluster::pods::{PodState, QueueGate};
 use crate::cluster::requests::quantity;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How PodGroups are admitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdmissionRules {
     /// By resources, rather than by the word of the queue.
     pub by_resources: bool,

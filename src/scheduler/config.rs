@@ -17,9 +17,10 @@ use crate::grouping::GroupingRules;
 use crate::placement::PlacementRules;
 use crate::scheduler::admission::AdmissionRules;
 use crate::scheduler::order::WaitingTimes;
+use serde::{Deserialize, Serialize};
 
 /// Everything that can be configured about scheduling.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SchedulerConfig {
     /// Whose pods are ours, and which labels make domains.
     pub cluster: Settings,

@@ -3,11 +3,12 @@
 use crate::api::time::Timestamp;
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::time::Duration;
 
 /// How long gangs may wait: an order among those of one priority, by when their time is up. Volcano's plugin `sla`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingTimes {
     /// Do they count? Where Volcano's configuration does not list the plugin, they do not.
     pub count: bool,

@@ -23,6 +23,7 @@ mod volumes;
 mod workloads;
 
 pub(crate) use crowd::Crowd;
+pub use drive::Recording;
 
 use super::agenda::{Agenda, Task};
 use super::history::{Happened, History};
@@ -84,6 +85,8 @@ pub struct Simulation {
     scheduling: drive::Driven,
     serving: drive::Driven,
     orders: drive::Orders,
+    /// What engines that died have done, where it is recorded.
+    recordings: Vec<Recording>,
     /// For a scheduler that takes over.
     config: SchedulerConfig,
     delays: Random,
@@ -143,6 +146,7 @@ impl Simulation {
             scheduling,
             serving,
             orders: drive::Orders::default(),
+            recordings: Vec::new(),
             delays,
         };
         orders.iter().for_each(|action| run.order(action));

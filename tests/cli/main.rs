@@ -12,6 +12,7 @@ mod permissions;
 mod readme;
 mod reference;
 mod remedies;
+mod replay;
 mod reported;
 mod sentences;
 mod servings;

@@ -10,11 +10,12 @@ mod names;
 use super::SchedulerConfig;
 use super::document::{Entry, Node, Problems, suggestion};
 use names::{ACTIONS, FLAGS};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A Volcano file, in its own terms.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VolcanoConfig {
     /// What a cycle does, in order.
     pub actions: Vec<Action>,
@@ -27,7 +28,7 @@ pub struct VolcanoConfig {
 }
 
 /// A step of Volcano's cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[allow(missing_docs)] // the names are Volcano's
 pub enum Action {
     Enqueue,
@@ -41,23 +42,31 @@ pub enum Action {
 }
 
 /// A plugin of a tier.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Plugin {
     /// One of Volcano's 24, or a name that Volcano does not know either.
     pub name: String,
     /// Extension points that are switched on or off, by the name that Volcano writes.
+    #[serde(deserialize_with = "known_flags")]
     pub flags: BTreeMap<&'static str, bool>,
     /// Its arguments, as written.
     pub arguments: BTreeMap<String, Value>,
 }
 
 /// Arguments of an action.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ActionArguments {
     /// The action.
     pub name: String,
     /// Its arguments, as written.
     pub arguments: BTreeMap<String, Value>,
+}
+
+/// Flags as they were written out; those that nobody knows are left out.
+fn known_flags<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<&'static str, bool>, D::Error> {
+    let written = BTreeMap::<String, bool>::deserialize(from)?;
+    let known = |(name, on)| Some((FLAGS.iter().find(|flag| flag.name == name)?.name, on));
+    Ok(written.into_iter().filter_map(known).collect())
 }
 
 const KEYS: [&str; 4] = ["actions", "tiers", "configurations", "metrics"];

@@ -212,10 +212,10 @@ impl Simulation {
         // The templates are taken out for as long as they are written to.
         let (mut group, mut pod) = (take(&mut source.group), take(&mut source.pod));
         source.shape_group(&mut group, &gang, number, size);
-        self.scheduling.engine.scheduler_mut().apply(Event::PodGroup(&group));
+        self.scheduling.engine.tell_scheduler(Event::PodGroup(&group));
         for index in 0..size {
             source.shape_pod(&mut pod, &gang, index, size);
-            self.scheduling.engine.scheduler_mut().apply(Event::Pod(&pod));
+            self.scheduling.engine.tell_scheduler(Event::Pod(&pod));
         }
         let name = format!("{}/{gang}", source.rules.namespace);
         (source.group, source.pod) = (group, pod);
@@ -239,8 +239,8 @@ impl Simulation {
     pub(super) fn show_crowd(&mut self) {
         for gang in self.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
             let (group, pods) = self.crowd.objects(gang);
-            self.scheduling.engine.scheduler_mut().apply(Event::PodGroup(&group));
-            pods.iter().for_each(|pod| self.scheduling.engine.scheduler_mut().apply(Event::Pod(pod)));
+            self.scheduling.engine.tell_scheduler(Event::PodGroup(&group));
+            pods.iter().for_each(|pod| self.scheduling.engine.tell_scheduler(Event::Pod(pod)));
         }
     }
 
@@ -257,7 +257,7 @@ impl Simulation {
             let Ok(pod_index) = pod_index.parse::<usize>() else { continue };
             self.crowd.sources[source].shape_pod(&mut pod, &gang, pod_index, size);
             run_on(&mut pod, &bind.node);
-            self.scheduling.engine.scheduler_mut().apply(Event::Pod(&pod));
+            self.scheduling.engine.tell_scheduler(Event::Pod(&pod));
             let node = self.crowd.node(&bind.node);
             self.crowd.gangs[index].nodes[pod_index] = Some(node);
         }
@@ -284,15 +284,9 @@ impl Simulation {
         for index in 0..size {
             pod.clear();
             let _ = write!(pod, "{name}-{index:0width$}");
-            self.scheduling
-                .engine
-                .scheduler_mut()
-                .apply(Event::PodGone { namespace: &namespace, name: &pod });
+            self.scheduling.engine.tell_scheduler(Event::PodGone { namespace: &namespace, name: &pod });
         }
-        self.scheduling
-            .engine
-            .scheduler_mut()
-            .apply(Event::PodGroupGone { namespace: &namespace, name: &name });
+        self.scheduling.engine.tell_scheduler(Event::PodGroupGone { namespace: &namespace, name: &name });
         self.crowd.by_name.remove(format!("{namespace}/{name}").as_str());
         if self.history.brief {
             return;
@@ -313,7 +307,7 @@ impl Simulation {
         let mut group = take(&mut source.group);
         source.shape_group(&mut group, name, number, size);
         group.status = status.clone();
-        self.scheduling.engine.scheduler_mut().apply(Event::PodGroup(&group));
+        self.scheduling.engine.tell_scheduler(Event::PodGroup(&group));
         group.status = PodGroupStatus::default();
         self.crowd.sources[self.crowd.gangs[index].source as usize].group = group;
         true

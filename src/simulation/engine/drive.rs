@@ -4,7 +4,7 @@
 use super::Simulation;
 use super::telling::key_of;
 use crate::apiserver::{Actor, Key, Kind, Store};
-use crate::engine::{Engine, Input, Kind as Observed, Now, Output, Pace, Plan, Request, RequestId};
+use crate::engine::{Engine, Input, Kind as Observed, Now, Output, Pace, Plan, Request, RequestId, Step};
 use crate::grouping::GroupedBy;
 use crate::reservation::record::{RESERVATION, Record};
 use crate::reservation::{GangKey, Settings};
@@ -20,6 +20,15 @@ use std::time::Duration;
 pub(super) enum Half {
     Scheduler,
     Controller,
+}
+
+/// What one engine has done, from its beginning to its end.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// `scheduler` or `controller`.
+    pub name: &'static str,
+    /// Its steps.
+    pub steps: Vec<Step>,
 }
 
 /// An engine, and what the timeline has in store for it.
@@ -151,13 +160,17 @@ impl Simulation {
         for decision in self.scheduling.engine.decide(now) {
             match decision {
                 Decision::Place(placement) if self.place_crowd(&placement) => {
+                    self.scheduling.engine.leave();
                     self.placed += placement.pods.len() as u64;
                     if placement.is_pod_group && !self.history.brief {
                         self.note_placed(&placement);
                     }
                 }
                 Decision::GroupStatus { namespace, name, status }
-                    if self.crowd_status(&namespace, &name, &status) => {}
+                    if self.crowd_status(&namespace, &name, &status) =>
+                {
+                    self.scheduling.engine.leave();
+                }
                 decision => self.scheduling.engine.act(now, decision),
             }
             self.pump(Half::Scheduler);
@@ -229,7 +242,8 @@ impl Simulation {
                 let key = gang.map_or_else(|| super::answer::key(request), key_of);
                 self.note("scheduler", &key, "Warning", "SchedulerCrashed", message);
                 let next = self.scheduling.epoch + 1;
-                self.scheduling = Driven::scheduler(self.config.clone(), &self.store, next);
+                let next = Driven::scheduler(self.config.clone(), &self.store, next);
+                self.succeed(half, next);
                 self.scheduling.lives = false;
                 // It watches while it waits to lead.
                 self.list_all(half);
@@ -240,12 +254,38 @@ impl Simulation {
                 let key = self.owner_of(request);
                 let message = format!("back in {}", print_duration(down));
                 self.note("controller", &key, "Warning", "ControllerCrashed", message);
-                self.serving = Driven::controller(self.config.clone());
+                self.succeed(half, Driven::controller(self.config.clone()));
                 self.serving.lives = false;
                 self.plan_in(down, Task::Controller);
             }
         }
         false
+    }
+
+    /// Another engine takes the place of one that died. What that one did is kept where runs are recorded.
+    fn succeed(&mut self, half: Half, next: Driven) {
+        let mut dead = std::mem::replace(self.half(half), next);
+        if dead.engine.records() {
+            self.recordings.push(recording(half, &mut dead.engine));
+            self.half(half).engine.record();
+        }
+    }
+
+    /// Keeps what the engines do, to be done again. To be called before the run.
+    pub fn record(&mut self) {
+        self.scheduling.engine.record();
+        self.serving.engine.record();
+    }
+
+    /// Takes out what the engines have done, in the order in which they ended.
+    pub fn take_recordings(&mut self) -> Vec<Recording> {
+        for half in [Half::Scheduler, Half::Controller] {
+            if self.half(half).engine.records() {
+                let last = recording(half, &mut self.half(half).engine);
+                self.recordings.push(last);
+            }
+        }
+        std::mem::take(&mut self.recordings)
     }
 
     /// The controller starts.
@@ -332,6 +372,11 @@ impl Simulation {
         let patience = settings.deadline + settings.doubt + Duration::from_secs(90);
         at > self.orders.moved + milliseconds(patience)
     }
+}
+
+fn recording(half: Half, engine: &mut Engine) -> Recording {
+    let name = if half == Half::Scheduler { "scheduler" } else { "controller" };
+    Recording { name, steps: engine.take_steps() }
 }
 
 /// Rounded up: what is due then is due.

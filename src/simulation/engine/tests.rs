@@ -1,4 +1,5 @@
 mod promises;
+mod recordings;
 mod volumes;
 
 use super::*;
@@ -31,7 +32,9 @@ fn run(text: &str) -> Simulation {
     reader.read("t.yaml", text);
     let world = World::admit(reader).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let mut run = Simulation::new(world, SchedulerConfig::default());
+    run.record();
     run.run(|_| ());
+    recordings::check(&mut run);
     assert_eq!(run.scheduler().cluster().audit(), Vec::<String>::new(), "the scheduler's books balance");
     run
 }

@@ -2,7 +2,8 @@
 
 use super::link::{Condition, Link, Rates, Upstream};
 use futures::FutureExt;
-use phalanx::engine::{Pace, Plan};
+use phalanx::engine::replay::Replay;
+use phalanx::engine::{Pace, Plan, Step};
 use phalanx::live::clock::Clock;
 use phalanx::live::http::Health;
 use phalanx::live::lease::{Election, Gate, Standing};
@@ -14,6 +15,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -139,8 +141,29 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
         pace: Pace::Considerate,
     };
     let gate = Gate::new(standing, settings, clock);
-    let _ = Shell { plan, changes: None, clients, gate, epoch, health, clock }.run().await;
+    let (sender, steps) = channel(1024);
+    let recording = Some(sender);
+    let shell = Shell { plan, changes: None, clients, gate, epoch, recording, health, clock };
+    let _ = tokio::join!(shell.run(), do_again(steps));
     // The process ends with it, as soon as it goes on.
     link.go_on().await;
     link.set(Condition::Dead);
+}
+
+/// Does what is recorded again beside it, from text: it must decide the same.
+async fn do_again(mut steps: Receiver<Vec<Step>>) {
+    let mut replay: Option<Replay> = None;
+    while let Some(batch) = steps.recv().await {
+        for step in batch {
+            let text = serde_json::to_string(&step).expect("a step has a text");
+            let step: Step = serde_json::from_str(&text).expect("and is read from it");
+            match &mut replay {
+                None => replay = Some(Replay::begin(step).expect("it begins with its beginning")),
+                Some(replay) => {
+                    replay.step(step).expect("it can be done again");
+                    assert!(!replay.departs(), "it decides otherwise when it is done again: {text}");
+                }
+            }
+        }
+    }
 }
