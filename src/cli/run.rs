@@ -8,7 +8,7 @@ use crate::live::clock::Clock;
 use crate::live::http::{Health, serve};
 use crate::live::lease::{Election, Gate, Standing};
 use crate::live::log::{self, Level};
-use crate::live::shell::Shell;
+use crate::live::shell::{Sent, Shell};
 use crate::reservation::Settings;
 use crate::reservation::lease::LeaseSettings;
 use crate::scheduler::config;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Runs the scheduler and the ModelServing controller against a cluster.
 #[derive(Debug, Args)]
@@ -160,22 +160,42 @@ async fn work(
             }
         }
     });
+    let (stopper, mut stop) = watch::channel(false);
+    let (give_back, given_back) = oneshot::channel::<()>();
+    let mut elected = None;
+    let standing = election.map(|election| {
+        let settings = election.settings.clone();
+        let (sender, standing) = watch::channel(Standing::Candidate);
+        let is_over = async move {
+            // Where nobody says so the lease is kept until the process ends.
+            if given_back.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let run = election.run(clients.write.clone(), clock, sender, Arc::clone(&health), is_over);
+        elected = Some(tokio::spawn(run));
+        (standing, settings)
+    });
     let work = async {
-        let (gate, epoch) = match election {
+        let (gate, epoch) = match standing {
             None => (Gate::open(clock), clock.timestamp().0.unsigned_abs()),
-            Some(election) => {
-                let settings = election.settings.clone();
-                let (sender, mut standing) = watch::channel(Standing::Candidate);
-                tokio::spawn(election.run(clients.write.clone(), clock, sender, Arc::clone(&health)));
+            Some((mut standing, settings)) => {
                 tracing::info!("waiting for the lease");
                 let epoch = loop {
                     if let Standing::Leading(held) = *standing.borrow_and_update() {
                         break held.epoch;
                     }
+                    if *stop.borrow_and_update() {
+                        return Ok(Sent::Answered);
+                    }
                     // a standby that can read the Lease is healthy: it has nothing to do
                     let now = started.elapsed().as_secs();
                     health.beat.store(now, std::sync::atomic::Ordering::Relaxed);
-                    let _ = tokio::time::timeout(std::time::Duration::from_secs(5), standing.changed()).await;
+                    tokio::select! {
+                        _ = standing.changed() => {}
+                        _ = stop.changed() => {}
+                        () = tokio::time::sleep(std::time::Duration::from_secs(5)) => {}
+                    }
                 };
                 (Gate::new(standing, settings, clock), epoch)
             }
@@ -183,19 +203,33 @@ async fn work(
         health.metrics.leading.set(1);
         let recording = record.map(|(folder, limit)| keep(folder, clock, epoch, limit)).transpose()?;
         let health = Arc::clone(&health);
-        anyhow::Ok(Shell { plan, changes, clients, gate, epoch, recording, health, clock }.run().await?)
+        anyhow::Ok(Shell { plan, changes, clients, gate, epoch, recording, stop, health, clock }.run().await?)
     };
+    tokio::pin!(work);
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         biased;
-        _ = terminate.recv() => { tracing::info!("terminated"); Ok(ExitCode::SUCCESS) }
-        _ = tokio::signal::ctrl_c() => { tracing::info!("interrupted"); Ok(ExitCode::SUCCESS) }
+        _ = terminate.recv() => tracing::info!("terminated"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("interrupted"),
         result = &mut server => {
             result?.context("--listen-address")?;
             anyhow::bail!("the health server has ended")
         }
-        result = work => { result?; Ok(ExitCode::SUCCESS) }
+        result = &mut work => {
+            result?;
+            return Ok(ExitCode::SUCCESS);
+        }
     }
+    // In order: nothing more is sent, what is on its way is answered, and only then may another lead at once. Else the lease
+    // runs out, so that the next leader does not act before what was sent last is ruled out.
+    let _ = stopper.send(true);
+    if let Ok(Ok(Sent::Answered)) = tokio::time::timeout(std::time::Duration::from_secs(10), work).await
+        && give_back.send(()).is_ok()
+        && let Some(elected) = elected
+    {
+        let _ = elected.await;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Writes the steps of a term to a recording, until it ends or its limit is reached.

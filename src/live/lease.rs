@@ -98,21 +98,63 @@ impl Election {
         })
     }
 
-    /// Runs the election until leadership is lost or nobody listens. Never leaves a lapsed leader believing in itself.
+    /// Runs the election until leadership is lost, nobody listens, or `give_back` says that nothing of what was sent is on its
+    /// way any more: then a lease that is ours is given back, and another may lead at once. Never leaves a lapsed leader
+    /// believing in itself.
     pub async fn run(
         self,
         client: Client,
         clock: Clock,
         standing: watch::Sender<Standing>,
         health: Arc<Health>,
+        give_back: impl Future<Output = ()>,
+    ) {
+        let mut held = None;
+        tokio::select! {
+            biased;
+            () = give_back => {}
+            () = self.lead(&client, clock, &standing, &health, &mut held) => return,
+        }
+        let _ = standing.send(Standing::Lost);
+        if let Some(held) = held {
+            self.give_back(&client, clock, held).await;
+        }
+    }
+
+    /// Writes that nobody holds the Lease, if we still do.
+    async fn give_back(&self, client: &Client, clock: Clock, held: Held) {
+        let deadline = self.settings.margin.min(Duration::from_secs(2));
+        let path = self.path(&self.name);
+        let Answer::Done(value) = Call::get(path.clone()).run(client, deadline).await else { return };
+        let lease = parse(&value);
+        if lease.holder != self.identity || lease.transitions != held.epoch {
+            return;
+        }
+        let (version, acquired) = (Some(lease.resource_version.as_str()), Some(lease.acquire_time.as_str()));
+        let mut object = self.object(held.epoch, version, acquired, &clock.micro_time());
+        // As client-go gives it back.
+        object["spec"]["holderIdentity"] = "".into();
+        object["spec"]["leaseDurationSeconds"] = 1.into();
+        match Call::put(path, object).run(client, deadline).await {
+            Answer::Done(_) => tracing::info!("the lease is given back"),
+            answer => tracing::info!(?answer, "the lease is left to run out"),
+        }
+    }
+
+    async fn lead(
+        &self,
+        client: &Client,
+        clock: Clock,
+        standing: &watch::Sender<Standing>,
+        health: &Health,
+        held: &mut Option<Held>,
     ) {
         let deadline = self.settings.margin.min(Duration::from_secs(5));
         let mut seen: Option<Seen> = None;
-        let mut held: Option<Held> = None;
         health.set_unready("lease", Some(format!("the Lease {} has not been read yet", self.name)));
-        let least_epoch = super::epoch::least_epoch(&client).await;
+        let least_epoch = super::epoch::least_epoch(client).await;
         loop {
-            let read = match Call::get(self.path(&self.name)).run(&client, deadline).await {
+            let read = match Call::get(self.path(&self.name)).run(client, deadline).await {
                 Answer::Done(value) => Some(Some(parse(&value))),
                 Answer::Refused { code: 404, .. } => Some(None),
                 other => {
@@ -163,7 +205,7 @@ impl Election {
             let mut renewed = false;
             if let Some((epoch, call)) = write {
                 let sent = clock.moment();
-                if let Answer::Done(value) = call.run(&client, deadline).await {
+                if let Answer::Done(value) = call.run(client, deadline).await {
                     renewed = true;
                     if let Some(seen) = &mut seen {
                         seen.observe(Some(parse(&value)), clock.moment());
@@ -171,7 +213,7 @@ impl Election {
                     if held.is_none() {
                         tracing::info!(epoch, identity = %self.identity, "leading");
                     }
-                    held = Some(Held { epoch, renewed: sent });
+                    *held = Some(Held { epoch, renewed: sent });
                     if standing.send(Standing::Leading(Held { epoch, renewed: sent })).is_err() {
                         return;
                     }
@@ -252,11 +294,63 @@ mod tests {
         let (standing, _leads) = watch::channel(Standing::Candidate);
         let began = Instant::now();
         let (client, health) = (Client::new(service, "n"), Arc::new(Health::default()));
-        let run = election().run(client, Clock::start(), standing, Arc::clone(&health));
+        let run =
+            election().run(client, Clock::start(), standing, Arc::clone(&health), std::future::pending());
         let election = tokio::spawn(run);
         let after = told.recv().await.expect("it takes over") - began;
         assert!(after >= Duration::from_secs(4 + 15), "after {after:?}");
         assert_eq!(health.unready(), [""; 0], "it can read the Lease");
         election.abort();
+    }
+
+    /// Who ends in order gives the lease back, and only its own: the epoch stays, and the next may lead at once.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_is_given_back() {
+        let lease = Arc::new(std::sync::Mutex::new((json!({ "metadata": { "resourceVersion": "1" } }), 1)));
+        let service = tower::service_fn({
+            let lease = Arc::clone(&lease);
+            move |request: http::Request<kube::client::Body>| {
+                let lease = Arc::clone(&lease);
+                async move {
+                    let (path, method) = (request.uri().path().to_owned(), request.method().clone());
+                    let sent = request.into_body().collect_bytes().await.expect("a body");
+                    let mut kept = lease.lock().expect("one thread");
+                    let (code, body) = if path.contains("podgroups") {
+                        (404, json!({}))
+                    } else {
+                        if method != http::Method::GET {
+                            let version = kept.1 + 1;
+                            let mut object: Value = serde_json::from_slice(&sent).expect("JSON");
+                            object["metadata"]["resourceVersion"] = version.to_string().into();
+                            *kept = (object, version);
+                        }
+                        (200, kept.0.clone())
+                    };
+                    let body = kube::client::Body::from(body.to_string().into_bytes());
+                    let answer = http::Response::builder().status(code).body(body);
+                    Ok::<_, std::convert::Infallible>(answer.expect("a response"))
+                }
+            }
+        });
+        let (client, health) = (Client::new(service, "n"), Arc::new(Health::default()));
+        let (standing, mut leads) = watch::channel(Standing::Candidate);
+        let (end, ends) = tokio::sync::oneshot::channel::<()>();
+        let ends = async { drop(ends.await) };
+        let run = tokio::spawn(election().run(client, Clock::start(), standing, health, ends));
+        let is_leading = |standing: &Standing| matches!(standing, Standing::Leading(_));
+        leads.wait_for(is_leading).await.expect("it leads");
+        let epoch = lease.lock().expect("one thread").0["spec"]["leaseTransitions"].clone();
+        end.send(()).expect("it listens");
+        run.await.expect("it ends");
+        assert_eq!(*leads.borrow(), Standing::Lost, "nothing is written any more");
+        let left = &lease.lock().expect("one thread").0;
+        assert_eq!(
+            (&left["spec"]["holderIdentity"], &left["spec"]["leaseTransitions"]),
+            (&"".into(), &epoch)
+        );
+        let seen = Seen::first(Some(parse(left)), Clock::start().moment());
+        let settings = LeaseSettings::default();
+        let next = decide(&settings, "next", &seen, None, 0, Clock::start().moment());
+        assert!(matches!(next, LeaseDecision::Acquire { .. }), "{next:?}");
     }
 }

@@ -17,7 +17,7 @@ use super::http::Health;
 use super::lease::Gate;
 use super::watch::watch;
 use crate::api::unsupported;
-use crate::engine::{Engine, Input, Note, Output, Plan, Report, Request, RequestId, Step};
+use crate::engine::{Answer, Engine, Input, Note, Output, Plan, Report, Request, RequestId, Step};
 use crate::scheduler::SchedulerConfig;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::watch as latest;
+use tokio::task::JoinSet;
 
 /// What the engine is run with.
 pub struct Shell {
@@ -40,6 +41,8 @@ pub struct Shell {
     pub epoch: u64,
     /// Where its steps go, if they are recorded.
     pub recording: Option<Sender<Vec<Step>>>,
+    /// True when it is to end.
+    pub stop: latest::Receiver<bool>,
     /// What it tells the outside.
     pub health: Arc<Health>,
     /// The machine's clocks.
@@ -50,8 +53,9 @@ pub struct Shell {
 const LONGEST: Duration = Duration::from_secs(1);
 
 impl Shell {
-    /// Runs until the lease is lost. Returns why it ended.
-    pub async fn run(self) -> Result<(), Ended> {
+    /// Runs until the lease is lost, or until it is told to end: then no more is sent, and what is on its way is waited for.
+    /// Returns whether all of that was answered.
+    pub async fn run(self) -> Result<Sent, Ended> {
         let (inputs, receiver) = channel(8192);
         self.health.set_unready("watches", Some("the watches have just been started".to_owned()));
         let mut engine = Engine::new(self.plan.clone(), self.epoch);
@@ -64,8 +68,21 @@ impl Shell {
         let name = self.plan.config.cluster.scheduler_names.first().cloned().unwrap_or_default();
         let recorder = Recorder::start(self.clients.write.clone(), self.clock, name);
         let counter = Counter::new(Arc::clone(&self.health));
-        Running { shell: self, engine, recorder, counter, inputs, synced: false }.go_round(receiver).await
+        let calls = JoinSet::new();
+        let doubted = None;
+        Running { shell: self, engine, recorder, counter, inputs, calls, doubted, synced: false }
+            .go_round(receiver)
+            .await
     }
+}
+
+/// What is known of the requests of a shell that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Each has been answered.
+    Answered,
+    /// One may take effect yet.
+    InDoubt,
 }
 
 struct Running {
@@ -74,18 +91,27 @@ struct Running {
     recorder: Recorder,
     counter: Counter,
     inputs: Sender<Input>,
+    /// Requests on their way. Each says whether it may take effect though nobody answered it.
+    calls: JoinSet<bool>,
+    /// When such a one last ended.
+    doubted: Option<Duration>,
     /// Had all watches said all there is, in the last round?
     synced: bool,
 }
 
 impl Running {
-    async fn go_round(mut self, mut inputs: Receiver<Input>) -> Result<(), Ended> {
+    async fn go_round(mut self, mut inputs: Receiver<Input>) -> Result<Sent, Ended> {
         let (clock, health) = (self.shell.clock, Arc::clone(&self.shell.health));
         let mut batch = Vec::with_capacity(1024);
         loop {
             let now = clock.now();
             let wake = self.engine.wake(now).map_or(LONGEST, |at| at.saturating_sub(now.elapsed));
-            let received = tokio::time::timeout(wake.min(LONGEST), inputs.recv_many(&mut batch, 1024)).await;
+            let received = tokio::time::timeout(wake.min(LONGEST), inputs.recv_many(&mut batch, 1024));
+            let received = tokio::select! {
+                biased;
+                () = told_to_end(&mut self.shell.stop) => return Ok(self.end().await),
+                received = received => received,
+            };
             if received == Ok(0) {
                 return Err(Ended::Watches);
             }
@@ -94,6 +120,9 @@ impl Running {
                 self.engine.handle(now, Input::Deposed);
                 self.keep_steps();
                 return Err(Ended::Lease);
+            }
+            while let Some(ended) = self.calls.try_join_next() {
+                self.called(ended.unwrap_or(true));
             }
             health.beat.store(now.elapsed.as_secs(), Ordering::Relaxed);
             for input in batch.drain(..) {
@@ -137,6 +166,30 @@ impl Running {
         self.perform();
         let (deciding, all) = (decided.elapsed - began.elapsed, clock.elapsed() - began.elapsed);
         self.counter.count_cycle(&self.engine, deciding, all);
+    }
+
+    /// Nothing is sent any more; what is on its way is waited for, a little longer than any call may take.
+    async fn end(mut self) -> Sent {
+        self.engine.handle(self.shell.clock.now(), Input::Deposed);
+        self.keep_steps();
+        let patience = self.shell.gate.deadline() + LONGEST;
+        let all = tokio::time::timeout(patience, async {
+            while let Some(ended) = self.calls.join_next().await {
+                self.called(ended.unwrap_or(true));
+            }
+        });
+        let all_ended = all.await.is_ok();
+        let now = self.shell.clock.now().elapsed;
+        let doubt = self.shell.plan.reservation.doubt;
+        let in_doubt = self.doubted.is_some_and(|at| now < at + doubt);
+        if all_ended && !in_doubt { Sent::Answered } else { Sent::InDoubt }
+    }
+
+    /// A call has ended; may it take effect yet?
+    fn called(&mut self, in_doubt: bool) {
+        if in_doubt {
+            self.doubted = Some(self.shell.clock.now().elapsed);
+        }
     }
 
     /// Hands over what was done, to be kept. Nothing waits for that: where it cannot be, recording ends.
@@ -185,17 +238,24 @@ impl Running {
 
     /// Sends a request, if the lease allows it. Nobody waits for the answer to one that is not sent: the engine ends with
     /// the lease.
-    fn send(&self, id: RequestId, request: Request, urgent: bool) {
+    fn send(&mut self, id: RequestId, request: Request, urgent: bool) {
         let hold = urgent.then(|| self.recorder.hold());
         let (client, gate) = (self.shell.clients.write.clone(), self.shell.gate.clone());
-        let inputs = self.inputs.clone();
-        tokio::spawn(async move {
+        let (inputs, mut stop) = (self.inputs.clone(), self.shell.stop.clone());
+        self.calls.spawn(async move {
             let _hold = hold;
-            if request.writes() && !gate.may_write() {
-                return;
+            let writes = request.writes();
+            if writes && !gate.may_write() {
+                return false;
             }
             let answer = Call::from(request).run(&client, gate.deadline()).await;
-            let _ = inputs.send(Input::Answered(id, answer)).await;
+            let in_doubt = writes && matches!(answer, Answer::Unknown(_));
+            tokio::select! {
+                _ = inputs.send(Input::Answered(id, answer)) => {}
+                // When the shell ends nobody takes answers any more, and it waits for this task.
+                () = told_to_end(&mut stop) => {}
+            }
+            in_doubt
         });
     }
 
@@ -230,6 +290,10 @@ fn log_note(note: &Note) {
         }
         _ => {}
     }
+}
+
+async fn told_to_end(stop: &mut latest::Receiver<bool>) {
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 fn log(report: &Report) {

@@ -122,7 +122,13 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
         settings: settings.clone(),
     };
     let (sender, mut standing) = watch::channel(Standing::Candidate);
-    tokio::spawn(election.run(clients.write.clone(), clock, sender, Arc::clone(&health)));
+    tokio::spawn(election.run(
+        clients.write.clone(),
+        clock,
+        sender,
+        Arc::clone(&health),
+        std::future::pending(),
+    ));
     let epoch = loop {
         if let Standing::Leading(held) = *standing.borrow_and_update() {
             break held.epoch;
@@ -143,7 +149,8 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
     let gate = Gate::new(standing, settings, clock);
     let (sender, steps) = channel(1024);
     let recording = Some(sender);
-    let shell = Shell { plan, changes: None, clients, gate, epoch, recording, health, clock };
+    let (_running, stop) = watch::channel(false);
+    let shell = Shell { plan, changes: None, clients, gate, epoch, recording, stop, health, clock };
     let _ = tokio::join!(shell.run(), do_again(steps));
     // The process ends with it, as soon as it goes on.
     link.go_on().await;
