@@ -20,6 +20,7 @@ pub mod status;
 
 mod cycle;
 mod gates;
+mod guard;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,9 @@ pub struct Scheduler {
     pods_held: BTreeMap<String, Option<String>>,
     /// Gangs that the reservation keeps from being placed.
     held_back: promise::HeldBack,
+    /// Gangs over which the solver is to panic.
+    #[cfg(test)]
+    breaks: BTreeSet<String>,
 }
 
 /// What a cycle did.
@@ -89,6 +93,8 @@ pub struct Cycle {
     pub placed: usize,
     /// Gangs whose search was ended by its budget.
     pub cut_short: usize,
+    /// Gangs (`namespace/name`) over which the solver panicked.
+    pub panicked: Vec<String>,
 }
 
 impl Scheduler {
@@ -114,6 +120,8 @@ impl Scheduler {
             deferred: BTreeSet::new(),
             pods_held: BTreeMap::new(),
             held_back: promise::HeldBack::new(),
+            #[cfg(test)]
+            breaks: BTreeSet::new(),
         }
     }
 

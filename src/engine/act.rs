@@ -23,6 +23,7 @@ impl Engine {
             tried: cycle.tried,
             placed: cycle.placed,
             cut_short: cycle.cut_short,
+            panicked: cycle.panicked,
         }));
         self.commitments.asked = std::mem::take(&mut self.commitments.again);
         self.keep_decisions(&cycle.decisions);

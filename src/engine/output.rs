@@ -85,6 +85,8 @@ pub enum Report {
         placed: usize,
         /// Searches ended by their budget.
         cut_short: usize,
+        /// Gangs (`namespace/name`) over which the solver panicked.
+        panicked: Vec<String>,
     },
     /// A gang has been placed.
     Placed {

@@ -32,12 +32,13 @@ impl Counter {
     pub(super) fn count(&self, engine: &Engine, report: &Report, now: Now) {
         let metrics = &self.health.metrics;
         match report {
-            Report::Cycle { tried, placed, cut_short } => {
+            Report::Cycle { tried, placed, cut_short, panicked } => {
                 let result = |result: &str| ResultLabel { result: result.to_owned() };
                 metrics.attempts.get_or_create(&result("scheduled")).inc_by(*placed as u64);
                 let refused = tried - placed;
                 metrics.attempts.get_or_create(&result("unschedulable")).inc_by(refused as u64);
                 metrics.cut_short.inc_by(*cut_short as u64);
+                metrics.panicked.inc_by(panicked.len() as u64);
             }
             Report::Placed { placement, created } => self.count_placed(engine, placement, *created, now),
             Report::Bound { created: Some(created), .. } => {

@@ -110,6 +110,8 @@ metrics! {
         "phalanx_gangs_repaired", "Gangs with members placed again";
     cut_short: Counter = Counter::default(),
         "phalanx_searches_cut_short", "Searches ended by their budget";
+    panicked: Counter = Counter::default(),
+        "phalanx_gangs_panicked", "Times that the solver panicked over a gang, which is left alone after that";
     quarantined: Gauge = Gauge::default(),
         "phalanx_quarantined_objects", "Objects that cannot be used as they are";
     findings: Present<CodeLabel> = Present::default(),

@@ -301,6 +301,12 @@ fn log(report: &Report) {
         Report::Reservation { gang, report } => {
             tracing::info!(gang = gang.to_string(), %report, "reservation");
         }
+        Report::Cycle { panicked, .. } if !panicked.is_empty() => {
+            tracing::error!(
+                ?panicked,
+                "the solver panicked over these gangs: they are left alone until they change"
+            );
+        }
         Report::Recovered { records } => tracing::debug!(records, "records of predecessors are read"),
         Report::Failed { request, answer, then } => tracing::warn!(request, ?answer, "{then}"),
         Report::Withdrawn(pod) => {

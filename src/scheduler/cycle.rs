@@ -221,8 +221,17 @@ impl Scheduler {
         let room = self.cluster.give_room_back(id);
         let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled);
         let answer = match refused {
-            Some(proof) => Err(proof),
-            None => self.placer.decide(self.cluster.view(), &asked.request, &self.rules),
+            Some(proof) => Ok(Err(proof)),
+            None => {
+                self.ask_solver(id, cycle, |placer, view, rules| placer.decide(view, &asked.request, rules))
+            }
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(hold) => {
+                self.cluster.keep_room(id, room);
+                return self.hold(id, hold, round, cycle);
+            }
         };
         match answer {
             Ok(placement) => {
@@ -260,8 +269,8 @@ impl Scheduler {
     /// Notes that a gang was refused, and why, as far as that is news and there is time to find out.
     fn refuse(&mut self, id: GangId, asked: Box<Asked>, proof: Proof, round: &mut Round, cycle: &mut Cycle) {
         let view = self.cluster.view();
-        let before = self.waiting.get(&id).filter(|wait| wait.counted.is_some());
-        let (is_new, has_full) = (before.is_none(), before.is_some_and(|wait| wait.is_full));
+        let told = self.waiting.get(&id).filter(|wait| wait.counted.is_some()).map(|wait| wait.is_full);
+        let (is_new, has_full) = (told.is_none(), told == Some(true));
         // To tell thousands of gangs that they get a little further than before helps nobody.
         if has_full && round.checked == 0 {
             return self.keep(id, asked);
@@ -270,9 +279,15 @@ impl Scheduler {
         if let Some(known) = self.told.get(view, &asked.shape).cloned() {
             return self.tell(id, asked, known, round, cycle);
         }
-        let mut counted = self.placer.count_short(view, &asked.request, &self.rules);
+        let counted =
+            self.ask_solver(id, cycle, |placer, view, rules| placer.count_short(view, &asked.request, rules));
+        let mut counted = match counted {
+            Ok(counted) => counted,
+            Err(hold) => return self.hold(id, hold, round, cycle),
+        };
         counted.proof = proof;
-        if has_full && before.is_some_and(|wait| wait.counted.as_deref() == Some(&counted)) {
+        let before = self.waiting.get(&id).and_then(|wait| wait.counted.as_deref());
+        if has_full && before == Some(&counted) {
             return self.keep(id, asked);
         }
         let budget = if has_full { &mut round.again } else { &mut round.first };
@@ -287,7 +302,10 @@ impl Scheduler {
             }
         }
         let mut shortfall = match is_full {
-            true => self.placer.explain(view, &asked.request, &self.rules),
+            // Where there is no explanation the counts are told.
+            true => self
+                .ask_solver(id, cycle, |placer, view, rules| placer.explain(view, &asked.request, rules))
+                .unwrap_or_else(|_| counted.clone()),
             false => counted.clone(),
         };
         if asked.stand_ins > 0 {
@@ -297,6 +315,7 @@ impl Scheduler {
         let (reason, message) = explain(&self.cluster, &asked.request, &shortfall);
         let explanation = Explanation { is_full, reason, message, shortfall, counted };
         if is_full {
+            let view = self.cluster.view();
             self.told.put(view, Shape::clone(&asked.shape), explanation.clone());
         }
         self.tell(id, asked, explanation, round, cycle);

@@ -49,6 +49,7 @@ reasons! {
     OtherScheduler "Pods of it ask for a scheduler that does not answer here.";
     PodStuckOnNode "A pod of it is being deleted on a node that does not answer, so that it cannot be created again.";
     SchedulingGated "Pods are held back by scheduling gates.";
+    InternalError "The scheduler made a mistake over it.";
     ReservationRefused "A placement was found, and could not be written down or carried out.";
 }
 

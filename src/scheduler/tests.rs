@@ -3,6 +3,7 @@
 
 mod admission;
 mod gates;
+mod guard;
 mod lost;
 mod order;
 mod room;
