@@ -15,6 +15,7 @@ mod stateful_set;
 mod tests;
 mod volcano_job;
 
+pub(crate) use deployment::handed_down;
 pub(crate) use pods::replacement;
 
 use crate::apiserver::{Key, Kind};

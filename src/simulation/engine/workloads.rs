@@ -166,6 +166,7 @@ impl Simulation {
             sets.entry(text("name")).or_insert((text("uid"), 0)).1 += 1;
         }
         let spec = &deployment.value["spec"];
+        let annotations = workloads::handed_down(&deployment.value);
         let owner = json!([{
             "apiVersion": "apps/v1", "kind": "Deployment", "name": &*key.name, "uid": deployment.uid(), "controller": true,
         }]);
@@ -175,7 +176,8 @@ impl Simulation {
                 json!({
                     "apiVersion": "apps/v1", "kind": "ReplicaSet",
                     "metadata": {
-                        "name": name, "namespace": &*key.namespace, "uid": uid, "ownerReferences": owner,
+                        "name": name, "namespace": &*key.namespace, "uid": uid, "annotations": annotations,
+                        "ownerReferences": owner,
                     },
                     "spec": { "replicas": pods, "selector": spec["selector"], "template": spec["template"] },
                 })

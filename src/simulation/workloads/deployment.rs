@@ -140,10 +140,22 @@ fn replica_set(deployment: &Value, replicas: usize) -> Value {
         "apiVersion": "apps/v1", "kind": "ReplicaSet",
         "metadata": {
             "name": format!("{}-{hash}", text(deployment, "/metadata/name")), "namespace": metadata["namespace"],
-            "labels": template["metadata"]["labels"], "ownerReferences": owned_by(deployment),
+            "labels": template["metadata"]["labels"], "annotations": handed_down(deployment),
+            "ownerReferences": owned_by(deployment),
         },
         "spec": { "replicas": replicas, "selector": selector, "template": template },
     })
+}
+
+/// Annotations that stay with the Deployment: what kubectl and its controller write for themselves.
+const OWN: [&str; 2] = ["kubectl.kubernetes.io/", "deployment.kubernetes.io/"];
+
+/// The annotations that a ReplicaSet has from its Deployment.
+pub(crate) fn handed_down(deployment: &Value) -> Value {
+    let annotations = deployment.pointer("/metadata/annotations").and_then(Value::as_object);
+    let kept =
+        annotations.into_iter().flatten().filter(|(key, _)| !OWN.iter().any(|own| key.starts_with(own)));
+    kept.map(|(key, value)| (key.clone(), value.clone())).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// Would pods of the two templates be alike? One of them may carry the defaults of an API server.
