@@ -89,3 +89,32 @@ async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, content_type)], shared.health.metrics.text())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ready(health: &Arc<Health>) -> (StatusCode, String) {
+        let shared = Shared { health: Arc::clone(health), started: tokio::time::Instant::now() };
+        let answer = readyz(State(shared)).await.into_response();
+        let status = answer.status();
+        let body = http_body_util::BodyExt::collect(answer.into_body()).await.expect("a body").to_bytes();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    /// Ready only while nothing is in the way, and what is in the way is said.
+    #[tokio::test]
+    async fn not_ready_while_something_is_in_the_way() {
+        let health = Arc::new(Health::default());
+        assert_eq!(ready(&health).await.0, StatusCode::OK);
+        health.set_unready("lease", Some("the Lease phalanx cannot be read".to_owned()));
+        health.set_unready("watches", Some("not listed yet: csinodes".to_owned()));
+        let (status, text) = ready(&health).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(text, "the Lease phalanx cannot be read\nnot listed yet: csinodes\n");
+        health.set_unready("watches", None);
+        assert_eq!(ready(&health).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        health.set_unready("lease", None);
+        assert_eq!(ready(&health).await.0, StatusCode::OK);
+    }
+}

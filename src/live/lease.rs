@@ -353,4 +353,23 @@ mod tests {
         let next = decide(&settings, "next", &seen, None, 0, Clock::start().moment());
         assert!(matches!(next, LeaseDecision::Acquire { .. }), "{next:?}");
     }
+
+    /// Who may not read the Lease is not ready, and says so.
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_cannot_be_read_is_said() {
+        let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
+            let code = if request.uri().path().contains("podgroups") { 404 } else { 403 };
+            let body = json!({ "kind": "Status", "reason": "Forbidden", "message": "no", "code": code });
+            let body = kube::client::Body::from(body.to_string().into_bytes());
+            let answer = http::Response::builder().status(code).body(body);
+            Ok::<_, std::convert::Infallible>(answer.expect("a response"))
+        });
+        let (standing, _leads) = watch::channel(Standing::Candidate);
+        let (client, health) = (Client::new(service, "n"), Arc::new(Health::default()));
+        let (shown, never) = (Arc::clone(&health), std::future::pending());
+        let run = tokio::spawn(election().run(client, Clock::start(), standing, health, never));
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(shown.unready(), ["the Lease phalanx cannot be read"]);
+        run.abort();
+    }
 }
