@@ -124,6 +124,8 @@ pub struct Engine {
     calls: Calls,
     outputs: VecDeque<Output>,
     last_cycle: Duration,
+    /// When everything is looked at next; `None` where nothing can have been overlooked, or before the first look.
+    review_at: Option<Duration>,
     /// Are limits on volumes watched? Not before a pod uses claims.
     watches_limits: bool,
     deposed: bool,
@@ -181,6 +183,9 @@ enum Recovery {
 /// A cycle runs when nothing more is waiting, or after this long at the latest.
 const DEBOUNCE: Duration = Duration::from_millis(10);
 
+/// How often everything is looked at whatever changed: what was overlooked once is not overlooked for ever.
+const REVIEW: Duration = Duration::from_secs(600);
+
 impl Engine {
     /// An engine for the leader of this epoch, which has seen nothing yet. It waits for the kinds of [`Engine::watched`].
     pub fn new(plan: Plan, epoch: u64) -> Engine {
@@ -208,6 +213,7 @@ impl Engine {
             calls: Calls::default(),
             outputs: VecDeque::new(),
             last_cycle: Duration::ZERO,
+            review_at: None,
             watches_limits: false,
             deposed: false,
             tape: None,
@@ -321,6 +327,7 @@ impl Engine {
             self.scheduler.resume(&group);
         }
         self.scheduler.wake(now.timestamp());
+        self.review();
         self.send_due();
         self.carry_out();
         self.watch_limits();
@@ -406,11 +413,27 @@ impl Engine {
             self.lull_ends(),
             self.telling.marks.wake_at(),
             self.commitments.pauses.wake_at(),
+            self.review_at,
             serving,
             sets,
             cycle.then_some(self.last_cycle + DEBOUNCE),
         ];
         always.into_iter().chain(rest.into_iter().flatten()).min()
+    }
+
+    /// Has everything looked at now and then.
+    fn review(&mut self) {
+        if self.plan.pace == Pace::AtOnce || !self.intake.unsynced.is_empty() {
+            return;
+        }
+        if self.review_at.is_some_and(|at| at <= self.now.elapsed) {
+            self.scheduler.review();
+            self.families.serving.mark_all();
+            self.families.sets.mark_all();
+        } else if self.review_at.is_some() {
+            return;
+        }
+        self.review_at = Some(self.now.elapsed + REVIEW);
     }
 
     /// Where pods use claims, nothing is decided before it is known how many volumes nodes take, and what their drivers tell

@@ -184,6 +184,11 @@ impl Scheduler {
         }
     }
 
+    /// Has the next cycle look at every gang, whatever changed.
+    pub fn review(&mut self) {
+        self.cluster.mark_all();
+    }
+
     /// What the scheduler believes.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster

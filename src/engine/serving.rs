@@ -79,8 +79,7 @@ impl Serving {
     pub fn set_pod_groups(&mut self, installed: bool) {
         if self.pod_groups != installed {
             self.pod_groups = installed;
-            let all: Vec<Key> = self.objects.keys().cloned().collect();
-            all.into_iter().for_each(|key| self.mark(key));
+            self.mark_all();
         }
     }
 
@@ -178,6 +177,12 @@ impl Serving {
         if let Some(at) = at {
             self.wakes.insert((at, key.clone()));
         }
+    }
+
+    /// Has all of them looked at, whatever changed.
+    pub fn mark_all(&mut self) {
+        let all: Vec<Key> = self.objects.keys().cloned().collect();
+        all.into_iter().for_each(|key| self.mark(key));
     }
 
     /// What to do now, for the next ModelServing that something is to be done for.

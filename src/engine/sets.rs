@@ -134,6 +134,11 @@ impl Sets {
         }
     }
 
+    /// Has all of them looked at, whatever changed.
+    pub(super) fn mark_all(&mut self) {
+        self.dirty.extend(self.sets.keys().cloned());
+    }
+
     /// When to look at the next.
     pub(super) fn wake_at(&self) -> Option<Duration> {
         let waiting = self.dirty.iter().filter_map(|key| self.sets.get(key)).filter(|set| !set.busy);

@@ -146,3 +146,32 @@ fn serving(uid: &str) -> Value {
         },
     })
 }
+
+/// What was overlooked once is not overlooked for ever: everything is looked at now and then, though nothing happens.
+#[test]
+fn everything_is_looked_at_now_and_then() {
+    let mut driven = Driven::paced(SchedulerConfig::default(), true, false, Pace::Considerate);
+    for name in ["root", "default"] {
+        driven.observe(Kind::Queue, json!({ "metadata": { "name": name } }));
+    }
+    let pod = json!({
+        "metadata": { "name": "p", "namespace": "n", "uid": "p" },
+        "spec": { "schedulerName": "volcano", "containers": [{ "name": "c" }] },
+    });
+    driven.observe(Kind::Pod, pod);
+    driven.go_on();
+    let cycles = |driven: &Driven| {
+        let tried = driven.reports.iter().filter(|report| matches!(report, Report::Cycle { tried: 1.., .. }));
+        tried.count()
+    };
+    assert_eq!(cycles(&driven), 1, "{:?}", driven.reports);
+    let mut pass = |seconds: u64| {
+        driven.now.elapsed += Duration::from_secs(seconds);
+        driven.now.wall += Duration::from_secs(seconds);
+        driven.go_on();
+        cycles(&driven)
+    };
+    assert_eq!(pass(590), 1, "nothing has happened");
+    assert_eq!(pass(20), 2);
+    assert_eq!(pass(20), 2);
+}
