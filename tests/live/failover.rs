@@ -63,7 +63,9 @@ fn another_instance_takes_over() {
     assert_ne!(lease("holderIdentity"), holder);
 
     // One that hangs is deposed, and ends when it comes to.
-    let third = Phalanx::deployed(&cluster, LEASE);
+    let folder = std::env::temp_dir().join(format!("phalanx-recorded-{}", std::process::id()));
+    let record = format!("--record={}", folder.display());
+    let third = Phalanx::deployed(&cluster, &[LEASE[0], &record]);
     second.signal("STOP");
     runs("c");
     assert!(leads(&third));
@@ -72,4 +74,28 @@ fn another_instance_takes_over() {
     runs("d");
     let ages = cluster.get(["get", "pods", "-o", "jsonpath={.items[*].metadata.name}"]);
     assert_eq!(ages.split(' ').count(), 16, "every pod is still there: {ages}");
+
+    // One that is told to end gives the lease back: the next does not wait until it has run out.
+    let fourth = Phalanx::deployed(&cluster, &["--leader-elect-lease-seconds=40"]);
+    wait("the fourth waits", || fourth.log().contains("waiting for the lease"));
+    third.signal("TERM");
+    let told = Instant::now();
+    wait("the fourth leads", || leads(&fourth));
+    assert!(told.elapsed() < Duration::from_secs(10), "after {:?}", told.elapsed());
+    wait("the third ends", || third.has_ended());
+    assert!(third.log().contains("the lease is given back"), "{}", third.log());
+    runs("e");
+
+    // What the third did, done again, decides the same.
+    let replayed = std::process::Command::new(env!("CARGO_BIN_EXE_phalanx"))
+        .args(["replay", "--output=json"])
+        .arg(&folder)
+        .output()
+        .expect("it runs");
+    let text = String::from_utf8_lossy(&replayed.stdout);
+    assert!(replayed.status.success(), "{text} {}", String::from_utf8_lossy(&replayed.stderr));
+    for gang in ["default/c", "default/d"] {
+        assert!(text.contains(&format!("PodGroup {gang}")), "{gang}: {text}");
+    }
+    let _ = std::fs::remove_dir_all(&folder);
 }

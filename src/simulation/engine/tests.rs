@@ -414,3 +414,19 @@ fn pods_without_a_pod_group_are_grouped_as_on_a_cluster() {
     assert_eq!(bound(&format!("{both}{web}")).0, 3);
     assert_eq!(bound(&format!("{both}{web}{volcano}")).0, 3);
 }
+
+/// Groups that wait go before those that run, whose nodes they would get for a moment.
+#[test]
+fn a_scale_down_binds_nothing_that_goes() {
+    let serving = "\n---\napiVersion: workload.serving.volcano.sh/v1alpha1\nkind: ModelServing\nmetadata: {name: ms}\nspec: {replicas: 8, template: {roles: [{name: r, replicas: 1, workerReplicas: 0, entryTemplate: {spec: {containers: [{name: c, image: i, resources: {limits: {gpu: 8}}}]}}}]}}\n";
+    let rules = simulation(
+        "  nodePools: [{name: node, count: 5, capacity: {cpu: 8, gpu: 8}}]\n  kubelet: {shutdown: 0s}\n  timeline: [{at: 1m, scale: {name: ms, replicas: 1}}]",
+    );
+    let run = run(&format!("{rules}{serving}"));
+    let bound = |from: u64| {
+        let later = run.history.entries.iter().filter(move |happened| happened.at_milliseconds >= from);
+        later.filter(|happened| happened.reason == "Scheduled").count()
+    };
+    assert_eq!((bound(0), bound(60_000)), (5, 0), "{:?}", story(&run));
+    assert_eq!(run.store.of_kind(&Kind::Pod).count(), 1);
+}
