@@ -155,7 +155,9 @@ impl Simulate {
         if brief {
             run.be_brief();
         }
-        if self.record.is_some() {
+        if let Some(folder) = &self.record {
+            let held = recording::recordings(folder).unwrap_or_default();
+            anyhow::ensure!(held.is_empty(), "--record {}: it holds recordings already", folder.display());
             run.record();
         }
         run.run(|progress| {
@@ -176,8 +178,6 @@ impl Simulate {
             output::save(path, &html::page(&run, &report, &self.title()))?;
         }
         if let Some(folder) = &self.record {
-            let held = recording::recordings(folder).unwrap_or_default();
-            anyhow::ensure!(held.is_empty(), "--record {}: it holds recordings already", folder.display());
             for (number, recorded) in run.take_recordings().into_iter().enumerate() {
                 let name = format!("{:02}-{}", number + 1, recorded.name);
                 let mut recorder = recording::Recorder::begin(folder, &name, u64::MAX)?;
