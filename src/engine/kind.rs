@@ -172,6 +172,23 @@ mod tests {
         }
     }
 
+    /// The API server in memory has a table of its own, since it serves more than is watched: where they meet they agree.
+    #[test]
+    fn the_api_server_in_memory_serves_what_is_watched() {
+        for row in TABLE.iter().filter(|row| row.kind != Kind::MutatingWebhookConfiguration) {
+            let served = crate::apiserver::Resource::served(&row.kind.api_version(), row.plural);
+            let served = served.unwrap_or_else(|| panic!("{row:?} is not served"));
+            let habits = served.habits;
+            assert_eq!(
+                (served.kind, served.namespaced, habits.custom),
+                (row.name, row.namespaced, row.custom)
+            );
+            let (api_version, name) = (row.kind.api_version(), row.name);
+            assert_eq!(Kind::of(&api_version, name), Some(row.kind));
+        }
+        assert_eq!(Kind::of("batch.volcano.sh/v1alpha1", "Job"), None, "another Job");
+    }
+
     #[test]
     fn paths_are_those_of_the_api_server() {
         let check = |path: String, expect: &str| assert_eq!(path, expect);
