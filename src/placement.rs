@@ -10,6 +10,7 @@
 mod apex;
 pub mod audit;
 mod bound;
+mod cells;
 mod certificate;
 mod cost;
 mod cover;
@@ -28,9 +29,11 @@ pub mod outcome;
 mod overlay;
 mod packing;
 mod plan;
+mod random;
 mod ranks;
 pub mod request;
 pub mod rules;
+mod search;
 mod shortfall;
 mod single;
 mod slices;
@@ -91,6 +94,16 @@ struct Context<'a> {
     tree: &'a Tree,
     rules: &'a PlacementRules,
     demand: &'a Demand,
+    aim: Aim,
+}
+
+/// What a solver is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    /// The best placement.
+    Best,
+    /// Any placement with as many pods as can be: would it fit, if? Asked many times in a row, so it takes fewer steps.
+    Fits,
 }
 
 impl Placer {
@@ -152,7 +165,7 @@ impl Placer {
         self.meet(view);
         self.tree.refresh(view.topology, rules.level_weight);
         let demand = Demand::new(view, &self.tree, request);
-        answer(&Context { view, tree: &self.tree, rules, demand: &demand }, &mut self.tools)
+        answer(&Context { view, tree: &self.tree, rules, demand: &demand, aim: Aim::Best }, &mut self.tools)
     }
 
     /// Starts over for another cluster, or where ids of classes have been given to others.

@@ -17,7 +17,7 @@ use super::limits::Limits;
 use super::nodes::Scorer;
 use super::outcome::Proof;
 use super::plan::{Plan, Settled};
-use super::rules::{CostTerm, Packing};
+use super::rules::CostTerm;
 use super::{Context, Tools};
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ fn subgroup_tiers(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> i64 
 }
 
 fn domains(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> i64 {
-    let Context { view, tree, rules, demand } = *context;
+    let Context { view, tree, demand, .. } = *context;
     let Tools { slots, overlay, cover, .. } = tools;
     let lonely = |position: u32| tree.node_charge[tree.leaf[position as usize] as usize];
     let touched: i64 = demand.touched.domains().map(|domain| tree.charge[domain as usize]).sum::<i64>()
@@ -111,14 +111,7 @@ fn domains(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> i64 {
     let more = more.filter_map(|(kind, pods)| {
         let at = slots.ensure(view, tree, demand.kinds[kind], overlay);
         let slots = slots.get(at);
-        let ground = Ground {
-            tree,
-            nodes: &slots.nodes,
-            sums: &slots.sums,
-            touched: &demand.touched,
-            home: None,
-            tight: rules.packing == Packing::Tight,
-        };
+        let ground = Ground::of_pods(context, &slots.nodes, &slots.sums, &demand.touched);
         cover.begin(&ground, pods);
         cover.cost(&ground, 0).filter(|_| cover.is_exact())
     });

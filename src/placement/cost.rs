@@ -37,7 +37,7 @@ pub(super) fn of_plan(
     base: &impl Base,
     plan: &Plan,
 ) -> (u32, Vec<i64>) {
-    let Context { view, tree, rules, demand } = *context;
+    let Context { view, tree, rules, demand, .. } = *context;
     let mut around = demand.running;
     let mut by_group: Vec<Option<u32>> = demand.groups.iter().map(|group| group.anchor).collect();
     for part in &plan.parts {

@@ -28,6 +28,8 @@ mod touched;
 
 pub(super) use touched::Touched;
 
+use super::Context;
+use super::rules::Packing;
 use super::tree::Tree;
 use crate::cluster::topology::Tier;
 use knapsack::Knapsack;
@@ -51,6 +53,19 @@ pub(super) struct Ground<'a> {
     pub(super) home: Option<(u32, Tier)>,
     /// Use tight domains up first, or wide ones.
     pub(super) tight: bool,
+}
+
+impl<'a> Ground<'a> {
+    /// For single pods, with so many slots by position and by domain.
+    pub(super) fn of_pods(
+        context: &Context<'a>,
+        nodes: &'a [u32],
+        sums: &'a [u64],
+        touched: &'a Touched,
+    ) -> Self {
+        let tight = context.rules.packing == Packing::Tight;
+        Ground { tree: context.tree, nodes, sums, touched, home: None, tight }
+    }
 }
 
 /// Pods for a place: the nodes directly below a domain, or one node.

@@ -217,6 +217,15 @@ impl Demand {
         &self.counts[group.counts.clone()]
     }
 
+    /// Pods to place by kind.
+    pub(super) fn totals(&self) -> Vec<u64> {
+        let mut totals = vec![0; self.kinds.len()];
+        for &(kind, count) in self.groups.iter().flat_map(|group| self.counts(group)) {
+            totals[kind as usize] += u64::from(count);
+        }
+        totals
+    }
+
     /// Pods that could be placed at all.
     pub(super) fn placeable(&self) -> u64 {
         self.members.len() as u64

@@ -6,9 +6,7 @@
 //! domains) are a lower bound as far as they come first in the order. Where pods depend on each other's places, the
 //! order in which they are placed matters; then every order is followed, and no state twice.
 //!
-//! The search ends by itself, which proves the result, or after [`PlacementRules::search_budget`] nodes tried.
-//!
-//! [`PlacementRules::search_budget`]: super::PlacementRules::search_budget
+//! The search ends by itself, which proves the result, or after a number of nodes tried.
 
 use super::certificate::Certificate;
 use super::cost::{self, Base};
@@ -25,14 +23,15 @@ use super::{Context, Pads, Tools};
 use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
 
-/// Looks for something better than the best, and says whether there is.
+/// Looks for something better than the best in so many steps, and says whether there is.
 pub(super) fn improve(
     context: &Context<'_>,
     tools: &mut Tools,
     bounds: &Bounds,
+    budget: u64,
     best: &mut Option<Candidate>,
 ) -> Certificate {
-    let Context { tree, rules, demand, .. } = *context;
+    let Context { tree, demand, .. } = *context;
     if demand.placeable() > Limits::EXACT_PODS || demand.kinds.len() > Limits::CLASSES {
         return Certificate::Open { steps: 0 };
     }
@@ -85,7 +84,7 @@ pub(super) fn improve(
         by_group: demand.groups.iter().map(|_| 0).collect(),
         best,
         steps: 0,
-        budget: rules.search_budget,
+        budget,
         over: false,
         seen: FxHashSet::default(),
     };

@@ -1,30 +1,35 @@
 //! Anything goes: pods that differ, fractions of nodes, subgroups of several kinds, members that run already, pods that
-//! depend on each other's places. A constructive search on trial placements, judged by bounds, then by [`super::exact`].
+//! depend on each other's places.
 //!
-//! 1. **Bounds** from counts: what they rule out is proven.
-//! 2. **All pods**, in the domains that could hold them by counts, lowest tier and tightest first. Inside, groups are
-//!    placed one by one, the hardest first, each in the lowest domain that takes it, where it touches least that is new
-//!    and leaves least; within a group whole nodes first, each kind on the fewest domains, then the fewest nodes.
-//! 3. **As many as possible**, where not all fit: what the minima need first, then the rest.
-//! 4. If a bound does not prove the result, and the case is small, an exhaustive search.
+//! 1. **Bounds** from counts ([`bounds`], [`least_cost`]): what they rule out is proven, and what meets them is the best.
+//! 2. **Construction** of all pods, in the domains that could hold them by counts, lowest tier and tightest first. Inside,
+//!    groups are placed one by one, the hardest first ([`maker`]). Where not all fit, as many as possible: what the minima
+//!    need first, then the rest.
+//! 3. If that did not meet the bounds, and the case is small, every placement ([`super::exact`]), in few steps.
+//! 4. **Search**: ruin and recreate over cells ([`super::search`]), or, where pods depend on each other's places,
+//!    construction in other orders ([`coupled`]).
+//! 5. If nothing proves the result by then, every placement once more, in all the steps that there are.
 
 mod bounds;
+mod coupled;
+mod least_cost;
 mod maker;
 
 pub(super) use bounds::{Bounds, homes_inside, homes_of};
 pub(super) use maker::Maker;
 
 use super::certificate::Certificate;
-use super::cover::Ground;
 use super::demand::tier_cost;
 use super::exact;
 use super::guarantee::Answer;
 use super::limits::Limits;
 use super::plan::Plan;
 use super::ranks;
-use super::rules::{CostTerm, Packing};
+use super::rules::CostTerm;
+use super::search::{Score, Search};
 use super::trial;
-use super::{Context, Tools, price};
+use super::{Aim, Context, Tools, price};
+use least_cost::LeastCost;
 use std::cmp::Reverse;
 
 /// A plan with what it is worth.
@@ -55,29 +60,13 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
         return Answer::Refused(Certificate::Counted);
     }
     let mut best: Option<Candidate> = None;
-    let mut proven = false;
     if bounds.pods == context.demand.placeable() {
-        proven = place_all(context, tools, &bounds, &mut best);
+        place_all(context, tools, &bounds, &mut best);
     }
     if best.is_none() {
-        for &(_, region) in bounds.regions.iter().take(Limits::REGIONS) {
-            let plan = trial::with(context, tools, |trial, cover, fill| {
-                let mut maker = Maker::new(context, trial, cover, fill);
-                maker.place_most(region);
-                maker.plan()
-            });
-            if plan.pods() > 0 && ranks::meets(context.demand, &plan) {
-                let candidate = Candidate::new(context, tools, plan);
-                if candidate.beats(best.as_ref()) {
-                    best = Some(candidate);
-                }
-            }
-        }
+        place_most(context, tools, &bounds, &mut best);
     }
-    let certificate = match proven {
-        true => Certificate::BoundMet,
-        false => exact::improve(context, tools, &bounds, &mut best),
-    };
+    let certificate = better(context, tools, &bounds, &mut best);
     match best {
         Some(Candidate { mut plan, .. }) => {
             plan.certificate = certificate;
@@ -88,14 +77,113 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     }
 }
 
-/// Tries to place all pods. `true` if what it found is the best there is.
-fn place_all(
+/// Betters what was constructed, until it is the least there can be or the steps are used up.
+fn better(
     context: &Context<'_>,
     tools: &mut Tools,
     bounds: &Bounds,
     best: &mut Option<Candidate>,
-) -> bool {
-    let Context { tree, demand, rules, .. } = *context;
+) -> Certificate {
+    if context.aim == Aim::Fits && best.as_ref().is_some_and(|best| best.pods == bounds.pods) {
+        return Certificate::Open { steps: 0 };
+    }
+    let all = context.demand.placeable();
+    let needs_all = context.demand.needed() >= all;
+    // Where it would end the matter, it comes first.
+    let least = (best.is_some() || needs_all).then(|| LeastCost::new(context, tools, bounds));
+    if needs_all && best.is_none() && least.as_ref().is_some_and(|least| least.impossible) {
+        return Certificate::Counted;
+    }
+    let is_met =
+        |least: &LeastCost, best: &Option<Candidate>| best.as_ref().is_some_and(|it| least.is_met(it));
+    if least.as_ref().is_some_and(|least| is_met(least, best)) {
+        return Certificate::BoundMet;
+    }
+    // A small case comes to its end soon.
+    let budget = context.rules.search_budget;
+    let first = exact::improve(context, tools, bounds, budget.min(Limits::EXACT_FIRST), best);
+    let Certificate::Open { steps: mut taken } = first else { return first };
+    let least = least.unwrap_or_else(|| LeastCost::new(context, tools, bounds));
+    let search = match context.aim {
+        Aim::Best => budget,
+        Aim::Fits => budget / Limits::SUPPOSED,
+    };
+    let mut proven = None;
+    if context.demand.kinds.iter().any(|&class| tools.slots.couples(context.view, class)) {
+        taken += coupled::restart(context, tools, bounds, &least, search, best);
+    } else {
+        let begun =
+            trial::with(context, tools, |trial, _, _| Search::begin(context, trial, search, best.is_some()));
+        if let Some(mut search) = begun {
+            ruin(context, tools, bounds, &least, &mut search, best);
+            taken += search.steps();
+            proven = search.proven();
+        }
+    }
+    if is_met(&least, best) {
+        return Certificate::BoundMet;
+    }
+    if proven.is_some_and(|domains| is_met(&least.raised(domains), best)) {
+        return Certificate::Exhausted;
+    }
+    match exact::improve(context, tools, bounds, budget, best) {
+        Certificate::Open { steps } => Certificate::Open { steps: steps + taken },
+        closed => closed,
+    }
+}
+
+/// Ruin and recreate, from constructions of its own.
+fn ruin(
+    context: &Context<'_>,
+    tools: &mut Tools,
+    bounds: &Bounds,
+    least: &LeastCost,
+    search: &mut Search<'_, '_>,
+    best: &mut Option<Candidate>,
+) {
+    let Context { demand, rules, .. } = *context;
+    let regions: Vec<u32> = bounds.regions.iter().take(Limits::REGIONS).map(|&(_, region)| region).collect();
+    let all = bounds.pods == demand.placeable();
+    let mut domains = if all { bounds.all.clone() } else { regions };
+    if all {
+        // What does not fit as a whole may fit in part.
+        domains.extend(bounds.regions.first().map(|&(_, region)| region).filter(|r| !bounds.all.contains(r)));
+    }
+    let most = demand.placeable() - bounds.pods;
+    let tracked = |term: CostTerm| {
+        let terms = [CostTerm::SubgroupTier, CostTerm::GangTier, CostTerm::Domains];
+        rules.order.iter().filter(|known| terms.contains(known)).position(|&known| known == term)
+    };
+    let is_least = |score: &Score| {
+        score.is_enough()
+            && score.out == most
+            && least.terms.is_some_and(|terms| {
+                terms.into_iter().all(|(term, least)| tracked(term).is_none_or(|at| score.terms[at] <= least))
+            })
+    };
+    let (subgroups, gang) = (tracked(CostTerm::SubgroupTier), tracked(CostTerm::GangTier));
+    let tier_first = context.place(CostTerm::GangTier)
+        < context.place(CostTerm::Domains).min(context.place(CostTerm::Stranded));
+    let is_settled = |score: &Score| {
+        let least = subgroups > gang || subgroups.is_none_or(|at| score.terms[at] == bounds.tiers);
+        score.is_enough() && score.out == most && tier_first && least
+    };
+    let Some((score, state)) = search.run(&domains, &is_least, &is_settled) else { return };
+    if !score.is_enough() || score.out == demand.placeable() {
+        return;
+    }
+    let plan = search.plan(&tools.fill, &state);
+    if plan.pods() > 0 && ranks::meets(demand, &plan) {
+        let candidate = Candidate::new(context, tools, plan);
+        if candidate.beats(best.as_ref()) {
+            *best = Some(candidate);
+        }
+    }
+}
+
+/// Tries to place all pods, by construction.
+fn place_all(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds, best: &mut Option<Candidate>) {
+    let Context { tree, demand, .. } = *context;
     let tier = |domain: u32| tier_cost(demand.rule, tree.tier[domain as usize]);
     let tier_first = context.place(CostTerm::GangTier)
         < context.place(CostTerm::Domains).min(context.place(CostTerm::Stranded));
@@ -129,54 +217,21 @@ fn place_all(
             *best = Some(candidate);
         }
     }
-    let Some(best) = best else { return false };
-    // Proven if no term could be less: the sum of tiers by its bound, the gang's tier because no lower one holds all
-    // pods, domains by the fewest that hold the pods of one kind alone; and nothing that was not bounded counts before.
-    let value = |term: CostTerm| best.cost.get(context.place(term)).copied();
-    let Some(&lowest) = bounds.all.first() else { return false };
-    let bounded = [CostTerm::SubgroupTier, CostTerm::GangTier, CostTerm::Domains];
-    let last = bounded.iter().map(|&term| context.place(term)).max().unwrap_or(0);
-    last < context.place(CostTerm::Stranded).min(context.place(CostTerm::NodeScore))
-        && rules.order.len() > last
-        && value(CostTerm::SubgroupTier) == Some(bounds.tiers)
-        && value(CostTerm::GangTier) == Some(tier(lowest))
-        && value(CostTerm::Domains) <= fewest_domains(context, tools, bounds)
 }
 
-/// A lower bound for `Domains` if all pods are placed; `None` if it was not computed.
-fn fewest_domains(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds) -> Option<i64> {
-    let Context { tree, demand, rules, .. } = *context;
-    let paid: i64 = demand.touched.domains().map(|domain| tree.charge[domain as usize]).sum::<i64>()
-        + demand.touched.nodes().map(|p| tree.node_charge[tree.leaf[p as usize] as usize]).sum::<i64>();
-    let mut totals = vec![0u64; demand.kinds.len()];
-    for group in &demand.groups {
-        for &(kind, count) in demand.counts(group) {
-            totals[kind as usize] += u64::from(count);
-        }
-    }
-    if bounds.all.len() * totals.len() > 256 {
-        return None;
-    }
-    trial::with(context, tools, |trial, cover, _| {
-        let mut least: Option<i64> = None;
-        for &domain in &bounds.all {
-            let mut most = 0;
-            for (kind, &total) in totals.iter().enumerate() {
-                let slots = trial.slots(kind as u32);
-                let ground = Ground {
-                    tree,
-                    nodes: &slots.nodes,
-                    sums: &slots.sums,
-                    touched: &demand.touched,
-                    home: None,
-                    tight: rules.packing == Packing::Tight,
-                };
-                cover.begin(&ground, total);
-                most = most.max(cover.cost(&ground, domain)?);
+/// Places as many pods as it can, by construction.
+fn place_most(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds, best: &mut Option<Candidate>) {
+    for &(_, region) in bounds.regions.iter().take(Limits::REGIONS) {
+        let plan = trial::with(context, tools, |trial, cover, fill| {
+            let mut maker = Maker::new(context, trial, cover, fill);
+            maker.place_most(region);
+            maker.plan()
+        });
+        if plan.pods() > 0 && ranks::meets(context.demand, &plan) {
+            let candidate = Candidate::new(context, tools, plan);
+            if candidate.beats(best.as_ref()) {
+                *best = Some(candidate);
             }
-            let cost = paid + super::single::around(context, domain) + most;
-            least = Some(least.map_or(cost, |least| least.min(cost)));
         }
-        least
-    })
+    }
 }

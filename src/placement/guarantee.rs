@@ -5,7 +5,7 @@
 //! | one class, no subgroups | [`single`] | the cheapest domain that holds all pods is optimal; inside, staircases are exact ([`cover`]), and so is the choice among them ([`least`]) | pods, all terms; those from `NodeScore` on within [`Limits::LEAST_STEPS`] | never | brute force, `tests::optimal::one_kind`, `node_score_of_one_kind`; a plain programme, `tests::reference` |
 //! | one class; whole subgroups of one policy, one size and one need, none of which runs | [`slices`] | a domain holds `floor(slots / size)` subgroups; taking the lowest tiers first is optimal for every tier at once | as above | where fewer than all fit, and part of a subgroup, a role or another choice could do better | brute force, `tests::optimal::subgroups_alike` |
 //! | one class; whole subgroups of several sizes that want the lowest tier | [`mixed`] | of equal domains the largest are opened; choices are enumerated by cost and packed exactly | pods, tiers, `Domains` | where not all subgroups fit into lowest domains | brute force, `tests::optimal::sizes_differ`; an integer programme, `tests::reference` |
-//! | anything | [`general`] | bounds from counts, or an exhausted search ([`exact`]) | pods, tiers, `Domains` where a certificate says so | never | brute force, `tests::optimal::anything`, `tests::shapes` |
+//! | anything | [`general`] | bounds from counts and measures, or an exhausted search ([`exact`]); else the best that a search by ruin and recreate ([`search`]) finds | pods, tiers, `Domains` where a certificate says so | never | brute force, `tests::optimal::anything`, `tests::shapes`; gangs built to fit, `tests::mixed`; the bench `gap` |
 //!
 //! "Least" is what a closed [`Certificate`] says; an open one says that the answer keeps every hard rule, and nothing
 //! else. A refusal is final where its certificate is closed. Only [`super::solve`] turns certificates into a proof.
@@ -15,6 +15,7 @@
 //! [`mixed`]: super::mixed
 //! [`general`]: super::general
 //! [`exact`]: super::exact
+//! [`search`]: super::search
 //! [`cover`]: super::cover
 //! [`least`]: super::least
 //! [`Limits::LEAST_STEPS`]: super::limits::Limits::LEAST_STEPS

@@ -30,7 +30,7 @@ pub(super) struct Least {
 pub(super) struct Taken<'a> {
     /// By domain, on nodes directly below it that are alike; empty for none.
     pub(super) domains: &'a [u64],
-    /// On lone nodes.
+    /// On lone nodes; a node may be named more than once.
     pub(super) nodes: &'a [Seat],
 }
 
@@ -106,7 +106,10 @@ impl Least {
         domain: u32,
         units: u32,
     ) -> Option<Found> {
-        let nodes = taken.nodes.iter().map(|seat| (seat.position, seat.pods)).collect();
+        let mut nodes = FxHashMap::default();
+        for seat in taken.nodes {
+            *nodes.entry(seat.position).or_default() += seat.pods;
+        }
         let programme =
             Programme { ground, scorer, domains: taken.domains, nodes, score_first: self.score_first, units };
         let mut left = self.left;

@@ -46,6 +46,48 @@ impl Limits {
     /// Pods up to which a subgroup of several kinds is packed evenly where kind by kind fails.
     pub(super) const EVENLY: u32 = 1024;
 
+    /// Nodes of a cell that are looked at for one distribution of pods over them. Beyond, they count as not fitting, and
+    /// nothing that follows from it is proven.
+    pub(super) const ROOM_STEPS: u64 = 400;
+
+    /// Items that the pods without a policy make up in `search`, about. Beyond, several pods are placed as one.
+    pub(super) const LOOSE_ITEMS: u32 = 64;
+
+    /// Shapes of items up to which `search` looks at every column of a cell. Beyond, nothing is exhausted.
+    pub(super) const SHAPES: usize = 8;
+
+    /// `Domains` up to which columns are combined. Beyond, nothing is exhausted.
+    pub(super) const CHARGES: i64 = 1 << 12;
+
+    /// Cells looked at that count as one step of `search`.
+    pub(super) const STEP: u64 = 8;
+
+    /// Domains of one tier that `search` begins in, the tightest first. Beyond, the others are not tried.
+    pub(super) const SEARCHED: usize = 8;
+
+    /// Domains that `search` goes on with, those where it began best.
+    pub(super) const DEEPENED: usize = 3;
+
+    /// Constructions that `search` begins with in a domain, at least and at most.
+    pub(super) const LEAST_STARTS: usize = 2;
+    /// See [`Limits::LEAST_STARTS`].
+    pub(super) const STARTS: usize = 24;
+
+    /// Steps of ruin and recreate that better nothing, after which `search` goes back to the best.
+    pub(super) const IDLE: u64 = 64;
+
+    /// Constructions of a gang whose pods depend on each other's places, after one of them has placed all.
+    pub(super) const COUPLED_STARTS: usize = 24;
+
+    /// Of the steps of `search`, one in so many is taken before it gives up a gang whose minima it has not met.
+    pub(super) const REFUSED: u64 = 4;
+
+    /// Of the steps of `search`, one in so many is taken where it is asked what would be, if.
+    pub(super) const SUPPOSED: u64 = 64;
+
+    /// Placements that are looked at before `search`, where the case is small. Beyond, `search` comes first.
+    pub(super) const EXACT_FIRST: u64 = 1_000;
+
     /// Pods and nodes up to which every placement is looked at. Beyond, that has no prospect of an end.
     pub(super) const EXACT_PODS: u64 = 32;
     /// See [`Limits::EXACT_PODS`].

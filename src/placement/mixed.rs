@@ -48,7 +48,7 @@ pub(super) fn applies(context: &Context<'_>) -> bool {
 
 /// Places all pods, or stands back.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
-    let Context { view, tree, rules, demand } = *context;
+    let Context { view, tree, rules, demand, .. } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
     let Tools { slots, fill, cover, .. } = tools;
@@ -58,14 +58,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let mut search = Search {
         context,
         slots,
-        ground: Ground {
-            tree,
-            nodes: &slots.nodes,
-            sums: &slots.sums,
-            touched: &demand.touched,
-            home: None,
-            tight: rules.packing == Packing::Tight,
-        },
+        ground: Ground::of_pods(context, &slots.nodes, &slots.sums, &demand.touched),
         sorts: sorts(demand),
         pods: demand.placeable(),
         cover,

@@ -113,7 +113,19 @@ impl<'a> Scorer<'a> {
         pods: u64,
         out: &mut Vec<Seat>,
     ) -> bool {
-        let open = positions.map(|p| (p, slots[p as usize])).filter(|&(_, slots)| slots > 0);
+        self.choose_from(0, slots, positions, pods, out)
+    }
+
+    /// As [`Scorer::choose`], with slots from the position `first` on.
+    pub(super) fn choose_from(
+        &self,
+        first: u32,
+        slots: &[u32],
+        positions: impl Iterator<Item = u32> + Clone,
+        pods: u64,
+        out: &mut Vec<Seat>,
+    ) -> bool {
+        let open = positions.map(|p| (p, slots[(p - first) as usize])).filter(|&(_, slots)| slots > 0);
         let (mut total, mut widest) = (0u64, 0u32);
         for (_, slots) in open.clone() {
             total += u64::from(slots);

@@ -18,7 +18,7 @@ use super::plan::Plan;
 use super::request::GangRequest;
 use super::slices::{self, Slices};
 use super::trial::{self, Trial};
-use super::{Context, Tools, solve};
+use super::{Aim, Context, Tools, solve};
 use crate::cluster::ids::DomainId;
 
 /// The cheap part of a shortfall: per tier, the domain that holds most by counts. Where pods differ, counts are an upper
@@ -186,13 +186,13 @@ fn complete(
 fn fits(context: &Context<'_>, request: &GangRequest, all: bool, tools: &mut Tools) -> Option<u64> {
     let Context { view, tree, rules, .. } = *context;
     let demand = Demand::new(view, tree, request);
-    let context = Context { view, tree, rules, demand: &demand };
+    let context = Context { view, tree, rules, demand: &demand, aim: Aim::Fits };
     plan(&context, tools, all).map(|plan| plan.pods())
 }
 
 /// The plan, if there is one; `all`: of all pods.
 fn plan(context: &Context<'_>, tools: &mut Tools, all: bool) -> Option<Plan> {
-    let plan = solve(context, tools).ok()?;
+    let plan = solve(&Context { aim: Aim::Fits, ..*context }, tools).ok()?;
     (!all || plan.pods() == context.demand.pending).then_some(plan)
 }
 

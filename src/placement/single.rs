@@ -26,7 +26,7 @@ use crate::cluster::ids::DomainId;
 
 /// Places the loose group, as many of its pods as fit. Refused: fewer fit than the minima need.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
-    let Context { view, tree, rules, demand } = *context;
+    let Context { view, tree, rules, demand, .. } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
     let Tools { slots, fill, cover, pads, .. } = tools;
@@ -38,14 +38,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     }
     let share = fill.of(view, tree, class);
     let scorer = Scorer::new(context, fill, class);
-    let ground = Ground {
-        tree,
-        nodes: &slots.nodes,
-        sums: &slots.sums,
-        touched: &demand.touched,
-        home: None,
-        tight: rules.packing == Packing::Tight,
-    };
+    let ground = Ground::of_pods(context, &slots.nodes, &slots.sums, &demand.touched);
     cover.begin(&ground, pods);
     let mut keys = apex::keys(rules);
     keys.retain(|&key| key != Key::SubgroupTier);

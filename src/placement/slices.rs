@@ -49,7 +49,7 @@ pub(super) fn applies(demand: &Demand) -> bool {
 
 /// Places as many of the groups as fit.
 pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
-    let Context { view, tree, rules, demand } = *context;
+    let Context { view, tree, rules, demand, .. } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
     let Tools { slots, fill, cover, pads, .. } = tools;
@@ -69,14 +69,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let Some(chosen) = choose(demand, count) else { return Answer::StandsBack };
     let share = fill.of(view, tree, class);
     let scorer = Scorer::new(context, fill, class);
-    let ground = Ground {
-        tree,
-        nodes: &slots.nodes,
-        sums: &slots.sums,
-        touched: &demand.touched,
-        home: None,
-        tight: rules.packing == Packing::Tight,
-    };
+    let ground = Ground::of_pods(context, &slots.nodes, &slots.sums, &demand.touched);
     let keys = apex::keys(rules);
     // Where a term follows `NodeScore`, it tells candidates of one score apart.
     let ties = i64::from(keys.last() != Some(&Key::NodeScore));

@@ -3,6 +3,7 @@
 mod brute;
 mod hypotheses;
 mod index;
+mod mixed;
 mod optimal;
 mod reference;
 mod shapes;

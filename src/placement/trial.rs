@@ -24,6 +24,8 @@ pub(super) struct Trial<'a, 't> {
     coupled: Vec<bool>,
     coupling: coupling::Trial<'a>,
     log: Vec<Taking>,
+    /// Pods taken so far, those that were given back included.
+    pub(super) steps: u64,
     /// Where the gang sits: what runs, and what is taken.
     pub(super) touched: Touched,
 }
@@ -58,6 +60,7 @@ impl<'a, 't> Trial<'a, 't> {
             coupled,
             coupling,
             log: Vec::new(),
+            steps: 0,
             touched: context.demand.touched.clone(),
         };
         let all: Vec<u32> = (0..kinds.len().min(Limits::CLASSES) as u32).collect();
@@ -129,6 +132,7 @@ impl<'a, 't> Trial<'a, 't> {
 
     /// Takes pods of a kind on a node for a group. There must be slots for them.
     pub(super) fn take(&mut self, group: u32, kind: u32, seat: Seat) {
+        self.steps += 1;
         self.change(kind, seat, 1);
         self.touched.add(self.context.tree, seat.position as usize, seat.pods);
         if self.is_coupled(kind) {

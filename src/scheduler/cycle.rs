@@ -190,7 +190,7 @@ impl Scheduler {
             return self.hold(id, hold, round, cycle);
         }
         let kept = self.waiting.get_mut(&id).and_then(|wait| wait.asked.take());
-        let asked = match kept {
+        let mut asked = match kept {
             Some(asked) => asked,
             None => match prepare(&self.cluster, gang) {
                 Prepared::Idle => {
@@ -222,9 +222,7 @@ impl Scheduler {
         let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled);
         let answer = match refused {
             Some(proof) => Ok(Err(proof)),
-            None => {
-                self.ask_solver(id, cycle, |placer, view, rules| placer.decide(view, &asked.request, rules))
-            }
+            None => self.ask_solver(id, cycle, |placer, view, rules| asked.ask(placer, view, rules, round)),
         };
         let answer = match answer {
             Ok(answer) => answer,

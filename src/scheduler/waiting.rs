@@ -7,13 +7,15 @@
 //!   refused unasked for the rest of the cycle (capacity only shrinks in a cycle), unless it looks at other pods;
 //! - a full explanation costs several decisions, so it is shared by gangs of one shape as long as nothing changes, made
 //!   anew only if the gang gets further or less far than before, and so many times a cycle at most;
+//! - a gang that a whole search did not place is searched for less often, the more often that was so; and so many searches
+//!   a cycle are made to no end. The other tries take few steps;
 //! - so many gangs a cycle are told something new, so that one node that comes free is not thousands of writes.
 
 use super::order::Turn;
 use super::reason::Reason;
 use crate::cluster::View;
 use crate::cluster::ids::{ClassId, GangId};
-use crate::placement::{GangRequest, Proof, Shortfall, TierRule};
+use crate::placement::{GangRequest, Placement, PlacementRules, Placer, Proof, Shortfall, TierRule};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +28,12 @@ pub(super) const AGAIN: usize = 8;
 
 /// Gangs a cycle that have an explanation and are looked at, to see if it is still right, and are told if it is not.
 pub(super) const CHECKED: usize = 128;
+
+/// Searches a cycle, in steps of [`PlacementRules::search_budget`], after which all others take few steps.
+const SEARCHES: u64 = 8;
+
+/// A search in few steps takes one in so many.
+const FEW: u64 = 64;
 
 /// Shapes whose explanations are kept.
 const KEPT: usize = 4096;
@@ -59,6 +67,8 @@ pub(super) struct Asked {
     pub(super) coupled: bool,
     /// Members that stand for pods that do not exist yet.
     pub(super) stand_ins: u32,
+    /// Tries that ended without a placement and without proof that there is none.
+    pub(super) open: u32,
 }
 
 /// A question without names: equal shapes get equal answers.
@@ -71,7 +81,33 @@ impl Asked {
         let coupled = members
             .filter(|member| last.replace(member.class) != Some(member.class))
             .any(|member| view.concerns(member.class));
-        Asked { shape: shape(&request), turn, coupled, stand_ins, request }
+        Asked { shape: shape(&request), turn, coupled, stand_ins, open: 0, request }
+    }
+
+    /// Asks the solver, in few steps where a whole search has come to nothing before or the cycle has searched enough.
+    pub(super) fn ask(
+        &mut self,
+        placer: &mut Placer,
+        view: View<'_>,
+        rules: &PlacementRules,
+        round: &mut Round,
+    ) -> Result<Placement, Proof> {
+        let budget = rules.search_budget;
+        let is_due = self.open == 0 || self.open.is_power_of_two();
+        let is_spent = round.steps >= budget.saturating_mul(SEARCHES);
+        let answer = if is_due && !is_spent {
+            placer.decide(view, &self.request, rules)
+        } else {
+            let few = PlacementRules { search_budget: budget.div_ceil(FEW), ..rules.clone() };
+            placer.decide(view, &self.request, &few)
+        };
+        let proof = answer.as_ref().map_or_else(|&proof| proof, |placement| placement.proof);
+        if let Proof::CutShort { steps } = proof {
+            round.steps = round.steps.saturating_add(steps);
+            // What had few steps only because others had many is still to be searched for.
+            self.open += u32::from(answer.is_err() && !(is_due && is_spent));
+        }
+        answer
     }
 }
 
@@ -156,6 +192,8 @@ pub(super) struct Round {
     pub(super) first: usize,
     pub(super) again: usize,
     pub(super) checked: usize,
+    /// Steps taken by searches that were cut short.
+    pub(super) steps: u64,
     /// Shapes that were refused, and how sure that is.
     pub(super) refused: FxHashMap<Shape, Proof>,
     /// Gangs whose status may differ.
@@ -168,6 +206,7 @@ impl Default for Round {
             first: FIRST,
             again: AGAIN,
             checked: CHECKED,
+            steps: 0,
             refused: FxHashMap::default(),
             touched: BTreeSet::new(),
         }

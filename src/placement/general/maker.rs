@@ -1,7 +1,9 @@
 //! Places groups one after the other on a trial: each in the lowest domain that takes it, where it touches least that is
 //! new and leaves least.
 
-use super::bounds::{homes_inside, kind_of};
+mod most;
+
+use super::bounds::homes_inside;
 use crate::placement::Context;
 use crate::placement::cover::{Cover, Ground};
 use crate::placement::demand::Group;
@@ -9,6 +11,7 @@ use crate::placement::fill::Fill;
 use crate::placement::limits::Limits;
 use crate::placement::nodes::{Scorer, Seat};
 use crate::placement::plan::Plan;
+use crate::placement::random::Random;
 use crate::placement::rules::Packing;
 use crate::placement::single::seat;
 use crate::placement::trial::Trial;
@@ -20,6 +23,10 @@ pub(in crate::placement) struct Maker<'c, 'a, 't, 'm> {
     trial: &'m mut Trial<'a, 't>,
     cover: &'m mut Cover,
     fill: &'m Fill,
+    /// Groups that are placed before all others.
+    front: Vec<u32>,
+    /// Disturbs the order of groups, homes and nodes.
+    shake: Option<Random>,
 }
 
 impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
@@ -29,7 +36,14 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
         cover: &'m mut Cover,
         fill: &'m Fill,
     ) -> Self {
-        Maker { context, trial, cover, fill }
+        Maker { context, trial, cover, fill, front: Vec::new(), shake: None }
+    }
+
+    /// Has it place some groups first, and disturb its order.
+    pub(super) fn disturbed(mut self, front: &[u32], shake: Option<Random>) -> Self {
+        self.front = front.to_vec();
+        self.shake = shake;
+        self
     }
 
     /// The trial that it places on.
@@ -44,6 +58,11 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
 
     /// Places all pods inside a domain, or says that it could not.
     pub(super) fn place_all(&mut self, domain: u32) -> bool {
+        self.try_all(domain).is_ok()
+    }
+
+    /// Places all pods inside a domain. An error is the group that found no place.
+    pub(super) fn try_all(&mut self, domain: u32) -> Result<(), u32> {
         let demand = self.context.demand;
         let mut order: Vec<u32> = (0..demand.groups.len() as u32).collect();
         let weight = |group: &u32| self.weight(&demand.groups[*group as usize], domain);
@@ -52,8 +71,16 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             let it = &demand.groups[*group as usize];
             keys.push((it.policy.is_none(), it.anchor.is_none(), Reverse(weight(group))));
         }
-        order.sort_by_key(|&group| keys[group as usize]);
-        order.into_iter().all(|group| self.place_group(group, domain))
+        if let Some(shake) = &mut self.shake {
+            keys.iter_mut()
+                .for_each(|key| key.2.0 = (key.2.0 / 64).saturating_mul(44 + shake.below(41) as u64));
+        }
+        order.sort_by_key(|&group| {
+            (self.front.iter().position(|&known| known == group).unwrap_or(usize::MAX), keys[group as usize])
+        });
+        order
+            .into_iter()
+            .try_for_each(|group| if self.place_group(group, domain) { Ok(()) } else { Err(group) })
     }
 
     /// How much of a domain a group takes up.
@@ -83,7 +110,7 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
 
     /// The most promising homes for a group: lowest tier, least touched anew, least left over.
     fn homes(
-        &self,
+        &mut self,
         group: &Group,
         counts: &[(u32, u32)],
         domain: u32,
@@ -96,7 +123,8 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             true => self.trial.slots(kind).sums[home as usize],
             false => u64::MAX,
         };
-        let key = |home: u32| {
+        let mut shake = self.shake.take();
+        let mut key = |home: u32| {
             let mut paid = home;
             while paid > 0 && !self.trial.touched.domain(paid) {
                 paid = tree.parent[paid as usize];
@@ -104,12 +132,14 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             let charge = tree.path[home as usize] - tree.path[paid as usize];
             let room = sum(main, home);
             let room = if rules.packing == Packing::Tight { room } else { u64::MAX - room };
+            let room = shake.as_mut().map_or(room, |shake| shake.below(1 << 16) as u64);
             (group.tier_cost(tree.tier[home as usize]), charge, room, home)
         };
         let mut keys: Vec<(i64, i64, u64, u32)> = homes_inside(self.context, group, domain)
             .filter(|&home| test(counts, &|kind| sum(kind, home)))
-            .map(key)
+            .map(&mut key)
             .collect();
+        self.shake = shake;
         if keys.len() > Limits::HOMES {
             keys.select_nth_unstable(Limits::HOMES);
             keys.truncate(Limits::HOMES);
@@ -180,20 +210,13 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
         if self.trial.is_coupled(kind) {
             return self.pack_coupled(group, kind, count, home);
         }
-        let Context { tree, rules, demand, .. } = *self.context;
+        let demand = self.context.demand;
         let slots = self.trial.slots(kind);
         let count = u64::from(count).min(slots.sums[home as usize]) as u32;
         if count == 0 {
             return 0;
         }
-        let ground = Ground {
-            tree,
-            nodes: &slots.nodes,
-            sums: &slots.sums,
-            touched: &self.trial.touched,
-            home: None,
-            tight: rules.packing == Packing::Tight,
-        };
+        let ground = Ground::of_pods(self.context, &slots.nodes, &slots.sums, &self.trial.touched);
         let scorer = Scorer::new(self.context, self.fill, demand.kinds[kind as usize]);
         self.cover.begin(&ground, u64::from(count));
         let mut shares = Vec::new();
@@ -224,6 +247,13 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             })
             .collect();
         order.sort_unstable();
+        if let Some(shake) = &mut self.shake
+            && shake.below(2) == 0
+        {
+            for at in (1..order.len()).rev() {
+                order.swap(at, shake.below(at + 1));
+            }
+        }
         let mut placed = 0;
         loop {
             let before = placed;
@@ -244,139 +274,6 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             }
             if placed == before {
                 return placed;
-            }
-        }
-    }
-
-    /// Places as much as possible inside a region: what the minima need first.
-    pub(in crate::placement) fn place_most(&mut self, region: u32) {
-        let demand = self.context.demand;
-        let mut placed = vec![false; demand.groups.len()];
-        let mut groups: Vec<u32> = (0..demand.groups.len() as u32).collect();
-        groups.retain(|&group| demand.groups[group as usize].policy.is_some());
-        // Groups that policies lack, the smallest first.
-        let mut lacking = demand.policies.clone();
-        let need = |group: u32| demand.groups[group as usize].need;
-        let mut required: Vec<u32> = groups.clone();
-        required.retain(|&group| demand.groups[group as usize].completes);
-        required.sort_by_key(|&group| (need(group), group));
-        for group in required {
-            let Some(policy) = demand.groups[group as usize].policy else { continue };
-            if lacking[policy as usize] > 0 && self.place_some(group, region) {
-                lacking[policy as usize] -= 1;
-                placed[group as usize] = true;
-            }
-        }
-        // Roles that loose pods must fill, hardest kind first.
-        let loose = demand.groups.iter().position(|group| group.policy.is_none()).map(|at| at as u32);
-        let mut counts =
-            loose.map_or_else(Vec::new, |at| demand.counts(&demand.groups[at as usize]).to_vec());
-        if let (Some(at), false) = (loose, demand.roles.is_empty()) {
-            let mut roles = demand.roles.clone();
-            let mut first: Vec<(u32, u32)> = counts.iter().map(|&(kind, _)| (kind, 0)).collect();
-            for member in demand.members(&demand.groups[at as usize]) {
-                let role = roles.iter_mut().find(|(role, lacking)| *role == member.role && *lacking > 0);
-                let kind = kind_of(&demand.kinds, member.class) as u32;
-                if let (Some((_, lacking)), Some(slot)) = (role, first.iter_mut().find(|(k, _)| *k == kind)) {
-                    *lacking -= 1;
-                    slot.1 += 1;
-                }
-            }
-            first.retain(|&(_, count)| count > 0);
-            first.sort_by_cached_key(|&(kind, _)| self.slots_in(kind, region));
-            for (kind, count) in first {
-                let taken = self.pack_kind(at, kind, count, region);
-                if let Some(slot) = counts.iter_mut().find(|(k, _)| *k == kind) {
-                    slot.1 -= taken;
-                }
-            }
-        }
-        // The other groups, the largest first.
-        groups.retain(|&group| !placed[group as usize]);
-        groups.sort_by_key(|&group| (Reverse(demand.groups[group as usize].pods()), group));
-        for group in groups {
-            self.place_some(group, region);
-        }
-        // Loose pods, the easiest kind first: that places most.
-        if let Some(at) = loose {
-            counts.sort_by_cached_key(|&(kind, _)| Reverse(self.slots_in(kind, region)));
-            for (kind, count) in counts {
-                self.pack_kind(at, kind, count, region);
-            }
-        }
-        self.add_extras(region);
-    }
-
-    fn slots_in(&mut self, kind: u32, domain: u32) -> u64 {
-        self.trial.load(&[kind]);
-        self.trial.slots(kind).sums[domain as usize]
-    }
-
-    /// Places all pods of a group, or at least as many as it needs.
-    fn place_some(&mut self, group: u32, region: u32) -> bool {
-        if self.place_group(group, region) {
-            return true;
-        }
-        let demand = self.context.demand;
-        let it = &demand.groups[group as usize];
-        let least = it.need.max(1);
-        let counts = demand.counts(it).to_vec();
-        let enough = |counts: &[(u32, u32)], sum: &dyn Fn(u32) -> u64| {
-            counts.iter().map(|&(kind, count)| sum(kind).min(u64::from(count))).sum::<u64>()
-                >= u64::from(least)
-        };
-        for home in self.homes(it, &counts, region, enough) {
-            let before = self.trial.taken().len();
-            let mut order = counts.clone();
-            order.sort_by_cached_key(|&(kind, _)| Reverse(self.slots_in(kind, home)));
-            let mut left = least;
-            for (kind, count) in order {
-                left -= self.pack_kind(group, kind, count.min(left), home);
-            }
-            if left == 0 {
-                return true;
-            }
-            self.trial.undo_to(before);
-        }
-        false
-    }
-
-    /// Adds pods to groups that are placed in part, where they are.
-    fn add_extras(&mut self, region: u32) {
-        let Context { tree, demand, .. } = *self.context;
-        let mut placed: Vec<Vec<(u32, u32)>> = demand
-            .groups
-            .iter()
-            .map(|group| demand.counts(group).iter().map(|&(k, _)| (k, 0)).collect())
-            .collect();
-        let mut around: Vec<Option<u32>> = demand.groups.iter().map(|group| group.anchor).collect();
-        for taking in self.trial.taken() {
-            let group = taking.group as usize;
-            if let Some(slot) = placed[group].iter_mut().find(|(kind, _)| *kind == taking.kind) {
-                slot.1 += taking.seat.pods;
-            }
-            let leaf = tree.leaf[taking.seat.position as usize];
-            around[group] = Some(around[group].map_or(leaf, |at| tree.common(at, leaf)));
-        }
-        for (index, group) in demand.groups.iter().enumerate().filter(|(_, group)| group.policy.is_some()) {
-            let total: u32 = placed[index].iter().map(|&(_, count)| count).sum();
-            let Some(around) = around[index].filter(|_| total >= group.need && total < group.pods()) else {
-                continue;
-            };
-            // Closest first, as wide as the rules allow.
-            let limit = group.rule.required.unwrap_or(tree.tier[0]);
-            let mut home = around;
-            loop {
-                for (slot, &(kind, count)) in placed[index].iter_mut().zip(demand.counts(group)) {
-                    if slot.1 < count {
-                        slot.1 += self.pack_kind(index as u32, kind, count - slot.1, home);
-                    }
-                }
-                let outer = tree.parent[home as usize];
-                if home == region || home == 0 || tree.tier[outer as usize] > limit {
-                    break;
-                }
-                home = outer;
             }
         }
     }

@@ -5,7 +5,7 @@ use super::super::demand::Demand;
 use super::super::outcome::{Remedy, Shortfall};
 use super::super::request::GangRequest;
 use super::super::tree::Tree;
-use super::super::{Context, Tools};
+use super::super::{Aim, Context, Tools};
 use super::excluded::{limit, outside, shortest};
 use super::fewest::{Budget, fewest};
 use super::fits;
@@ -88,7 +88,7 @@ fn fits_joined(
     let mut tree = Tree::default();
     tree.refresh(&topology, rules.level_weight);
     let demand = Demand::new(view, &tree, request);
-    let context = Context { view, tree: &tree, rules, demand: &demand };
+    let context = Context { view, tree: &tree, rules, demand: &demand, aim: Aim::Fits };
     fits(&context, request, all, &mut Tools::default()).is_some()
 }
 

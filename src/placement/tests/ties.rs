@@ -72,3 +72,29 @@ fn a_block_with_all_its_slots_in_one_rack_is_not_compared_with_other_racks() {
     let rule = TierRule { required: None, preferred: Some(2) };
     check(&mut world, 4, rule, &PlacementRules::default().order);
 }
+
+/// Of two subgroups that share a lone node, only the second one's pods were counted when nodes were chosen again for the
+/// least score, and the first was placed with a pod too few.
+#[test]
+fn pods_of_two_subgroups_on_a_lone_node_are_added_up() {
+    let topology = Topology::from_tree(vec![
+        domain("a", 3, [domain("b", 2, [domain("c", 1, nodes([5]))])]),
+        domain("d", 3, [domain("e", 2, nodes([3])), Branch::Node(NodeId(4))]),
+        Branch::Node(NodeId(0)),
+        Branch::Node(NodeId(1)),
+        Branch::Node(NodeId(2)),
+    ]);
+    let mut world = world(topology, &[(0, 0), (1, 0), (1, 1), (3, 0), (1, 0), (1, 0)]);
+    let class = world.class([1, 1, 0]);
+    let mut order = PlacementRules::default().order;
+    order[2..].rotate_right(1);
+    for order in [PlacementRules::default().order, order] {
+        let rules = PlacementRules { order, ..PlacementRules::default() };
+        let subgroups = (0..3)
+            .map(|at| Subgroup { policy: Some(0), members: pods(class, 2 * at, 2), placed: Vec::new() })
+            .collect();
+        let policies = vec![Policy { size: 2, minimum: 1, rule: TierRule::default() }];
+        let gang = GangRequest { minimum: 1, policies, subgroups, ..GangRequest::default() };
+        check_terms(&world, &gang, &rules, &[]);
+    }
+}
