@@ -60,6 +60,9 @@ const RIGHT: &[Right] = &[
         &["fits 3 of 7 pods", "excluded by pod anti-affinity", "a minimum of 3"],
         &["room for"],
     ),
+    shows("adv-elastic-places-one-fewer", &["33 pods (23 pending, 10 running)"], &[]),
+    shows("adv-half-node-role-opens-third-block", &["17 pods (17 running)"], &["rack0"]),
+    shows("adv-hard-role-fits-512-nodes-refused", &["120 pods (120 running)"], &[]),
     shows(
         "adv-name-conflict-never-ends",
         &["no more changes after", "Pod ms-0-r-0-0 belongs to another owner"],
@@ -71,8 +74,10 @@ const RIGHT: &[Right] = &[
         &["fits 2 of 4 pods", "room for 2 more pods (nvidia.com/gpu) in rack0"],
         &["room for 4"],
     ),
+    shows("adv-soft-role-makes-hard-role-homeless", &["46 pods (46 running)"], &[]),
     refused("adv-tree-of-counts-exhausts-memory", &["spec.nodePools[0].tree", "8004002000"]),
     refused("adv-two-gangs-of-one-name-panic", &["spec.gangs[1].name", "spec.gangs[0]"]),
+    shows("adv-two-nodes-where-one-does", &["4 pods (4 running)", "n14"], &["n1 ", "n3 "]),
     shows("cordon-taint-hides-the-remedy", &["uncordon n0", "1 cordoned"], &["tolerate taint"]),
     refused(
         "core-enums-not-checked",
