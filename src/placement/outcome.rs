@@ -144,6 +144,14 @@ pub enum Remedy {
         /// The nodes, by name.
         nodes: Vec<NodeId>,
     },
+    /// Add nodes that the cause does not exclude, each like one that it alone excludes, in the same domain. They are the fewest
+    /// that do.
+    Match {
+        /// [`Cause::NodeSelector`] or [`Cause::NodeAffinity`].
+        cause: Cause,
+        /// The nodes that they are like, by name.
+        like: Vec<NodeId>,
+    },
     /// Change the pods so that a cause excludes no node any more: tolerate a taint, drop a selector or a rule about other
     /// pods.
     Lift {

@@ -56,6 +56,13 @@ pub fn prepare(cluster: &Cluster, gang: &GangRecord) -> Prepared {
     }
 }
 
+/// What stands in the way of asking about the gang, if anything does, whether or not a pod of it wants a node.
+pub(super) fn held(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {
+    let pods: Vec<(PodId, &PodRecord)> =
+        gang.pods.iter().filter_map(|&id| cluster.pods().get(id).map(|pod| (id, pod))).collect();
+    request(cluster, gang, &pods).err()
+}
+
 /// A gang that had its minimum, has lost members, and has nothing to place in their stead: as Volcano has it, it is
 /// unschedulable, and of unknown phase while some of it runs. Controllers act on that (a vcjob's event `Unknown`).
 pub(super) fn members_lost(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {

@@ -1,7 +1,7 @@
 //! What the scheduler can say of each gang, for tables, JSON and `explain`.
 
 use super::explain::Explanation;
-use super::gang::too_few;
+use super::gang::{Hold, held, too_few};
 use super::status::Counts;
 use super::{Quality, Reason, Scheduler};
 use crate::api::pod_group::PodGroupPhase;
@@ -57,7 +57,7 @@ impl Scheduler {
         let is_placed = domain.is_some();
         let domain = domain.filter(|&domain| domain != Topology::ROOT);
         let wait = self.waiting.get(&id);
-        let empty = wait.is_none() && lacks_pods(&self.cluster, gang);
+        let lacking = if wait.is_none() { lacking(&self.cluster, gang) } else { None };
         GangReport {
             namespace: gang.namespace().to_owned(),
             name: gang.name().to_owned(),
@@ -67,13 +67,12 @@ impl Scheduler {
             domain: domain.map(|domain| topology.name(domain).to_owned()),
             tier: domain.map(|domain| topology.tier(domain)),
             quality: self.quality.get(&id).filter(|known| known.gang == gang.sequence && is_placed).cloned(),
-            reason: wait.map(|wait| wait.reason).or(empty.then_some(Reason::NotEnoughTasks)),
-            message: wait.map_or_else(
-                || {
-                    if empty { too_few(0, minimum(gang)) } else { String::new() }
-                },
-                |wait| wait.message.clone(),
-            ),
+            reason: wait.map(|wait| wait.reason).or(lacking.as_ref().map(|hold| hold.reason)),
+            message: match (wait, lacking) {
+                (Some(wait), _) => wait.message.clone(),
+                (None, Some(hold)) => hold.message,
+                (None, None) => String::new(),
+            },
             explanation: wait
                 .and_then(|wait| wait.shortfall.as_deref())
                 .map(|shortfall| Explanation::of(&self.cluster, shortfall)),
@@ -81,15 +80,21 @@ impl Scheduler {
     }
 }
 
-/// Is it a PodGroup that asks for pods and has none, of ours or of others? Whoever makes them may be about to: it is no
-/// news, and said where somebody asks.
-fn lacks_pods(cluster: &Cluster, gang: &GangRecord) -> bool {
-    let Some(group) = gang.group.as_ref().filter(|group| gang.kind == GangKind::PodGroup && !group.deleting)
-    else {
-        return false;
-    };
+/// Why a PodGroup has less than its minimum though no pod of it waits for a node: pods of it do not exist, failed, or ask for
+/// another scheduler. Whoever makes them may be about to: it is no news, and said where somebody asks.
+fn lacking(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {
+    let group = gang.group.as_ref().filter(|group| gang.kind == GangKind::PodGroup && !group.deleting)?;
+    let (counts, minimum) = (counts(cluster, gang), minimum(gang));
     let is_over = group.status.phase == Some(PodGroupPhase::Completed);
-    minimum(gang) > 0 && !is_over && gang.pods.is_empty() && cluster.strangers(&gang.key).next().is_none()
+    if is_over || counts.placed() + counts.assumed >= minimum {
+        return None;
+    }
+    match gang.pods.is_empty() {
+        // Another scheduler's, unless the gang has been told otherwise.
+        true if cluster.strangers(&gang.key).next().is_some() => None,
+        true => Some(Hold { reason: Reason::NotEnoughTasks, message: too_few(0, minimum) }),
+        false => held(cluster, gang),
+    }
 }
 
 /// `minMember`, nothing below 0; 1 for a pod on its own.

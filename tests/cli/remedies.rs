@@ -168,7 +168,7 @@ fn no_room_is_offered_where_a_selector_or_a_taint_excludes_the_nodes() {
         &[
             "no node has the label gpu: h100",
             "1 not matching the node selector",
-            "would fit with no nodeSelector",
+            "would fit with 1 more node like n0 that matches the node selector, or with no nodeSelector",
         ],
         &["room"],
     );

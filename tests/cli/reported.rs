@@ -185,7 +185,7 @@ const RIGHT: &[Right] = &[
     shows("room-for-two-where-one-suffices", &["room for 1 more pod"], &["room for 2"]),
     shows(
         "room-offered-where-a-selector-excludes-the-nodes",
-        &["no node has the label gpu: h100"],
+        &["no node has the label gpu: h100", "1 more node like a100-0 that matches the node selector"],
         &["room for 1 more pod in the cluster"],
     ),
     shows(

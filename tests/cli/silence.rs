@@ -219,3 +219,29 @@ fn a_model_serving_says_what_its_pods_wait_for() {
         &["default/m: Pod m-0-r-0-0 belongs to another owner; waiting for its name", "no more changes after"],
     );
 }
+
+/// No pod of the gang waits for a node, and it has less than its minimum: the row had no reason.
+#[test]
+fn a_gang_that_lacks_members_says_so_though_no_pod_of_it_waits() {
+    let check = |members: &[String], expect: &str| {
+        let objects = group("g", "minMember: 3") + &members.concat();
+        let answer = simulate(&["-", "--require-all"], &format!("{NODE}{objects}"));
+        assert_eq!(answer.code, 1, "{}", answer.out);
+        assert!(answer.out.lines().any(|line| line == expect), "{expect}\n{}", answer.out);
+    };
+    let on_node = |name: &str, phase: &str| {
+        in_group(name, "g").replace("schedulerName: volcano", "schedulerName: volcano, nodeName: n1")
+            + &format!("status: {{phase: {phase}}}\n")
+    };
+    let other = in_group("g-2", "g").replace("schedulerName: volcano", "schedulerName: default-scheduler");
+    check(&[], "default/g: 0 of 3 pods exist (spec.minMember)");
+    check(&[on_node("g-0", "Running")], "default/g: 1 of 3 pods exist (spec.minMember)");
+    check(
+        &[on_node("g-0", "Running"), on_node("g-1", "Failed")],
+        "default/g: 1 of 3 pods can run: g-1 has failed",
+    );
+    check(
+        &[on_node("g-0", "Running"), on_node("g-1", "Running"), other],
+        "default/g: 2 of 3 pods name this scheduler; g-2 names default-scheduler",
+    );
+}

@@ -50,6 +50,9 @@ pub(super) fn all(
             }
         }
         for cause in causes.into_iter().chain(RULES) {
+            if matches!(cause, Cause::NodeSelector | Cause::NodeAffinity) {
+                remedies.extend(matching(context, tools, cause, all, &mut budget));
+            }
             remedies.extend(lift(context, tools, cause, all));
         }
         remedies.extend(joined::remedy(context, request, all, shortfall, &mut budget));
@@ -157,6 +160,24 @@ fn open(
         }
     }
     best.map(|nodes| Remedy::Open { cause, nodes })
+}
+
+/// To add nodes that match what the pods demand of a node, each beside a node that would do if it matched. Rules about other
+/// pods look at labels, which the new nodes have others of.
+fn matching(
+    context: &Context<'_>,
+    tools: &mut Tools,
+    cause: Cause,
+    all: bool,
+    budget: &mut Budget,
+) -> Option<Remedy> {
+    if context.demand.kinds.iter().any(|&class| context.view.concerns(class)) {
+        return None;
+    }
+    match open(context, tools, cause, all, budget)? {
+        Remedy::Open { nodes, .. } => Some(Remedy::Match { cause, like: nodes }),
+        _ => None,
+    }
 }
 
 /// To change the pods so that a cause excludes no node.

@@ -18,13 +18,13 @@ const NAMED: usize = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Action {
-    /// A stable word: `createPods`, `uncordon`, `getReady`, `tolerateTaint`, `dropNodeSelector`, `dropNodeAffinity`,
+    /// A stable word: `createPods`, `uncordon`, `getReady`, `addMatchingNodes`, `tolerateTaint`, `dropNodeSelector`, `dropNodeAffinity`,
     /// `dropHostPort`, `loosenPodAffinity`, `loosenPodAntiAffinity`, `loosenTopologySpread`, `joinDomain`, `freeRoom`,
     /// `raiseTier` or `lowerMinimum`.
     pub kind: &'static str,
     /// The same in words, to follow "would fit with".
     pub text: String,
-    /// The nodes that it is to be done to; of `freeRoom`, those that it must be on, one for each of `domains`.
+    /// The nodes that it is to be done to; of `addMatchingNodes`, those that the new ones are like; of `freeRoom`, those that it must be on, one for each of `domains`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<String>,
     /// The domains that it concerns, and pods' worth of room in each; `domain` null is the whole cluster.
@@ -86,6 +86,19 @@ impl Action {
                     _ => ("getReady", format!("{} ready again", listed(&nodes))),
                 };
                 Action { kind, text, nodes, ..Action::default() }
+            }
+            Remedy::Match { cause, like } => {
+                let nodes = names(like);
+                let what = match cause {
+                    Cause::NodeSelector => "node selector",
+                    _ => "node affinity",
+                };
+                let (more, matches) = match nodes.len() {
+                    1 => ("1 more node".to_owned(), "matches"),
+                    count => (counted(count, "more node"), "match"),
+                };
+                let text = format!("{more} like {} that {matches} the {what}", listed(&nodes));
+                Action { kind: "addMatchingNodes", text, nodes, ..Action::default() }
             }
             Remedy::Lift { cause, .. } => lift(cluster, *cause),
             Remedy::Join { nodes, domain } => {

@@ -170,6 +170,11 @@ impl World {
         match action.kind {
             "uncordon" => world.nodes_of(action, |node| node.cordon = Mark::No),
             "getReady" => world.nodes_of(action, |node| node.not_ready = Mark::No),
+            "addMatchingNodes" => {
+                let like = |node: &&Node| action.nodes.contains(&node.name);
+                let new: Vec<Node> = self.nodes.iter().filter(like).map(matching).collect();
+                world.nodes.extend(new);
+            }
             "tolerateTaint" => gang.tolerations.extend(action.taint.clone()),
             "dropNodeSelector" => gang.selector = false,
             "dropNodeAffinity" => gang.affinity = false,
@@ -214,6 +219,11 @@ impl World {
                 };
                 let names: Vec<String> =
                     self.nodes.iter().filter(marked).map(|node| node.name.clone()).collect();
+                let smaller = choices(&names, action.nodes.len() - 1).into_iter();
+                smaller.map(|nodes| self.with(&Action { nodes, ..action.clone() }, random)).collect()
+            }
+            "addMatchingNodes" => {
+                let names: Vec<String> = self.nodes.iter().map(|node| node.name.clone()).collect();
                 let smaller = choices(&names, action.nodes.len() - 1).into_iter();
                 smaller.map(|nodes| self.with(&Action { nodes, ..action.clone() }, random)).collect()
             }
@@ -287,6 +297,22 @@ impl World {
             ("getReady", one(&|world| world.nodes.iter_mut().for_each(|node| node.not_ready = Mark::No))),
             ("freeRoom", one(&|world| world.nodes.iter_mut().for_each(|node| node.used = 0))),
         ];
+        if self.gang.rule == Rule::None {
+            // One more like each that the selector, or the affinity, alone keeps the gang from.
+            let excluded = |node: &&Node, by_selector: bool| {
+                let (selector, affinity) =
+                    (self.gang.selector && node.model != "h100", self.gang.affinity && node.zone == 2);
+                if by_selector { selector && !affinity } else { affinity && !selector }
+            };
+            let more = |by_selector: bool| {
+                one(&|world| {
+                    let new: Vec<Node> =
+                        self.nodes.iter().filter(|node| excluded(node, by_selector)).map(matching).collect();
+                    world.nodes.extend(new);
+                })
+            };
+            all.push(("addMatchingNodes", [more(true), more(false)].concat()));
+        }
         if self.gang.selector {
             all.push(("dropNodeSelector", one(&|world| world.gang.selector = false)));
         }
@@ -489,6 +515,11 @@ impl World {
         }
         pods
     }
+}
+
+/// A new node like this one that matches selector and affinity of the gang.
+fn matching(node: &Node) -> Node {
+    Node { name: format!("{}-like", node.name), model: "h100", zone: 0, ..node.clone() }
 }
 
 /// The GPUs that requests ask for.
