@@ -111,7 +111,7 @@ pub struct Grouping {
     /// Pods whose entry in `held` may differ from what was last taken.
     changed: BTreeSet<String>,
     /// What is being done or has failed, and until when it is not tried again.
-    asked: BTreeMap<String, Asked>,
+    asked: BTreeMap<String, PendingRequest>,
     /// What has been said, by uid of the controller.
     said: BTreeMap<String, String>,
     /// Has anything changed since it was last asked what is to be done?
@@ -150,9 +150,9 @@ impl Known {
     }
 }
 
-/// Something that was asked for.
+/// A request that was made, or will be made again.
 #[derive(Clone, Debug, Default)]
-struct Asked {
+struct PendingRequest {
     is_out: bool,
     again: Duration,
     failures: u32,

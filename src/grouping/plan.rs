@@ -2,7 +2,7 @@
 
 use super::evidence::Grouper;
 use super::loose::{Loose, Source};
-use super::{Asked, Grouping, Known, Owner, WorkloadKind};
+use super::{Grouping, Known, Owner, PendingRequest, WorkloadKind};
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
 use crate::api::pod_group::{
@@ -108,7 +108,7 @@ fn backoff(failures: u32) -> Duration {
 impl Grouping {
     /// What is to be done now. Each is named once, until [`Grouping::answered`] says what became of it.
     pub fn wants(&mut self, now: Duration) -> Vec<Want> {
-        let is_due = |asked: &Asked| !asked.is_out && asked.again <= now;
+        let is_due = |asked: &PendingRequest| !asked.is_out && asked.again <= now;
         if !std::mem::take(&mut self.is_stale) && !self.asked.values().any(is_due) {
             return Vec::new();
         }
@@ -181,7 +181,8 @@ impl Grouping {
                     self.groups.entry(key).or_insert(made);
                 }
                 // Until the watch shows it: then nothing is wanted any more.
-                let asked = Asked { again: now + Duration::from_secs(5), ..Asked::default() };
+                let asked =
+                    PendingRequest { again: now + Duration::from_secs(5), ..PendingRequest::default() };
                 self.asked.insert(key, asked);
             }
             Err(error) => {

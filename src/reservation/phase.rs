@@ -95,7 +95,7 @@ impl Gang {
     pub(super) fn advance(&mut self, cx: &mut Context<'_>) -> Option<Outcome> {
         self.review = false;
         loop {
-            self.shed(cx);
+            self.release_unfit(cx);
             let tally = self.tally();
             let next = self.next_phase(&tally, cx);
             match next {
@@ -112,7 +112,7 @@ impl Gang {
     }
 
     /// Gives up the nodes that do not take their pods, where no bind can take effect any more.
-    fn shed(&mut self, cx: &mut Context<'_>) {
+    fn release_unfit(&mut self, cx: &mut Context<'_>) {
         for at in 0..self.members.len() {
             let member = &self.members[at];
             let settled = !member.calling && !member.suspect && member.doubt.is_none();
