@@ -5,7 +5,8 @@
 //!
 //! ```text
 //! api -> cluster -> placement -> scheduler -> reservation -> engine -> simulation -> cli
-//!   \-> modelserving ---------------------------------------^
+//!   |           \-> sharing -^                                    |
+//!   \-> modelserving ---------------------------------------------^
 //! ```
 //!
 //! Whether something fits, without a cluster:
@@ -43,6 +44,7 @@ pub mod modelserving;
 pub mod placement;
 pub mod reservation;
 pub mod scheduler;
+pub mod sharing;
 pub mod simulation;
 pub mod words;
 
