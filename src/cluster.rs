@@ -3,6 +3,7 @@
 //! Owner of the state is [`Cluster`]; it changes only by `apply(event)` and by taking and giving back capacity for
 //! decided placements. Strings are interned at the edge. Readers get a [`View`].
 
+pub mod budgets;
 pub mod capacity;
 pub mod cause;
 pub mod class;
@@ -15,6 +16,7 @@ pub mod labels;
 pub mod natural;
 pub mod nodes;
 pub mod pods;
+pub mod queues;
 pub mod refusal;
 pub mod requests;
 pub mod slab;

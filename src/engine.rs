@@ -231,6 +231,11 @@ impl Engine {
         &self.intake.unsynced
     }
 
+    /// Takes in a PodDisruptionBudget, where somebody carries evictions out.
+    pub fn observe_budget(&mut self, budget: &crate::api::core::PodDisruptionBudget) {
+        self.scheduler.apply(crate::cluster::Event::Budget(budget));
+    }
+
     /// The scheduler, to be looked at.
     pub fn scheduler(&self) -> &Scheduler {
         &self.scheduler

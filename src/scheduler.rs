@@ -18,17 +18,22 @@ pub mod reason;
 pub mod report;
 pub mod status;
 
+mod claims;
 mod cycle;
 mod gates;
 mod guard;
+mod limited;
+mod queues;
 mod room;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod waiting;
 
-pub use config::SchedulerConfig;
+pub use config::{SchedulerConfig, SharingRules};
 pub use decision::{Decision, GangPlacement, PodPlacement, PodRef, SubgroupRef};
 pub use quality::Quality;
+pub use queues::report::QueueReport;
 pub use reason::Reason;
 pub use report::GangReport;
 
@@ -53,6 +58,10 @@ pub struct Scheduler {
     /// Gangs that are admitted and not Inqueue yet, and what keeps the others out.
     admitted: admission::Admitted,
     kept_out: FxHashMap<GangId, admission::Limit>,
+    /// What gangs use and ask for, by queue.
+    sharing: queues::Sharing,
+    /// Room that is being made for gangs.
+    claims: claims::Claims,
     /// Gates that are being removed.
     lifting: gates::Lifting,
     /// Gangs, by the number of their arrival, that have had all that their `minResources` ask for: no room is kept any more.
@@ -108,6 +117,8 @@ impl Scheduler {
             admission: AdmissionRules::default(),
             admitted: admission::Admitted::default(),
             kept_out: FxHashMap::default(),
+            sharing: queues::Sharing::default(),
+            claims: claims::Claims::default(),
             lifting: gates::Lifting::default(),
             whole: FxHashMap::default(),
             roomless: BTreeSet::new(),
@@ -127,9 +138,11 @@ impl Scheduler {
 
     /// A scheduler as it was configured.
     pub fn configured(config: SchedulerConfig) -> Self {
-        let SchedulerConfig { cluster, placement, resource_weights, waiting_times, admission, .. } = config;
+        let SchedulerConfig {
+            cluster, placement, resource_weights, waiting_times, admission, sharing, ..
+        } = config;
         let mut scheduler = Scheduler::new(cluster, placement);
-        (scheduler.times, scheduler.admission) = (waiting_times, admission);
+        (scheduler.times, scheduler.admission, scheduler.claims.rules) = (waiting_times, admission, sharing);
         let weights =
             resource_weights.iter().map(|(name, weight)| (scheduler.cluster.resource(name), *weight));
         scheduler.rules.resource_weights = weights.collect();
@@ -141,6 +154,7 @@ impl Scheduler {
     pub fn reconfigure(&mut self, config: SchedulerConfig) {
         self.rules = config.placement;
         (self.times, self.admission) = (config.waiting_times, config.admission);
+        self.claims.rules = SharingRules { carried_out: self.claims.rules.carried_out, ..config.sharing };
         if !self.admission.by_resources {
             (self.admitted, self.kept_out) = Default::default();
         }

@@ -16,6 +16,7 @@ pub mod classes;
 pub mod entitlement;
 pub mod limits;
 pub mod order;
+pub mod rules;
 pub mod shares;
 pub mod tree;
 pub mod uses;

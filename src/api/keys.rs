@@ -105,3 +105,9 @@ pub const TOPOLOGY_V1ALPHA1: &str = "topology.volcano.sh/v1alpha1";
 pub const LEADER_WORKER_SET_V1: &str = "leaderworkerset.x-k8s.io/v1";
 /// apiVersion of ModelServing.
 pub const WORKLOAD_V1ALPHA1: &str = "workload.serving.volcano.sh/v1alpha1";
+/// Queue annotation: how long a gang runs before other queues may take its minimum, such as `10m`.
+pub const MIN_RUNTIME_RECLAIM: &str = "phalanx.dev/min-runtime-reclaim";
+/// Queue annotation: how long a gang runs before gangs of its own queue may take its minimum.
+pub const MIN_RUNTIME_PREEMPT: &str = "phalanx.dev/min-runtime-preempt";
+/// Annotation of a Queue or a PodGroup: how long a gang waits before anybody is evicted for it.
+pub const PREEMPTION_DELAY: &str = "phalanx.dev/preemption-delay";

@@ -25,9 +25,10 @@ pub struct Notice {
 }
 
 /// Codes of notices, and what each means: the table of `docs/reference.md`.
-pub const CODES: [(&str, &str); 13] = [
+pub const CODES: [(&str, &str); 14] = [
     ("ControllerNotSimulated", "A workload makes pods through a controller that the simulator does not run."),
     ("GangMarkNotRead", "Pods bear the gang mark of another scheduler, and are placed one by one."),
+    ("InvalidQueue", "What a queue says does not go together with the queues beside and above it."),
     (
         "MinTaskMemberNotUsed",
         "`spec.minTaskMember` asks for more than `spec.minMember`, so that it binds nothing.",
@@ -36,7 +37,7 @@ pub const CODES: [(&str, &str); 13] = [
     ("NotTranslated", "A field of a LeaderWorkerSet is not carried out."),
     ("PodGroupWithoutPods", "No pod names the PodGroup."),
     ("PriorityClassNotFound", "A PriorityClass that does not exist counts as 0."),
-    ("QueueLimitNotEnforced", "A limit or share of a queue is not enforced."),
+    ("QueueLimitNotEnforced", "A field of a queue is not honoured."),
     ("QueueNotFound", "The parent of a queue does not exist."),
     ("RuleNotRead", "An annotation that would be a rule of another scheduler or plugin is not read."),
     ("SchedulerNotAnswered", "An object asks for a scheduler that does not answer here."),

@@ -2,6 +2,7 @@
 //! help, and who sits where. Pure: whoever fills the scheduler prints the text.
 
 pub(super) mod objects;
+mod shares;
 pub(super) mod waiting;
 pub(super) mod warnings;
 

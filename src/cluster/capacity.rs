@@ -18,6 +18,11 @@ pub const PODS: ResourceId = ResourceId(3);
 /// Names of the fixed resources, in the order of their ids; extended resources follow in order of appearance.
 pub const FIXED_RESOURCES: [&str; 4] = ["cpu", "memory", "ephemeral-storage", "pods"];
 
+/// Is it a device: a resource that a node's plugins advertise, as `nvidia.com/gpu`?
+pub fn is_device(resource: &str) -> bool {
+    resource.contains('/') && !resource.starts_with("kubernetes.io/")
+}
+
 /// Columns of resources by node.
 #[derive(Clone, Debug, Default)]
 pub struct Capacity {

@@ -6,7 +6,8 @@
 
 use super::ids::{GangId, NodeId};
 use crate::api::core::{
-    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass,
+    StorageClass,
 };
 use crate::api::hyper_node::HyperNode;
 use crate::api::pod_group::PodGroup;
@@ -46,6 +47,15 @@ pub enum Event<'a> {
     Queue(&'a Queue),
     /// A Queue is gone.
     QueueGone(&'a str),
+    /// A PodDisruptionBudget is new or changed.
+    Budget(&'a PodDisruptionBudget),
+    /// A PodDisruptionBudget is gone.
+    BudgetGone {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
     /// A PriorityClass is new or changed.
     PriorityClass(&'a PriorityClass),
     /// A PriorityClass is gone.
@@ -84,6 +94,8 @@ pub struct Marks {
     pub gained: BTreeSet<NodeId>,
     /// Something that rules about other pods look at changed: gangs with such rules may fit now, on any node.
     pub coupled: bool,
+    /// A PodDisruptionBudget changed: more pods may be evicted, or fewer.
+    pub budgets: bool,
     /// Domains, queues or priority classes changed: anything may fit now.
     pub everything: bool,
 }
@@ -95,6 +107,7 @@ impl Marks {
             && self.statuses.is_empty()
             && self.gained.is_empty()
             && !self.coupled
+            && !self.budgets
             && !self.everything
     }
 }

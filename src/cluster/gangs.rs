@@ -51,6 +51,10 @@ pub struct Group {
     pub min_resources: Box<[(ResourceId, i64)]>,
     /// How long it may wait, from [`keys::SLA_WAITING_TIME`](crate::api::keys::SLA_WAITING_TIME).
     pub patience: Option<Duration>,
+    /// May its pods be evicted for other gangs ([`keys::PREEMPTABLE`](crate::api::keys::PREEMPTABLE))?
+    pub evictable: bool,
+    /// How long it waits before anybody is evicted for it; `None`: its queue says.
+    pub preemption_delay: Option<Duration>,
 }
 
 impl GangRecord {

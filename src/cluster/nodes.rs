@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct NodeRecord {
     /// Does the node exist? Pods may name a node before it is seen, or after it is gone.
     pub present: bool,
+    /// Is it ready? What it has counts for the shares of queues then.
+    pub ready: bool,
     /// Its labels, for domains by label.
     pub labels: LabelSetId,
     /// What it has to give, as it was written, so that a heartbeat is known by comparing texts.

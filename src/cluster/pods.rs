@@ -3,6 +3,7 @@
 use super::ids::{ClassId, GangId, NodeId, PodId, TextId};
 use super::labels::LabelSetId;
 use super::slab::Slab;
+use crate::api::time::Timestamp;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -39,6 +40,26 @@ pub struct PodRecord {
     pub task_index: Option<u32>,
     /// Why we cannot place it, if it asks for something that we do not honour.
     pub refusal: Option<Box<str>>,
+    /// What decides whether it may be evicted, or others for it.
+    pub eviction: Eviction,
+}
+
+/// What a pod says about evictions, of itself and for its sake.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Eviction {
+    /// Does it refuse to be evicted ([`keys::PREEMPTABLE`](crate::api::keys::PREEMPTABLE))?
+    pub refused: bool,
+    /// Is it of the system: of the namespace `kube-system`, or of a priority class `system-...-critical`?
+    pub critical: bool,
+    /// Is nobody to be evicted for it (`preemptionPolicy: Never`)?
+    pub spares_others: bool,
+    /// For so many seconds after its start it is not evicted
+    /// ([`keys::COOLDOWN_TIME`](crate::api::keys::COOLDOWN_TIME)).
+    pub cooldown_seconds: u32,
+    /// When it started, or was given its node.
+    pub started: Option<Timestamp>,
+    /// When it is to be gone, where it is being deleted.
+    pub gone_by: Option<Timestamp>,
 }
 
 /// The gate [`keys::QUEUE_ALLOCATION_GATE`](crate::api::keys::QUEUE_ALLOCATION_GATE) of a pod.

@@ -18,6 +18,7 @@ use room::Kept;
 pub use room::Room;
 use serde::{Deserialize, Serialize};
 
+use super::budgets::BudgetRecord;
 use super::capacity::Capacity;
 use super::class::Classes;
 use super::coupling::Coupling;
@@ -28,6 +29,7 @@ use super::ids::{GangId, NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
 use super::pods::{PodRecord, PodState, Pods};
+use super::queues::{QueueRecord, Queues};
 use super::requests::{Resources, Sidecar};
 use super::strangers::Strangers;
 use super::text::Texts;
@@ -52,17 +54,6 @@ impl Default for Settings {
     fn default() -> Self {
         Settings { scheduler_names: vec!["volcano".to_owned()], domain_labels: Vec::new() }
     }
-}
-
-/// What is kept of a queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueRecord {
-    /// Does it accept work?
-    pub open: bool,
-    /// First key of the order of queues.
-    pub priority: i32,
-    /// `spec.capability`: what its gangs may hold together, by resource; `None` for no limit.
-    pub capability: Option<Box<[(ResourceId, i64)]>>,
 }
 
 /// What we believe.
@@ -93,7 +84,8 @@ pub struct Cluster {
     topology: Topology,
     findings: Vec<Finding>,
     topology_stale: bool,
-    queues: BTreeMap<String, QueueRecord>,
+    queues: Queues,
+    budgets: BTreeMap<String, BudgetRecord>,
     priorities: BTreeMap<String, i32>,
     default_priority: Option<(String, i32)>,
     marks: Marks,
@@ -132,7 +124,8 @@ impl Cluster {
             topology: Topology::from_tree(Vec::new()),
             findings: Vec::new(),
             topology_stale: false,
-            queues: BTreeMap::new(),
+            queues: Queues::default(),
+            budgets: BTreeMap::new(),
             priorities: BTreeMap::new(),
             default_priority: None,
             marks: Marks::default(),
@@ -165,7 +158,9 @@ impl Cluster {
                 }
             }
             Event::Queue(queue) => self.apply_queue(queue),
-            Event::QueueGone(name) => self.marks.everything |= self.queues.remove(name).is_some(),
+            Event::QueueGone(name) => self.marks.everything |= self.queues.remove(name),
+            Event::Budget(budget) => self.apply_budget(budget),
+            Event::BudgetGone { namespace, name } => self.remove_budget(namespace, name),
             Event::PriorityClass(class) => self.apply_priority_class(class),
             Event::PriorityClassGone(name) => self.remove_priority_class(name),
             Event::Claim(claim) => {
@@ -285,6 +280,11 @@ impl Cluster {
         }
     }
 
+    /// Marks nodes as having gained room.
+    pub fn mark_gained(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        self.marks.gained.extend(nodes);
+    }
+
     /// Marks a gang as changed.
     pub fn mark_changed(&mut self, gang: GangId) {
         self.marks.gangs.insert(gang);
@@ -346,21 +346,24 @@ impl Cluster {
         &self.labels
     }
 
-    /// A queue by name. `default` and `root` exist whether or not an object says so.
-    pub fn queue(&self, name: &str) -> Option<QueueRecord> {
-        let name = if name.is_empty() { "default" } else { name };
-        match self.queues.get(name) {
-            Some(queue) => Some(queue.clone()),
-            None if name == "default" || name == "root" => {
-                Some(QueueRecord { open: true, priority: 0, capability: None })
-            }
-            None => None,
-        }
+    /// A queue by name; `default` for the empty one. `default` and `root` exist whether or not an object says so.
+    pub fn queue(&self, name: &str) -> Option<&QueueRecord> {
+        self.queues.get(name)
+    }
+
+    /// The queues.
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// PodDisruptionBudgets by `namespace/name`.
+    pub fn budgets(&self) -> impl Iterator<Item = (&str, &BudgetRecord)> {
+        self.budgets.iter().map(|(key, budget)| (key.as_str(), budget))
     }
 
     /// Is there an object for this queue?
     pub fn knows_queue(&self, name: &str) -> bool {
-        self.queues.contains_key(name)
+        self.queues.has_object(name)
     }
 
     /// The value of a priority class; the global default for the empty name, `None` for an unknown one.
@@ -460,6 +463,11 @@ impl Cluster {
         if !same_amounts {
             record.given = given(node);
         }
+        let ready = is_ready(node);
+        if record.ready != ready {
+            record.ready = ready;
+            self.capacity.touch(id);
+        }
         if is_new {
             self.capacity.add_node(id);
         }
@@ -510,6 +518,15 @@ impl Cluster {
         self.topology_stale = true;
         self.marks.everything = true;
     }
+}
+
+/// Is it ready, by its condition and by the taints that Kubernetes adds where it is not?
+fn is_ready(node: &Node) -> bool {
+    let condition = node.status.conditions.iter().find(|condition| condition.type_ == "Ready");
+    condition.is_none_or(|condition| condition.status == "True")
+        && !node.spec.taints.iter().any(|taint| {
+            matches!(taint.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+        })
 }
 
 /// What a node has to give, as one text: names and quantities with a byte after each that neither has.

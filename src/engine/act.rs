@@ -36,6 +36,8 @@ impl Engine {
         self.keep(What::Act);
         match decision {
             Decision::Place(placement) => self.place(placement),
+            // Evictions are decided only for who carries them out, and here nobody has asked for that.
+            Decision::Evict { .. } => {}
             Decision::GroupStatus { namespace, name, .. }
             | Decision::Event { kind: "PodGroup", namespace, name, .. }
                 if self.is_foreign(&format!("{namespace}/{name}")) => {}

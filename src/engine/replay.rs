@@ -144,7 +144,10 @@ fn decision_row(decision: &Decision) -> Option<(&'static str, String, String)> {
         Decision::Event { kind, namespace, name, message, .. } => {
             Some(("wait", named(kind, &format!("{namespace}/{name}")), message.clone()))
         }
-        Decision::GroupStatus { .. } | Decision::Unschedulable { .. } | Decision::Ungate { .. } => None,
+        Decision::GroupStatus { .. }
+        | Decision::Unschedulable { .. }
+        | Decision::Ungate { .. }
+        | Decision::Evict { .. } => None,
     }
 }
 

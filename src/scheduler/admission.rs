@@ -298,7 +298,7 @@ pub(super) fn queue_of(gang: &GangRecord) -> &str {
 }
 
 fn capability(cluster: &Cluster, queue: &str, resource: ResourceId) -> Option<i64> {
-    let capability = cluster.queue(queue)?.capability?;
+    let capability = cluster.queue(queue)?.capability.as_ref()?;
     capability.iter().find(|(named, _)| *named == resource).map(|(_, most)| *most)
 }
 

@@ -6,10 +6,12 @@
 
 mod document;
 mod native;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod volcano;
 
+pub use sharing::SharingRules;
 pub use volcano::{Action, ActionArguments, Plugin, VolcanoConfig};
 
 use crate::cluster::Settings;
@@ -34,6 +36,8 @@ pub struct SchedulerConfig {
     pub admission: AdmissionRules,
     /// Who makes PodGroups for pods that come without one.
     pub grouping: GroupingRules,
+    /// What may be done so that a gang gets room where there is none.
+    pub sharing: SharingRules,
     /// What a Volcano file said, carried for the parts of the scheduler that will use it; `None` for our own format.
     pub volcano: Option<VolcanoConfig>,
 }

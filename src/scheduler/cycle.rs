@@ -4,7 +4,7 @@ use super::admission::{Ledger, admit, refusal};
 use super::decision::{Decision, GangPlacement, PodPlacement, PodRef};
 use super::explain::explain;
 use super::gang::{Hold, Prepared, members_lost, prepare, stuck, unanswered};
-use super::order::{Turn, turn};
+use super::order::Turn;
 use super::promise::Held;
 use super::quality::Quality;
 use super::reason::Reason;
@@ -19,8 +19,7 @@ use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{ClassId, CouplingId, GangId, NodeId};
 use crate::cluster::topology::Topology;
 use crate::placement::{GangRequest, Placement, Proof, Remedy};
-use priority_queue::PriorityQueue;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 
 /// Pods of a gang that are told by an event why they wait; their conditions say it to all of them.
@@ -33,28 +32,16 @@ impl Scheduler {
         self.cluster.refresh();
         let marks = self.cluster.take_marks();
         self.forget_questions(&marks);
+        self.refresh_claims();
+        self.refresh_sharing(&marks);
         let mut round = Round::default();
         let mut candidates = self.candidates(&marks, &mut round);
         self.admit(&mut candidates, &mut round);
         let again = self.roomless.iter().filter(|_| !marks.gained.is_empty() || marks.everything);
         let again: Vec<GangId> = candidates.iter().chain(again).copied().collect();
         again.into_iter().for_each(|gang| self.settle_room(gang));
-        let mut queue: PriorityQueue<GangId, _, FxBuildHasher> = PriorityQueue::with_default_hasher();
-        for gang in candidates {
-            if let Some(record) = self.cluster.gangs().get(gang)
-                && !self.deferred.contains(&*record.key)
-            {
-                let asked = self.waiting.get(&gang).and_then(|wait| wait.asked.as_ref());
-                queue.push(
-                    gang,
-                    asked.map_or_else(|| turn(&self.cluster, record, self.times), |asked| asked.turn.clone()),
-                );
-            }
-        }
         let mut cycle = Cycle::default();
-        while let Some((gang, turn)) = queue.pop() {
-            self.try_gang(gang, turn, &mut round, &mut cycle);
-        }
+        self.take_turns(candidates, &mut round, &mut cycle);
         self.lift_gates(&mut cycle);
         for gang in round.touched {
             self.write_status(gang, now, &mut cycle);
@@ -131,6 +118,12 @@ impl Scheduler {
                 && self.cluster.gangs().get(gang).is_some_and(|record| !self.deferred.contains(&*record.key))
         });
         try_again.extend(self.told.owed.iter().take(FIRST));
+        try_again.extend(self.planned());
+        if self.claims.rules.carried_out {
+            try_again.extend(self.waiting.keys().copied());
+        }
+        let by_queue = self.waiting.iter().filter(|(_, wait)| wait.reason.is_of_the_queue());
+        try_again.extend(by_queue.map(|(&gang, _)| gang));
         if (!marks.gained.is_empty() || marks.coupled) && !marks.everything {
             let mut known: FxHashMap<ClassId, bool> = FxHashMap::default();
             let mut helps = |&class: &ClassId| {
@@ -164,13 +157,16 @@ impl Scheduler {
         })
     }
 
-    fn try_gang(&mut self, id: GangId, turn: Turn, round: &mut Round, cycle: &mut Cycle) {
+    pub(super) fn try_gang(&mut self, id: GangId, turn: Turn, round: &mut Round, cycle: &mut Cycle) {
         self.told.owed.remove(&id);
         let Some(gang) = self.cluster.gangs().get(id) else {
             self.waiting.remove(&id);
             return;
         };
         let held = self.held_back.get(&*gang.key).filter(|_| gang.kind == GangKind::PodGroup).cloned();
+        let had_room = self.reopen_plan(id);
+        let grows = self.sharing.account(id).is_some_and(|account| account.grows);
+        let Some(gang) = self.cluster.gangs().get(id) else { return };
         let because = |message| Hold { reason: Reason::ReservationRefused, message };
         if let Some(Held::Back(said)) = held {
             if let Some(message) = said {
@@ -187,6 +183,13 @@ impl Scheduler {
         }
         if let Some(&limit) = self.kept_out.get(&id) {
             let hold = refusal(&self.cluster, &self.admission, gang, limit);
+            return self.hold(id, hold, round, cycle);
+        }
+        if let Some(hold) = self.unusable_queue(gang) {
+            return self.hold(id, hold, round, cycle);
+        }
+        if let Some(over) = self.over_limit(id).filter(|over| !self.may_make_way(over)) {
+            let hold = self.limit_hold(id, &over);
             return self.hold(id, hold, round, cycle);
         }
         let kept = self.waiting.get_mut(&id).and_then(|wait| wait.asked.take());
@@ -217,9 +220,22 @@ impl Scheduler {
             },
         };
         cycle.tried += 1;
+        if let Some(over) = self.over_limit(id) {
+            if !self.make_room(id, round, cycle) {
+                let mut hold = self.limit_hold(id, &over);
+                if let Some(why) = self.claims.why.get(&id) {
+                    hold.message = format!("{}; {why}", hold.message);
+                }
+                self.hold(id, hold, round, cycle);
+            }
+            return;
+        }
+        if let Some(request) = self.within_limits(id, &asked.request) {
+            asked = Box::new(Asked::new(self.cluster.view(), request, asked.turn.clone(), asked.stand_ins));
+        }
         // What is kept for the gang is for these pods.
         let room = self.cluster.give_room_back(id);
-        let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled);
+        let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled && !had_room);
         let answer = match refused {
             Some(proof) => Ok(Err(proof)),
             None => self.ask_solver(id, cycle, |placer, view, rules| asked.ask(placer, view, rules, round)),
@@ -245,9 +261,16 @@ impl Scheduler {
                 self.commit(id, &asked.request, &placement, round, cycle);
                 self.cluster.keep_room(id, room::room(&asked.request, &placement.assignments));
                 self.settle_room(id);
+                self.recount(id);
+                if grows && self.waiting.contains_key(&id) {
+                    self.make_room(id, round, cycle);
+                }
             }
             Err(proof) => {
                 self.cluster.keep_room(id, room);
+                if self.make_room(id, round, cycle) {
+                    return;
+                }
                 cycle.cut_short += usize::from(proof != Proof::Proven);
                 round.refused.insert(Shape::clone(&asked.shape), proof);
                 self.refuse(id, asked, proof, round, cycle);
@@ -340,6 +363,9 @@ impl Scheduler {
         {
             message.push_str(&room::explain(asked.stand_ins, gang));
         }
+        if let Some(why) = self.claims.why.get(&id) {
+            message = format!("{message}; {why}");
+        }
         let wait = Wait {
             reason,
             message,
@@ -409,7 +435,7 @@ impl Scheduler {
         }
     }
 
-    fn hold(&mut self, id: GangId, hold: Hold, round: &mut Round, cycle: &mut Cycle) {
+    pub(super) fn hold(&mut self, id: GangId, hold: Hold, round: &mut Round, cycle: &mut Cycle) {
         let below_minimum = self.is_below_minimum(id);
         let Hold { reason, message } = hold;
         let wait = Wait {

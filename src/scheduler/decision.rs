@@ -28,6 +28,13 @@ pub enum Decision {
         /// The pods.
         pods: Vec<PodRef>,
     },
+    /// Evict these pods, each with its own grace period: a gang gets their room. It is kept for the gang already.
+    Evict {
+        /// The gang: `namespace/name`.
+        claimant: String,
+        /// The pods.
+        victims: Vec<Victim>,
+    },
     /// Report on an object; an event with the same object and reason is updated, not repeated.
     Event {
         /// `PodGroup` or `Pod`.
@@ -43,6 +50,41 @@ pub enum Decision {
         /// The sentence.
         message: String,
     },
+}
+
+/// A pod that is evicted for another gang.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Victim {
+    /// The pod.
+    pub pod: PodRef,
+    /// Its gang: `namespace/name`.
+    pub gang: String,
+    /// On what ground.
+    pub kind: EvictionKind,
+    /// The sentence for it: who gets its room, and by what right.
+    pub message: String,
+}
+
+/// The ground of an eviction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EvictionKind {
+    /// For a gang of another queue.
+    Reclaim,
+    /// For a gang of higher priority of the same queue.
+    Preempt,
+    /// It is started again elsewhere.
+    Move,
+}
+
+impl EvictionKind {
+    /// As reports name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EvictionKind::Reclaim => "reclaim",
+            EvictionKind::Preempt => "preempt",
+            EvictionKind::Move => "move",
+        }
+    }
 }
 
 /// Nodes for the pods of a gang.

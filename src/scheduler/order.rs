@@ -1,4 +1,4 @@
-//! Who is next: a total order over gangs, so that the same cluster gives the same turn whatever came in first.
+//! Who is next among gangs of one queue: a total order, so that the same cluster gives the same turn whatever came in first.
 
 use crate::api::time::Timestamp;
 use crate::cluster::Cluster;
@@ -22,11 +22,9 @@ impl Default for WaitingTimes {
     }
 }
 
-/// The turn of a gang; the greatest goes first. Ends in the order of arrival, which is unique.
+/// The turn of a gang among those of its queue; the greatest goes first. Ends in the order of arrival, which is unique.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Turn {
-    /// Priority of the queue.
-    queue: i32,
     /// Priority of the gang.
     priority: i32,
     /// A gang that lost members and runs below its minimum goes before one that has not started: what it holds
@@ -42,11 +40,8 @@ pub struct Turn {
 
 /// The turn of a gang now.
 pub fn turn(cluster: &Cluster, gang: &GangRecord, times: WaitingTimes) -> Turn {
-    let spec = gang.group.as_ref().map(|group| &group.spec);
-    let queue = cluster.queue(spec.map_or("", |spec| &spec.queue)).map_or(0, |queue| queue.priority);
     let created = gang.group.as_ref().map(|group| group.created.clone()).unwrap_or_default();
     Turn {
-        queue,
         priority: priority(cluster, gang),
         partial: is_partial(cluster, gang),
         deadline: Reverse(deadline(gang, times).map_or((true, 0), |at| (false, at))),

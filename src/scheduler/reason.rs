@@ -43,6 +43,12 @@ reasons! {
     PodGroupNotFound "Pods name a PodGroup that does not exist.";
     QueueNotFound "The PodGroup names a queue that does not exist.";
     QueueNotOpen "The queue is closed.";
+    QueueNotALeaf "The queue has queues below it: only those at the ends of the tree hold gangs.";
+    InvalidQueue "The queue's parent does not exist, or the parents of queues lead in a ring.";
+    QueueOverLimit "The queue, or one above it, may not use as much as the gang needs: its capability, or what others have set aside.";
+    QueueOverDeserved "The gang refuses eviction and would use more than its queue, or one above it, is promised.";
+    BehindInQueue "Another gang of the queue waits before it, and the queue lets nobody pass (`dequeueStrategy: fifo`).";
+    WaitingForVictims "Room is kept for it where pods of other gangs are leaving.";
     InvalidPodGroup "A field of the PodGroup has a value that cannot be honoured.";
     UnknownTier "A hard rule names a tier that no HyperNode has.";
     PodRefused "A pod asks for something that Phalanx does not support.";
@@ -51,6 +57,19 @@ reasons! {
     SchedulingGated "Pods are held back by scheduling gates.";
     InternalError "The scheduler made a mistake over it.";
     ReservationRefused "A placement was found, and could not be written down or carried out.";
+}
+
+impl Reason {
+    /// May it pass when other gangs of the queue, or of those above it, have left?
+    pub(super) fn is_of_the_queue(self) -> bool {
+        matches!(
+            self,
+            Reason::QueueOverLimit
+                | Reason::QueueOverDeserved
+                | Reason::BehindInQueue
+                | Reason::WaitingForVictims
+        )
+    }
 }
 
 impl std::fmt::Display for Reason {

@@ -24,6 +24,8 @@ pub struct GangReport {
     pub minimum: u32,
     /// Pods by state.
     pub counts: Counts,
+    /// Pods that get room which is being freed.
+    pub promised: u32,
     /// The innermost HyperNode around its placed pods; `None`: nothing placed, or no HyperNode holds them all.
     pub domain: Option<String>,
     /// The tier of that HyperNode.
@@ -64,6 +66,7 @@ impl Scheduler {
             kind: gang.kind,
             minimum: minimum(gang),
             counts: counts(&self.cluster, gang),
+            promised: self.cluster.promised_to(id).len() as u32,
             domain: domain.map(|domain| topology.name(domain).to_owned()),
             tier: domain.map(|domain| topology.tier(domain)),
             quality: self.quality.get(&id).filter(|known| known.gang == gang.sequence && is_placed).cloned(),

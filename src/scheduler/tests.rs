@@ -150,7 +150,8 @@ impl World {
                     self.say_pod(&pod.name);
                 }
             }
-            Decision::Event { .. } | Decision::Unschedulable { .. } => {}
+            // Nothing here has asked for evictions.
+            Decision::Event { .. } | Decision::Unschedulable { .. } | Decision::Evict { .. } => {}
         }
     }
 

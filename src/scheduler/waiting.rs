@@ -111,7 +111,7 @@ impl Asked {
     }
 }
 
-fn shape(request: &GangRequest) -> Shape {
+pub(super) fn shape(request: &GangRequest) -> Shape {
     let mut shape: Vec<u32> =
         vec![request.minimum, request.roles.len() as u32, request.policies.len() as u32];
     let rule = |shape: &mut Vec<u32>, rule: &TierRule| {

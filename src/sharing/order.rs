@@ -21,7 +21,7 @@ pub struct Head {
 
 /// The leaf whose head goes next. Gangs whose minimum waits come before all growth; then, at each level from the root down, the
 /// child decides by: the class that it reaches with the head (within deserved before within share before borrowed), its priority,
-/// the largest part of its share that it uses now, the same with the head, the head's age, and its name.
+/// the largest part of its share that it uses now, the same with the head, what the head asks for, its age, and its name.
 pub fn turn(
     tree: &QueueTree,
     shares: &Shares,
@@ -47,18 +47,20 @@ pub fn turn(
 }
 
 /// How a queue compares with its siblings; the smallest goes first.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Place<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
     class: Class,
     priority: Reverse<i32>,
     before: Fraction,
     after: Fraction,
-    created: (bool, &'a str),
-    name: &'a str,
+    size: i64,
+    created: (bool, Box<str>),
+    name: Box<str>,
 }
 
-impl<'a> Place<'a> {
-    fn of(tree: &QueueTree, shares: &Shares, uses: &Uses, queue: QueueIndex, head: &'a Head) -> Self {
+impl Place {
+    /// The place of a queue whose best head is this one.
+    pub fn of(tree: &QueueTree, shares: &Shares, uses: &Uses, queue: QueueIndex, head: &Head) -> Self {
         let before = uses.of(queue);
         let mut after = before.clone();
         after.add_all(&head.asks);
@@ -75,8 +77,9 @@ impl<'a> Place<'a> {
             priority: Reverse(tree.terms(queue).priority),
             before: largest(before),
             after: largest(&after),
-            created: (head.created.is_empty(), &head.created),
-            name: &head.name,
+            size: shares.counted().iter().map(|&resource| head.asks.get(resource)).sum(),
+            created: (head.created.is_empty(), head.created.as_str().into()),
+            name: head.name.as_str().into(),
         }
     }
 }

@@ -12,7 +12,7 @@ pub const ROOT: &str = "root";
 pub const DEFAULT: &str = "default";
 
 /// A queue by its place in a [`QueueTree`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QueueIndex(u32);
 
 impl QueueIndex {

@@ -12,6 +12,7 @@ mod answer;
 mod budgets;
 mod crowd;
 mod drive;
+mod evictions;
 mod kubelet;
 mod nodes;
 mod route;
@@ -29,6 +30,7 @@ use super::agenda::{Agenda, Task};
 use super::history::{Happened, History};
 use super::problem::Problem;
 use super::random::Random;
+use super::report::EvictionRow;
 use super::scenario::{Action, Scenario};
 use super::time::{Millis, parse_timestamp};
 use super::world::World;
@@ -74,6 +76,8 @@ pub struct Simulation {
     pub(super) now: Millis,
     /// Pods that were given a node.
     pub(super) placed: u64,
+    /// Pods that were evicted for other gangs.
+    pub(super) evictions: Vec<EvictionRow>,
     /// What was found wrong with the objects when they were read, with codes.
     pub(super) read: Vec<(&'static str, Problem)>,
     /// Seconds since 1970 at the start.
@@ -109,6 +113,11 @@ impl Simulation {
             // Admission has checked what could be refused here.
             let _ = store.apply(object, Actor::User);
         }
+        let mut config = config;
+        if !scenario.gangs.is_empty() {
+            // Gangs that are made by the thousand have no objects that could be evicted.
+            (config.sharing.reclaim, config.sharing.preempt) = (false, false);
+        }
         let scheduling = drive::Driven::scheduler(config.clone(), &store, 1);
         let serving = drive::Driven::controller(config.clone());
         let mut agenda = Agenda::default();
@@ -137,6 +146,7 @@ impl Simulation {
             ending: Ending::default(),
             now: 0,
             placed: 0,
+            evictions: Vec::new(),
             read: warnings,
             start,
             agenda,

@@ -4,6 +4,7 @@ pub(crate) mod columns;
 pub mod diff;
 pub mod html;
 mod objects;
+mod queues;
 pub(crate) mod rows;
 mod status;
 pub mod table;
@@ -32,6 +33,10 @@ pub struct Report {
     pub pods: Vec<PodRow>,
     /// Every PodGroup, by namespace and name.
     pub pod_groups: Vec<PodGroupRow>,
+    /// Every queue, parents before children.
+    pub queues: Vec<QueueRow>,
+    /// Pods that were evicted so that other gangs get their room, in the order of the decisions.
+    pub evictions: Vec<EvictionRow>,
     /// Every ModelServing, by namespace and name.
     pub model_servings: Vec<ModelServingRow>,
     /// What is wrong with objects of the cluster, or with the timeline, and was worked around, and what is read and not
@@ -104,6 +109,12 @@ pub struct PodGroupRow {
     /// How good its last placement was when it was decided; absent if the scheduler has not placed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementRow>,
+    /// How well what runs of it is covered by the terms of its queue: `within-deserved`, `within-share` or `borrowed`, the
+    /// worst of its units; absent if nothing runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<&'static str>,
+    /// Pods of it that get room which is being freed.
+    pub promised: u32,
     /// Why pods of it wait; null if none does.
     pub reason: Option<String>,
     /// The same as a sentence; empty if none waits.
@@ -111,6 +122,54 @@ pub struct PodGroupRow {
     /// The same in parts; absent if none waits, or if the solver was not asked because the objects say enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shortfall: Option<ShortfallRow>,
+}
+
+/// A queue. Amounts are quantities by resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueRow {
+    /// Its name.
+    pub name: String,
+    /// The queue above it; null for the root.
+    pub parent: Option<String>,
+    /// `Open` or `Closed`.
+    pub state: &'static str,
+    /// Its part of what is left over, relative to its siblings.
+    pub weight: u32,
+    /// Queues of higher priority come first where all else is equal.
+    pub priority: i32,
+    /// What it is promised.
+    pub deserved: BTreeMap<String, String>,
+    /// What is set aside for it.
+    pub guarantee: BTreeMap<String, String>,
+    /// The most it may use; what is not named is not limited.
+    pub capability: BTreeMap<String, String>,
+    /// What it is promised and asks for, and its part of the rest; of the resources that are divided.
+    pub fair_share: BTreeMap<String, String>,
+    /// What its gangs and those of the queues below use.
+    pub allocated: BTreeMap<String, String>,
+    /// What they use and ask for, as far as limits let it through; of the resources that are divided.
+    pub requested: BTreeMap<String, String>,
+    /// What they use by class; of the resources that are divided.
+    pub classes: BTreeMap<&'static str, BTreeMap<String, String>>,
+}
+
+/// A pod that was evicted so that another gang gets its room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EvictionRow {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its PodGroup.
+    pub pod_group: String,
+    /// The gang that gets its room: `namespace/name`.
+    pub claimant: String,
+    /// `reclaim` (from another queue), `preempt` (in one queue) or `move`.
+    pub kind: &'static str,
+    /// Virtual time.
+    pub at_milliseconds: u64,
 }
 
 /// How good a placement is.
@@ -256,6 +315,8 @@ impl Report {
         Report {
             api_version: API_VERSION,
             kind: "Report",
+            queues: queues::rows(run),
+            evictions: run.evictions.clone(),
             model_servings: rows::model_servings(run),
             warnings: warnings::warnings(run, &pod_groups),
             pods,

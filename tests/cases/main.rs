@@ -5,6 +5,7 @@ mod case;
 mod judge;
 mod judged;
 mod manifests;
+mod sharing;
 mod tables;
 
 use case::{Case, Cluster};

@@ -33,7 +33,17 @@ fn the_shape_of_json_is_stable() {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         names(&report),
-        ["apiVersion", "kind", "modelServings", "podGroups", "pods", "summary", "warnings"]
+        [
+            "apiVersion",
+            "evictions",
+            "kind",
+            "modelServings",
+            "podGroups",
+            "pods",
+            "queues",
+            "summary",
+            "warnings"
+        ]
     );
     let pod = names(&report["pods"][0]);
     for field in ["namespace", "name", "node", "podGroup", "phase"] {

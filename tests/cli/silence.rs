@@ -101,8 +101,8 @@ fn what_nobody_reads_is_listed() {
         &["Pod default/cs-0 and 1 more: metadata.labels: scheduling.x-k8s.io/pod-group: cs", "Koordinator"],
     );
     let queue = "---\napiVersion: scheduling.volcano.sh/v1beta1\nkind: Queue\nmetadata: {name: team-a}\n\
-                 spec: {weight: 1, capability: {nvidia.com/gpu: 2}}\n";
-    warns(queue, &["Queue team-a: spec.capability is not enforced"]);
+                 spec: {weight: 1, capability: {nvidia.com/gpu: 2}, deserved: {nvidia.com/gpu: 4}}\n";
+    warns(queue, &["Queue team-a: spec.deserved: deserved above capability"]);
     let share =
         ", containers: [{name: main, image: i, resources: {limits: {volcano.sh/vgpu-memory: 20000}}}]";
     warns(&pod("p", "", share), &["volcano.sh/vgpu-memory is a share of one card"]);

@@ -49,17 +49,12 @@ fn shares_of_cards_and_numa() {
 #[test]
 fn queues_that_limit_and_share() {
     let queue = |spec: Value| json!({"apiVersion": keys::SCHEDULING_V1BETA1, "kind": "Queue", "metadata": {}, "spec": spec});
-    check(queue(json!({"weight": 1, "reclaimable": true, "parent": "root", "guarantee": {}})), &[]);
-    let limits =
-        json!({"capability": {"nvidia.com/gpu": 2}, "guarantee": {"resource": {"cpu": 1}}, "parent": "team"});
     check(
-        queue(limits),
-        &[
-            ("QueueLimitNotEnforced", "spec.capability is not enforced"),
-            ("QueueLimitNotEnforced", "spec.guarantee is not enforced"),
-            ("QueueLimitNotEnforced", "spec.parent is not read"),
-        ],
+        queue(json!({"weight": 2, "capability": {"nvidia.com/gpu": 2}, "parent": "team", "affinity": {}})),
+        &[],
     );
+    let groups = json!({"nodeGroupAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": ["a"]}});
+    check(queue(json!({"affinity": groups})), &[("QueueLimitNotEnforced", "spec.affinity is not enforced")]);
 }
 
 #[test]

@@ -12,15 +12,9 @@ const GROUP_RULES: [(&str, &str); 4] = [
     ("volcano.sh/numa-topology-policy", "NUMA nodes are not looked at"),
 ];
 
-/// Fields of a queue's spec that limit or share, and are not enforced.
-const QUEUE: [(&str, &str); 6] = [
-    ("capability", "is not enforced: the queue may use more"),
-    ("deserved", "is not enforced: queues are not weighed against each other"),
-    ("guarantee", "is not enforced: nothing is kept for the queue"),
-    ("parent", "is not read: queues have no hierarchy"),
-    ("affinity", "is not enforced: the queue's pods may use all nodes"),
-    ("extendClusters", "is not read"),
-];
+/// Fields of a queue's spec that are not honoured.
+const QUEUE: [(&str, &str); 2] =
+    [("affinity", "is not enforced: the queue's pods may use all nodes"), ("extendClusters", "is not read")];
 
 /// Marks of PodGroups that are looked for: where each stands, and its key.
 pub(super) fn marks() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -41,22 +35,13 @@ pub(super) fn queue(queue: &Value) -> Vec<Notice> {
     let is_set = |field: &str| match queue.get("spec").and_then(|spec| spec.get(field)) {
         None | Some(Value::Null) => false,
         Some(Value::Object(fields)) => fields.values().any(|value| !is_empty(value)),
-        // The root of every hierarchy is no hierarchy.
-        Some(Value::String(text)) => !text.is_empty() && text != "root",
         Some(value) => !is_empty(value),
     };
-    let mut notices: Vec<Notice> = QUEUE
+    QUEUE
         .iter()
         .filter(|(field, _)| is_set(field))
         .map(|(field, instead)| Notice::new("QueueLimitNotEnforced", format!("spec.{field} {instead}")))
-        .collect();
-    if queue["spec"]["weight"].as_i64().is_some_and(|weight| weight > 1) {
-        notices.push(Notice::new(
-            "QueueLimitNotEnforced",
-            "spec.weight is not enforced: queues are not weighed against each other",
-        ));
-    }
-    notices
+        .collect()
 }
 
 fn is_empty(value: &Value) -> bool {

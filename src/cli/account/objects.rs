@@ -78,12 +78,15 @@ pub(in crate::cli) fn queue(found: &Found, name: &str) -> Option<Account> {
         queue.priority,
         if gangs == 1 { " is" } else { "s are" }
     );
+    let shared = found.scheduler.queue_reports().into_iter().find(|report| report.name == name);
+    let (shares, value) = shared.map_or_else(Default::default, |report| super::shares::shares(&report));
+    text.push_str(&shares);
     table(&waits, &mut text);
     let waits: Vec<Value> = waits.iter().map(super::waiting::Waiting::json).collect();
     Some((
         text,
         json!({ "kind": "Queue", "name": name, "open": queue.open, "priority": queue.priority,
-            "podGroups": gangs, "waiting": waits }),
+            "podGroups": gangs, "shares": value, "waiting": waits }),
     ))
 }
 

@@ -1,13 +1,14 @@
 //! PodGroups, queues and priority classes on their way into the cluster.
 
-use super::{Cluster, QueueRecord};
+use super::Cluster;
 use crate::api::core::PriorityClass;
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
 use crate::api::pod_group::PodGroup;
 use crate::api::quantity::ResourceList;
-use crate::api::queue::{Queue, QueueState};
+use crate::api::queue::Queue;
 use crate::api::time::parse_span;
+use crate::cluster::budgets::BudgetRecord;
 use crate::cluster::gangs::Group;
 use crate::cluster::ids::ResourceId;
 use crate::cluster::requests::{Resources, list_amounts};
@@ -27,6 +28,12 @@ impl Cluster {
             deleting: group.metadata.deletion_timestamp.is_some(),
             min_resources: listed(group.spec.min_resources.as_ref(), &mut self.resources).unwrap_or_default(),
             patience: patience(&group.metadata),
+            evictable: is_evictable(&group.metadata),
+            preemption_delay: group
+                .metadata
+                .annotations
+                .get(keys::PREEMPTION_DELAY)
+                .and_then(|text| parse_span(text)),
         };
         let Some(record) = self.gangs.get_mut(gang) else { return };
         match &record.group {
@@ -35,7 +42,9 @@ impl Cluster {
                 if known.spec == new.spec
                     && known.uid == new.uid
                     && known.deleting == new.deleting
-                    && known.patience == new.patience =>
+                    && known.patience == new.patience
+                    && known.evictable == new.evictable
+                    && known.preemption_delay == new.preemption_delay =>
             {
                 self.marks.statuses.insert(gang);
             }
@@ -59,16 +68,16 @@ impl Cluster {
     }
 
     pub(super) fn apply_queue(&mut self, queue: &Queue) {
-        let open = !matches!(
-            queue.status.state,
-            Some(QueueState::Closed | QueueState::Closing | QueueState::Unknown)
-        );
-        let capability = listed(queue.spec.capability.as_ref(), &mut self.resources);
-        let record = QueueRecord { open, priority: queue.spec.priority.unwrap_or(0), capability };
-        if self.queues.get(&queue.metadata.name) != Some(&record) {
-            self.queues.insert(queue.metadata.name.clone(), record);
-            self.marks.everything = true;
-        }
+        self.marks.everything |= self.queues.put(queue, &mut self.resources);
+    }
+
+    /// Puts a PodDisruptionBudget, or takes it away.
+    pub(in crate::cluster) fn put_budget(&mut self, key: String, budget: Option<BudgetRecord>) {
+        let changed = match &budget {
+            Some(budget) => self.budgets.insert(key, budget.clone()).as_ref() != Some(budget),
+            None => self.budgets.remove(&key).is_some(),
+        };
+        self.marks.budgets |= changed;
     }
 
     pub(super) fn apply_priority_class(&mut self, class: &PriorityClass) {
@@ -107,4 +116,11 @@ fn patience(metadata: &ObjectMeta) -> Option<Duration> {
     let text = |key| metadata.annotations.get(key);
     let text = text(keys::SLA_WAITING_TIME).or_else(|| text(keys::SLA_WAITING_TIME_SHORT))?;
     parse_span(text).filter(|span| !span.is_zero())
+}
+
+/// May pods be evicted for other gangs? Volcano reads the annotation, then the label; anything but `false` allows it.
+pub(super) fn is_evictable(metadata: &ObjectMeta) -> bool {
+    let value =
+        metadata.annotations.get(keys::PREEMPTABLE).or_else(|| metadata.labels.get(keys::PREEMPTABLE));
+    value.is_none_or(|value| value != "false")
 }

@@ -1,15 +1,17 @@
 //! Pods on their way into the cluster: which class, which gang, what they hold.
 
 use super::Cluster;
+use super::admin::is_evictable;
 use super::recent::{Asks, Recent};
 use crate::api::core::{Pod, PodPhase};
 use crate::api::keys;
+use crate::api::time::{Timestamp, parse_span};
 use crate::cluster::class::Class;
 use crate::cluster::coupling::{Applicant, Resident};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{ClassId, ConstraintId, CouplingId, GangId, NodeId, PodId, ResourceId, TextId};
 use crate::cluster::labels::LabelSetId;
-use crate::cluster::pods::{PodRecord, PodState, QueueGate};
+use crate::cluster::pods::{Eviction, PodRecord, PodState, QueueGate};
 use crate::cluster::refusal::refusal;
 use crate::cluster::requests;
 use crate::cluster::volumes::Demands;
@@ -108,6 +110,7 @@ impl Cluster {
             role,
             task_index,
             refusal: refusal.map(String::into_boxed_str),
+            eviction: eviction(pod),
         };
         let holder = Holder::of(&record);
         self.enter(&holder);
@@ -160,6 +163,7 @@ impl Cluster {
         record.gated = !pod.spec.scheduling_gates.is_empty();
         (record.role, record.task_index) = (role, task_index);
         record.queue_gate = queue_gate(pod);
+        record.eviction = eviction(pod);
         let is_gated = record.awaits_queue();
         let after = (Holder::of(record), record.state, record.gated, record.queue_gate, role, task_index);
         let gang = record.gang;
@@ -368,6 +372,30 @@ fn state_of(pod: &Pod) -> PodState {
         Some(PodPhase::Running) if has_node => PodState::Running,
         _ if has_node => PodState::Bound,
         _ => PodState::Pending,
+    }
+}
+
+/// What decides whether the pod may be evicted. A span that cannot be read protects nobody.
+fn eviction(pod: &Pod) -> Eviction {
+    let metadata = &pod.metadata;
+    let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::parse);
+    let label_first = |key| metadata.labels.get(key).or_else(|| metadata.annotations.get(key));
+    let cooldown = label_first(keys::COOLDOWN_TIME).and_then(|text| parse_span(text));
+    let scheduled = || {
+        let condition = pod.status.conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
+        time(&condition.last_transition_time).filter(|_| condition.status == "True")
+    };
+    Eviction {
+        refused: !is_evictable(metadata),
+        critical: metadata.namespace == "kube-system"
+            || matches!(
+                pod.spec.priority_class_name.as_str(),
+                "system-cluster-critical" | "system-node-critical"
+            ),
+        spares_others: pod.spec.preemption_policy.as_deref() == Some("Never"),
+        cooldown_seconds: cooldown.map_or(0, |span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
+        started: time(&pod.status.start_time).or_else(scheduled),
+        gone_by: time(&metadata.deletion_timestamp),
     }
 }
 

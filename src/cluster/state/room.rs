@@ -19,11 +19,17 @@ pub struct Room {
 
 /// Room by gang.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept(BTreeMap<GangId, Vec<Room>>);
+pub(super) struct Kept {
+    /// For pods that do not exist yet.
+    coming: BTreeMap<GangId, Vec<Room>>,
+    /// For pods that wait until others have left. Those still hold it, so that what is free may be less than nothing
+    /// meanwhile; it does not yield.
+    promised: BTreeMap<GangId, Vec<Room>>,
+}
 
 impl Kept {
     pub(super) fn all(&self) -> impl Iterator<Item = &Room> {
-        self.0.values().flatten()
+        self.coming.values().chain(self.promised.values()).flatten()
     }
 }
 
@@ -35,13 +41,13 @@ impl Cluster {
             self.capacity.take(room.node, &self.classes.get(room.class).requests);
         }
         if !room.is_empty() {
-            self.kept.0.insert(gang, room);
+            self.kept.coming.insert(gang, room);
         }
     }
 
     /// Keeps no room for a gang any longer. Returns what was kept.
     pub fn give_room_back(&mut self, gang: GangId) -> Vec<Room> {
-        let Some(room) = self.kept.0.remove(&gang) else { return Vec::new() };
+        let Some(room) = self.kept.coming.remove(&gang) else { return Vec::new() };
         for room in &room {
             self.capacity.give(room.node, &self.classes.get(room.class).requests);
             self.marks.gained.insert(room.node);
@@ -51,12 +57,37 @@ impl Cluster {
 
     /// The room that is kept for a gang.
     pub fn room_of(&self, gang: GangId) -> &[Room] {
-        self.kept.0.get(&gang).map_or(&[], Vec::as_slice)
+        self.kept.coming.get(&gang).map_or(&[], Vec::as_slice)
+    }
+
+    /// Keeps this room for pods of a gang that wait until others have left, and no other.
+    pub fn promise_room(&mut self, gang: GangId, room: Vec<Room>) {
+        self.take_promise_back(gang);
+        for room in &room {
+            self.capacity.take(room.node, &self.classes.get(room.class).requests);
+        }
+        if !room.is_empty() {
+            self.kept.promised.insert(gang, room);
+        }
+    }
+
+    /// Takes back what [`Cluster::promise_room`] kept, and returns it. No node is marked: who lets go of it for good does that.
+    pub fn take_promise_back(&mut self, gang: GangId) -> Vec<Room> {
+        let Some(room) = self.kept.promised.remove(&gang) else { return Vec::new() };
+        for room in &room {
+            self.capacity.give(room.node, &self.classes.get(room.class).requests);
+        }
+        room
+    }
+
+    /// The room that is kept for pods of a gang until others have left.
+    pub fn promised_to(&self, gang: GangId) -> &[Room] {
+        self.kept.promised.get(&gang).map_or(&[], Vec::as_slice)
     }
 
     /// Gangs that room is kept for, by id.
     pub fn gangs_with_room(&self) -> impl Iterator<Item = GangId> {
-        self.kept.0.keys().copied()
+        self.kept.coming.keys().copied()
     }
 
     /// What is kept in all, by resource.
@@ -81,21 +112,21 @@ impl Cluster {
         while self.is_overfull(node) {
             let here = |(_, rooms): &(&GangId, &Vec<Room>)| rooms.iter().any(|room| room.node == node);
             // The youngest gang first.
-            let Some(gang) = self.kept.0.iter().rev().find(here).map(|(gang, _)| *gang) else { return };
-            let Some(rooms) = self.kept.0.get_mut(&gang) else { return };
+            let Some(gang) = self.kept.coming.iter().rev().find(here).map(|(gang, _)| *gang) else { return };
+            let Some(rooms) = self.kept.coming.get_mut(&gang) else { return };
             if let Some(at) = rooms.iter().rposition(|room| room.node == node) {
                 let room = rooms.remove(at);
                 self.capacity.give(node, &self.classes.get(room.class).requests);
             }
             if rooms.is_empty() {
-                self.kept.0.remove(&gang);
+                self.kept.coming.remove(&gang);
             }
             self.marks.gangs.insert(gang);
         }
     }
 
     fn is_overfull(&self, node: NodeId) -> bool {
-        !self.kept.0.is_empty()
+        !self.kept.coming.is_empty()
             && (0..self.capacity.resources())
                 .any(|index| self.capacity.free(node, ResourceId(index as u32)) < 0)
     }

@@ -20,7 +20,7 @@ const COST_TERMS: [(&str, CostTerm); 5] = [
 
 pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {
     let mut config = SchedulerConfig::default();
-    let keys = ["schedulerNames", "topology", "placement", "admission", "order", "grouping"];
+    let keys = ["schedulerNames", "topology", "placement", "admission", "order", "grouping", "sharing"];
     for entry in known(root, &keys, problems) {
         match entry.key.as_str() {
             "schedulerNames" => scheduler_names(&entry.value, &mut config, problems),
@@ -28,6 +28,7 @@ pub(super) fn read(root: &Node, problems: &mut Problems) -> SchedulerConfig {
             "admission" => admission(&entry.value, &mut config, problems),
             "grouping" => grouping_rules(&entry.value, &mut config, problems),
             "order" => order_of_gangs(&entry.value, &mut config, problems),
+            "sharing" => sharing(&entry.value, &mut config, problems),
             _ => placement(&entry.value, &mut config, problems),
         }
     }
@@ -139,6 +140,29 @@ fn grouping_rules(node: &Node, config: &mut SchedulerConfig, problems: &mut Prob
                 format!("is {}", value.name()),
                 "write auto, volcano, phalanx or nobody",
             ),
+        }
+    }
+}
+
+fn sharing(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
+    let rules = &mut config.sharing;
+    for Entry { key, value, .. } in known(node, &["reclaim", "preempt", "consolidate", "pdb"], problems) {
+        if key == "pdb" {
+            match value.text() {
+                Some("hard") => rules.budgets_are_hard = true,
+                Some("prefer") => rules.budgets_are_hard = false,
+                _ => problems.error(value, format!("is {}", value.name()), "write hard or prefer"),
+            }
+            continue;
+        }
+        let Some(on) = value.boolean() else {
+            problems.error(value, format!("is {}", value.name()), "write true or false");
+            continue;
+        };
+        match key.as_str() {
+            "reclaim" => rules.reclaim = on,
+            "preempt" => rules.preempt = on,
+            _ => rules.consolidate = on,
         }
     }
 }

@@ -8,13 +8,16 @@ mod status;
 use super::Simulation;
 use crate::apiserver::{Actor, Key, set_condition};
 use crate::simulation::agenda::Task;
-use crate::simulation::time::{parse_duration, print_timestamp};
+use crate::simulation::time::{parse_duration, parse_timestamp, print_timestamp};
 use serde_json::{Value, json};
 use status::{closed_gates, containers, is_true, matches, not_ready, probe_delay};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Pod annotation: how long its containers run before they end well.
 const DURATION: &str = "simulation.phalanx.dev/duration";
+
+/// A pod whose deletion was overdue by more seconds than this at the start stays.
+const OVERDUE: i64 = 60;
 
 /// Pods that have a node, by uid, and the pods of each node.
 #[derive(Debug, Default)]
@@ -349,13 +352,28 @@ impl Simulation {
             }
             return;
         }
+        // What was to be gone long before the start is held by something that is not simulated.
+        let gone_by = self.key_of(uid).and_then(|key| {
+            let pod = self.store.get(&key)?;
+            parse_timestamp(pod.value.pointer("/metadata/deletionTimestamp")?.as_str()?)
+        });
+        if gone_by.is_some_and(|gone_by| gone_by + OVERDUE < self.start) {
+            return;
+        }
         let Some(life) = self.kubelet.lives.get_mut(uid).filter(|life| !life.leaving) else { return };
         life.leaving = true;
         let key = life.key.clone();
         let grace = self.store.get(&key).and_then(|pod| {
             pod.value.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_u64)
         });
-        let delay = self.delays.within(self.scenario.kubelet.shutdown).min(grace.unwrap_or(30) * 1000);
+        let grace = grace.unwrap_or(30) * 1000;
+        // Who is evicted for another gang has something to save first.
+        let is_evicted = self.store.get(&key).is_some_and(|pod| {
+            let conditions = pod.value.pointer("/status/conditions").and_then(Value::as_array);
+            conditions.into_iter().flatten().any(|condition| condition["reason"] == "PreemptionByScheduler")
+        });
+        let shutdown = self.delays.within(self.scenario.kubelet.shutdown);
+        let delay = if is_evicted { grace } else { shutdown.min(grace) };
         self.plan_in(delay, Task::Stopped(uid.to_owned()));
         self.note("kubelet", &key, "Normal", "Killing", "containers are stopped".into());
     }

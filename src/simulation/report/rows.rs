@@ -105,6 +105,7 @@ fn made_pods(run: &Simulation, rows: &mut Vec<PodRow>) {
 
 pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
     let reports = run.scheduler().reports();
+    let classes = run.scheduler().classes();
     let mut rows: Vec<PodGroupRow> = Vec::new();
     let phases: BTreeMap<(String, String), String> = run
         .crowd
@@ -125,7 +126,10 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
         };
         let counts = gang.counts;
         let pods = counts.scheduled() + counts.assumed + counts.pending + counts.releasing;
+        let class = classes.get(&format!("{}/{}", gang.namespace, gang.name));
         rows.push(PodGroupRow {
+            class: class.map(|class| class.name()),
+            promised: gang.promised,
             namespace: gang.namespace,
             name: gang.name,
             phase: if phase.is_empty() { "Pending".into() } else { phase },

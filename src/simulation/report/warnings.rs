@@ -172,13 +172,8 @@ fn scheduler_names(run: &Simulation, collected: &mut Collected) {
 
 /// What objects ask for and nobody reads.
 fn of_objects(run: &Simulation, collected: &mut Collected) {
-    let queues = |name: &str| run.store.get(&Key::new(Kind::Queue, "", name)).is_some();
-    for (key, queue) in run.store.of_kind(&Kind::Queue) {
-        let parent = queue.text("/spec/parent");
-        if !matches!(parent, "" | "root") && !queues(parent) {
-            let message = format!("spec.parent: queue {parent} does not exist; create it or name another");
-            collected.about(key, Notice::new("QueueNotFound", message));
-        }
+    for (name, notice) in run.scheduler().queue_notices() {
+        collected.about(&Key::new(Kind::Queue, "", &name), notice);
     }
     for kind in [Kind::Queue, Kind::PodGroup, Kind::LeaderWorkerSet, Kind::VolcanoJob, Kind::Pod] {
         for (key, object) in run.store.of_kind(&kind).filter(|(key, object)| concerns(run, key, object)) {

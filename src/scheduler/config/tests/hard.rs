@@ -17,6 +17,8 @@ fn settles_nothing_hard(config: &SchedulerConfig) {
         waiting_times: _,
         admission: _,
         grouping: _,
+        // Evictions are judged by rules that no setting switches off; these only forbid kinds of them.
+        sharing: _,
         volcano: _,
     } = config;
     let Settings { scheduler_names, domain_labels: _ } = cluster;

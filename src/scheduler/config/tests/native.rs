@@ -90,7 +90,8 @@ fn errors_of_our_own_format() {
     check(
         "fairness: {}",
         &[
-            "line 1: fairness: is not a known key; known are schedulerNames, topology, placement, admission, order, grouping",
+            "line 1: fairness: is not a known key; known are schedulerNames, topology, placement, admission, order, grouping, \
+             sharing",
         ],
     );
     check(

@@ -73,22 +73,14 @@ fn configurations_that_volcano_ships() {
     let second = vec!["overcommit", "drf", "predicates", "proportion", "nodeorder"];
     assert_eq!(names(&file), [vec!["priority", "gang", "conformance"], second.clone()]);
     assert_eq!(loaded(BUILT_IN).0.placement.packing, Packing::Spread, "nodeorder prefers empty nodes");
-    assert_eq!(
-        loaded(BUILT_IN).1,
-        [
-            "line 7: tiers[0].plugins[2]: conformance has no meaning yet: nothing is evicted to make room yet",
-            "line 10: tiers[1].plugins[1]: drf has no meaning yet: queues have no shares yet",
-            "line 12: tiers[1].plugins[3]: proportion has no meaning yet: queues have no shares yet; spec.capability \
-         limits only what is admitted",
-        ]
-    );
+    assert_eq!(loaded(BUILT_IN).1, [""; 0]);
 
     let file = volcano(HELM);
     assert_eq!(names(&file)[1], [second.as_slice(), &["binpack"]].concat());
     assert_eq!(file.tiers[0][1].flags, [("enablePreemptable", false)].into());
     assert_eq!(loaded(HELM).0.placement.packing, Packing::Tight, "binpack draws with nodeorder");
     let warnings = loaded(HELM).1;
-    assert_eq!(warnings.len(), 4, "{warnings:#?}");
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
     assert!(warnings.contains(
         &"line 7: tiers[0].plugins[1].enablePreemptable: enablePreemptable: false of gang, drf has no meaning yet"
             .to_owned()
@@ -99,7 +91,8 @@ fn configurations_that_volcano_ships() {
     assert_eq!(file.actions[3..], [Action::Reclaim, Action::Preempt]);
     let argument = json!(true);
     assert_eq!(file.tiers[1][2].arguments["predicate.DynamicResourceAllocationEnable"], argument);
-    assert_eq!(warnings.len(), 7, "{warnings:#?}");
+    assert_eq!((config.sharing.reclaim, config.sharing.preempt), (true, true));
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
     assert_eq!(config.cluster, SchedulerConfig::default().cluster);
     assert_eq!(config.placement, SchedulerConfig::default().placement);
 }
@@ -143,8 +136,8 @@ fn every_action_and_plugin_name_is_known() {
     let (config, warnings) = loaded(&format!("actions: \"{actions}\"\ntiers:\n- plugins:\n{list}"));
     assert_eq!(config.volcano.expect("a Volcano file").actions.len(), 8);
     assert!(warnings.iter().all(|warning| warning.contains("has no meaning yet: ")), "{warnings:#?}");
-    // 5 actions and all plugins but binpack, gang, network-topology-aware, nodeorder, overcommit, predicates, priority, sla
-    assert_eq!(warnings.len(), 5 + 16, "{warnings:#?}");
+    // One action, and plugins that score, move or look into nodes and load.
+    assert_eq!(warnings.len(), 1 + 10, "{warnings:#?}");
 }
 
 #[test]
@@ -268,8 +261,8 @@ fn one_warning_for_each_name_without_meaning() {
         ],
     );
     check(
-        &with_plugins("  - name: drf\n- plugins:\n  - name: drf\n"),
-        &["line 4: tiers[0].plugins[0]: drf has no meaning yet: queues have no shares yet"],
+        &with_plugins("  - name: usage\n- plugins:\n  - name: usage\n"),
+        &["line 4: tiers[0].plugins[0]: usage has no meaning yet: no load figures are read"],
     );
     check(
         "actions: allocate\nconfigurations:\n- name: allocate\n  arguments: {predicateErrorCacheEnable: true}\n- name: x\n",

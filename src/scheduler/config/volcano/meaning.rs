@@ -28,6 +28,9 @@ pub(super) fn apply(
 ) {
     idle_actions(actions, problems);
     config.waiting_times.count = false;
+    let does = |names: [Action; 2]| names.iter().any(|action| actions.contains(action));
+    config.sharing.reclaim = does([Action::Reclaim, Action::GangReclaim]);
+    config.sharing.preempt = does([Action::Preempt, Action::GangPreempt]);
     config.admission.by_resources = actions.contains(&Action::Enqueue);
     let mut warned: Vec<&str> = Vec::new();
     let (mut tight, mut spread) = (0, 0);

@@ -10,8 +10,6 @@ pub(super) struct KnownAction {
     pub(super) idle: Option<&'static str>,
 }
 
-const NO_EVICTION: &str = "nothing is evicted to make room yet";
-
 const fn action(name: &'static str, action: Action, idle: Option<&'static str>) -> KnownAction {
     KnownAction { name, action, idle }
 }
@@ -20,11 +18,11 @@ pub(super) const ACTIONS: [KnownAction; 8] = [
     action("enqueue", Action::Enqueue, None),
     action("allocate", Action::Allocate, None),
     action("backfill", Action::Backfill, None),
-    action("preempt", Action::Preempt, Some(NO_EVICTION)),
-    action("reclaim", Action::Reclaim, Some(NO_EVICTION)),
+    action("preempt", Action::Preempt, None),
+    action("reclaim", Action::Reclaim, None),
     action("shuffle", Action::Shuffle, Some("running pods are not moved")),
-    action("gangpreempt", Action::GangPreempt, Some(NO_EVICTION)),
-    action("gangreclaim", Action::GangReclaim, Some(NO_EVICTION)),
+    action("gangpreempt", Action::GangPreempt, None),
+    action("gangreclaim", Action::GangReclaim, None),
 ];
 
 /// A plugin.
@@ -50,8 +48,6 @@ const fn plugin(
     KnownPlugin { name, idle: None, used, unused }
 }
 
-const NO_SHARES: &str = "queues have no shares yet";
-const NO_SHARES_BUT_A_LIMIT: &str = "queues have no shares yet; spec.capability limits only what is admitted";
 const NOT_SCORED: &str = "nodes are not scored by it yet";
 
 pub(super) const PLUGINS: [KnownPlugin; 24] = [
@@ -60,11 +56,11 @@ pub(super) const PLUGINS: [KnownPlugin; 24] = [
         &["binpack.weight", "binpack.cpu", "binpack.memory", "binpack.resources", "binpack.resources."],
         &[],
     ),
-    idle("capacity", NO_SHARES_BUT_A_LIMIT),
-    idle("cdp", NO_EVICTION),
-    idle("conformance", NO_EVICTION),
+    plugin("capacity", &[], &["ancestorReclaimLevel"]),
+    plugin("cdp", &[], &[]),
+    plugin("conformance", &[], &[]),
     idle("deviceshare", "shared devices count as plain extended resources"),
-    idle("drf", NO_SHARES),
+    plugin("drf", &[], &[]),
     idle("extender", "no extender is called"),
     plugin("gang", &[], &[]),
     plugin(
@@ -97,7 +93,7 @@ pub(super) const PLUGINS: [KnownPlugin; 24] = [
     ),
     idle("numa-aware", "the inside of a node is not looked at"),
     plugin("overcommit", &["overcommit-factor"], &[]),
-    idle("pdb", NO_EVICTION),
+    plugin("pdb", &[], &[]),
     plugin(
         "predicates",
         &[
@@ -113,7 +109,7 @@ pub(super) const PLUGINS: [KnownPlugin; 24] = [
         &["predicate.CacheEnable", "predicate.DynamicResourceAllocationEnable"],
     ),
     plugin("priority", &[], &[]),
-    idle("proportion", NO_SHARES_BUT_A_LIMIT),
+    plugin("proportion", &[], &[]),
     idle("rescheduling", "running pods are not moved"),
     idle("resource-strategy-fit", NOT_SCORED),
     idle("resourcequota", "quotas are left to the API server"),
