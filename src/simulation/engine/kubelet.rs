@@ -373,7 +373,9 @@ impl Simulation {
             conditions.into_iter().flatten().any(|condition| condition["reason"] == "PreemptionByScheduler")
         });
         let shutdown = self.delays.within(self.scenario.kubelet.shutdown);
-        let delay = if is_evicted { grace } else { shutdown.min(grace) };
+        // Who is being deleted when the simulation starts has not been quick.
+        let is_slow = is_evicted || self.now == 0;
+        let delay = if is_slow { grace } else { shutdown.min(grace) };
         self.plan_in(delay, Task::Stopped(uid.to_owned()));
         self.note("kubelet", &key, "Normal", "Killing", "containers are stopped".into());
     }

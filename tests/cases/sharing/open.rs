@@ -5,11 +5,9 @@ const MOVES: &str = "gangs are not moved yet (sharing.consolidate)";
 
 /// The report shows the classes after what was decided.
 const LATER: &str = "the class of a gang that stays is shown as it is after the decisions, not before";
-/// A pod that is being deleted when a simulation starts is gone within a second.
-const LEAVES: &str = "the simulated kubelet stops pods in 1 s, so that the room is free when the run is over";
 
 /// The case, and what it waits for.
-pub(crate) const OPEN: [(&str, &str); 15] = [
+pub(crate) const OPEN: [(&str, &str); 13] = [
     ("CON-04", MOVES),
     ("CON-05", MOVES),
     ("CON-08", MOVES),
@@ -22,7 +20,5 @@ pub(crate) const OPEN: [(&str, &str); 15] = [
     ("RCL-07", LATER),
     ("ELA-09", LATER),
     ("MINRT-12", LATER),
-    ("RES-01", LEAVES),
-    ("USE-23", LEAVES),
     ("NEV-12", "a gang without a class has the highest priority of its pods, here system-node-critical"),
 ];
