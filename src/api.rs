@@ -7,6 +7,7 @@
 pub mod core;
 pub mod crd;
 pub mod decode;
+pub mod device;
 pub mod hyper_node;
 pub mod keys;
 pub mod leader_worker_set;

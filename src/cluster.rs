@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod cause;
 pub mod class;
 pub mod coupling;
+pub mod devices;
 pub mod eligibility;
 pub mod event;
 pub mod gangs;

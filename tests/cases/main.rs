@@ -2,6 +2,7 @@
 //! this file describes their form and what is judged.
 
 mod case;
+mod devices;
 mod judge;
 mod judged;
 mod manifests;

@@ -76,6 +76,38 @@ impl Amount {
         Amount::from_nano(self.nano + other.nano, format)
     }
 
+    /// The difference, written as the first of the two: Go's `Sub`.
+    #[must_use]
+    pub fn minus(self, other: Amount) -> Self {
+        let format = if self.is_zero() { other.format } else { self.format };
+        Amount::from_nano(self.nano - other.nano, format)
+    }
+
+    /// The least `self + n * step` (n a whole number from 0) that is not below `floor`; `self` where the step is nothing.
+    #[must_use]
+    pub fn stepped(self, step: Amount, floor: Amount) -> Self {
+        if step.nano <= 0 || floor.nano <= self.nano {
+            return self;
+        }
+        let steps = (floor.nano - self.nano - 1) / step.nano + 1;
+        Amount::from_nano(self.nano.saturating_add(steps.saturating_mul(step.nano)), self.format)
+    }
+
+    /// How often another amount, above nothing, goes into it; 0 where it is below nothing.
+    pub fn holds(self, part: Amount) -> u64 {
+        if self.nano <= 0 || part.nano <= 0 { 0 } else { (self.nano / part.nano).min(1 << 40) as u64 }
+    }
+
+    /// Is it a whole number of units?
+    pub fn is_whole(self) -> bool {
+        self.nano % NANO == 0
+    }
+
+    /// Below, at or above nothing: -1, 0 or 1.
+    pub fn sign(self) -> i64 {
+        self.nano.signum() as i64
+    }
+
     /// The same amount so many times.
     #[must_use]
     pub fn times(self, count: u32) -> Self {
