@@ -36,7 +36,7 @@ fn leads(phalanx: &Phalanx) -> bool {
 #[test]
 fn another_instance_takes_over() {
     let Some(cluster) = TestCluster::start() else { return };
-    cluster.fleet(&["--nodes", "4", "--no-hypernodes"]);
+    cluster.fleet(&["--nodes", "5", "--no-hypernodes"]);
     let lease = |field: &str| {
         let field = format!("jsonpath={{.spec.{field}}}");
         cluster.get(["get", "lease", "phalanx", "-n", "phalanx-system", "-o", &field])
