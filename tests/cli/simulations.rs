@@ -48,6 +48,35 @@ fn the_lingjun_network_keeps_large_leaves_for_large_gangs() {
     assert!(octets.iter().all(|group| group["tier"] == 1));
 }
 
+/// Pods evicted, each with its gang, its claimant, and how.
+fn evicted(report: &Value) -> Vec<[&str; 3]> {
+    list(report, "evictions")
+        .map(|eviction| ["podGroup", "claimant", "kind"].map(|field| eviction[field].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn what_a_team_lent_comes_back_by_whole_gangs() {
+    let report = report(&["simulations/two-teams.yaml"], "");
+    assert_eq!(evicted(&report), [["red-1", "default/blue-0", "reclaim"]; 2]);
+    let waits: Vec<&str> = list(&report, "podGroups")
+        .filter(|group| group["scheduled"] == 0)
+        .map(|group| group["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(waits, ["red-1"]);
+}
+
+#[test]
+fn preemption_makes_room_in_the_rack_where_it_costs_least() {
+    let report = report(&["simulations/priority-preemption.yaml"], "");
+    assert_eq!(evicted(&report), [["batch-2", "default/chat-0", "preempt"]; 2]);
+    let chat = list(&report, "podGroups").find(|group| group["name"] == "chat-0").unwrap();
+    assert_eq!(
+        (&chat["scheduled"], &chat["domain"], &chat["tier"]),
+        (&json!(3), &json!("rack-1"), &json!(1))
+    );
+}
+
 #[test]
 fn a_hard_rule_that_cannot_be_kept_is_the_reason() {
     let report = report(&["simulations/llama-multinode-hard.yaml"], "");

@@ -83,6 +83,16 @@ fn each_key_is_taken() {
 }
 
 #[test]
+fn what_is_read_and_not_done_is_said() {
+    let warnings = loaded("sharing: {reclaim: false, consolidate: true}").1;
+    assert_eq!(
+        warnings,
+        ["line 1: sharing.consolidate: consolidate has no meaning yet: no running gang is moved"]
+    );
+    assert_eq!(loaded("sharing: {consolidate: false}").1, [""; 0]);
+}
+
+#[test]
 fn errors_of_our_own_format() {
     let check = |text: &str, expect: &[&str]| assert_eq!(refused(text), expect, "{text}");
     check("schedulerName: [x]", &["line 1: schedulerName: is not a known key; did you mean schedulerNames?"]);
