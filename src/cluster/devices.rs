@@ -16,6 +16,8 @@ mod plan;
 mod pools;
 mod search;
 mod selectors;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use allocate::{Allocated, Rules, STEPS, Wanted, allocate};
