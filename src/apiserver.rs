@@ -62,7 +62,7 @@ pub use history::{Change, What};
 pub use key::{Key, Kind};
 pub use patch::merge;
 pub use request::{Body, Request, Response, Target, Verb};
-pub use resource::{Habits, RESOURCES, Resource};
+pub use resource::{Habits, Resource, resource_of, resources, served};
 pub use serve::Answer;
 pub use store::{Store, set_condition};
 pub use watch::{Event, Watch};

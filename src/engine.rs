@@ -20,7 +20,7 @@
 //!
 //! | part | owns | files |
 //! | --- | --- | --- |
-//! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror`, `object`, `kind` |
+//! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror` |
 //! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own, LeaderWorkerSets | `families`, `serving`, `sets`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings, notices | `statuses`, `marks`, `findings`, `notices` |
@@ -31,9 +31,7 @@
 pub mod arrivals;
 pub mod findings;
 pub mod input;
-pub mod kind;
 pub mod mirror;
-pub mod object;
 pub mod output;
 pub mod replay;
 pub mod request;
@@ -59,9 +57,9 @@ mod statuses;
 mod tests;
 mod writer;
 
+pub use crate::api::kind::{self, Kind, Needed, TABLE};
+pub use crate::api::object::{self, Object};
 pub use input::{Change, Input, Now, RequestId};
-pub use kind::{Kind, Needed, TABLE};
-pub use object::Object;
 pub use output::{Note, Output, Report};
 pub use request::{Answer, Request, Verb};
 pub use tape::{Step, What};
@@ -513,7 +511,7 @@ fn watched(plan: &Plan) -> BTreeSet<Kind> {
         Needed::ByBoth => true,
         Needed::ByScheduler => plan.scheduler,
         Needed::ByServing => plan.model_serving,
-        Needed::WithClaims | Needed::WithOwners => false,
+        Needed::WithClaims | Needed::WithOwners | Needed::Never => false,
         Needed::ForGrouping => plan.scheduler,
     };
     TABLE.iter().filter(|row| is_watched(row.needed)).map(|row| row.kind).collect()

@@ -6,17 +6,11 @@ use super::request::Response;
 use super::resource::Resource;
 use super::schema::{self, Fault, QUOTE, Schemas, join, kind_of};
 use super::{Key, Kind, rules};
-use crate::api::core::{
-    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
-};
 use crate::api::decode::{DecodeError, decode};
-use crate::api::hyper_node::HyperNode;
-use crate::api::leader_worker_set::LeaderWorkerSet;
 use crate::api::model_serving::ModelServing;
 use crate::api::nearest::nearest;
-use crate::api::pod_group::PodGroup;
+use crate::api::object::Object;
 use crate::api::quantity::Quantity;
-use crate::api::queue::Queue;
 use crate::api::strict;
 use crate::modelserving;
 use serde_json::Value;
@@ -55,7 +49,7 @@ pub(crate) fn faults(schemas: &Schemas, object: &Value) -> (Option<Key>, Vec<Fau
         }
     };
     let mut faults = Vec::new();
-    if let Kind::Other(_) = &key.kind {
+    if !key.kind.is_read() {
         let kind = object["kind"].as_str().unwrap_or_default();
         if let Some(read) = Kind::version_of(kind) {
             let written = object["apiVersion"].as_str().unwrap_or_default();
@@ -121,7 +115,7 @@ pub(super) fn refusal(
     value: &Value,
     old: Option<&Value>,
 ) -> Option<Response> {
-    let kind = resource.key_kind();
+    let kind = Kind::from(resource.kind);
     let name = value.at("/metadata/name").and_then(Value::as_str).unwrap_or("");
     if let Some(message) = metadata_fault(resource, value) {
         return Some(Response::invalid(resource, name, &message));
@@ -147,7 +141,7 @@ pub(super) fn refusal(
     let malformed = |what: String| {
         Response::bad_request(format!(
             "{0} in version \"{1}\" cannot be handled as a {0}: {what}",
-            resource.kind, resource.api_version
+            resource.name, resource.api_version
         ))
     };
     if let Err(error) = decodes(&kind, value) {
@@ -288,29 +282,15 @@ fn rules(object: &Value, faults: &mut Vec<Fault>) {
     }));
 }
 
+/// Is the object what is read of its kind? Workloads are not asked: their controllers say better what is wrong.
 fn decodes(kind: &Kind, object: &Value) -> Result<(), DecodeError> {
-    match kind {
-        Kind::Node => decode::<Node>(object).map(drop),
-        Kind::Pod => decode::<Pod>(object).map(drop),
-        Kind::PriorityClass => decode::<PriorityClass>(object).map(drop),
-        Kind::StorageClass => decode::<StorageClass>(object).map(drop),
-        Kind::PersistentVolume => decode::<PersistentVolume>(object).map(drop),
-        Kind::PersistentVolumeClaim => decode::<PersistentVolumeClaim>(object).map(drop),
-        Kind::CsiNode => decode::<CsiNode>(object).map(drop),
-        Kind::Queue => decode::<Queue>(object).map(drop),
-        Kind::HyperNode => decode::<HyperNode>(object).map(drop),
-        Kind::PodGroup => decode::<PodGroup>(object).map(drop),
-        Kind::LeaderWorkerSet => decode::<LeaderWorkerSet>(object).map(drop),
-        Kind::ModelServing => decode::<ModelServing>(object).map(drop),
-        Kind::Service
-        | Kind::ControllerRevision
-        | Kind::Deployment
-        | Kind::ReplicaSet
-        | Kind::StatefulSet
-        | Kind::Job
-        | Kind::VolcanoJob
-        | Kind::PodDisruptionBudget
-        | Kind::Other(_) => Ok(()),
+    let is_workload = matches!(
+        kind,
+        Kind::Deployment | Kind::ReplicaSet | Kind::StatefulSet | Kind::Job | Kind::VolcanoJob
+    );
+    match kind.row().filter(|_| kind.is_read() && !is_workload) {
+        Some(row) => Object::read(row.kind, object).map(drop),
+        None => Ok(()),
     }
 }
 

@@ -20,9 +20,9 @@ pub(super) fn body_object(resource: &Resource, target: &Target, body: &Body) -> 
     let mut value = match body {
         Body::Json(value @ Value::Object(_)) => value.clone(),
         Body::Malformed(why) => return Err(Response::bad_request(why.clone())),
-        _ => return Err(Response::bad_request(format!("the body must be a {}", resource.kind))),
+        _ => return Err(Response::bad_request(format!("the body must be a {}", resource.name))),
     };
-    for (field, expected) in [("apiVersion", resource.api_version), ("kind", resource.kind)] {
+    for (field, expected) in [("apiVersion", resource.api_version), ("kind", resource.name)] {
         let found = value[field].as_str().unwrap_or("").to_owned();
         if found.is_empty() && !resource.habits.custom {
             value[field] = expected.into();

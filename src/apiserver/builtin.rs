@@ -21,7 +21,7 @@ fn set(value: &mut Value, steps: &[&str], default: Value) {
 
 /// Fills in the defaults of a new or changed object, or says what is not done.
 pub(super) fn complete(resource: &Resource, value: &mut Value) -> Result<(), &'static str> {
-    match resource.kind {
+    match resource.name {
         "Pod" | "ConfigMap" | "Lease" | "ControllerRevision" => {}
         "Secret" => set(value, &["type"], json!("Opaque")),
         "PriorityClass" => {

@@ -1,146 +1,108 @@
 //! What names an object: kind, namespace, name.
 
 use super::at::At as _;
-use super::resource::Resource;
-use crate::api::keys;
+use crate::api::kind::{Kind as Known, Row, Simulated, TABLE, with_kinds};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
-/// A kind of objects. The order is the order in which objects are printed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)] // the kinds are Kubernetes' own
-pub enum Kind {
-    PriorityClass,
-    StorageClass,
-    PersistentVolume,
-    PersistentVolumeClaim,
-    CsiNode,
-    Queue,
-    HyperNode,
-    Node,
-    LeaderWorkerSet,
-    ModelServing,
-    Deployment,
-    ReplicaSet,
-    StatefulSet,
-    Job,
-    /// `Job` of batch.volcano.sh.
-    VolcanoJob,
-    ControllerRevision,
-    PodGroup,
-    Service,
-    PodDisruptionBudget,
-    Pod,
-    /// A kind that Phalanx does not read, as `apiVersion/kind`.
-    Other(Arc<str>),
-}
+macro_rules! kinds {
+    ($($kind:ident $api_version:literal $name:literal $plural:literal $scope:ident $needed:ident $simulated:ident $habits:ident;)*) => {
+        /// A kind of objects: one of the table, or any other. The order is the order in which objects are printed.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs)] // the kinds are Kubernetes' own
+        pub enum Kind {
+            $($kind,)*
+            /// A kind that is not in the table, as `apiVersion/kind`.
+            Other(Arc<str>),
+        }
 
-/// kind, apiVersion, namespaced?
-pub(super) const KNOWN: [(Kind, &str, &str, bool); 20] = [
-    (Kind::PriorityClass, "PriorityClass", "scheduling.k8s.io/v1", false),
-    (Kind::StorageClass, "StorageClass", "storage.k8s.io/v1", false),
-    (Kind::PersistentVolume, "PersistentVolume", "v1", false),
-    (Kind::PersistentVolumeClaim, "PersistentVolumeClaim", "v1", true),
-    (Kind::CsiNode, "CSINode", "storage.k8s.io/v1", false),
-    (Kind::Queue, "Queue", keys::SCHEDULING_V1BETA1, false),
-    (Kind::HyperNode, "HyperNode", keys::TOPOLOGY_V1ALPHA1, false),
-    (Kind::Node, "Node", "v1", false),
-    (Kind::LeaderWorkerSet, "LeaderWorkerSet", keys::LEADER_WORKER_SET_V1, true),
-    (Kind::ModelServing, "ModelServing", keys::WORKLOAD_V1ALPHA1, true),
-    (Kind::Deployment, "Deployment", "apps/v1", true),
-    (Kind::ReplicaSet, "ReplicaSet", "apps/v1", true),
-    (Kind::StatefulSet, "StatefulSet", "apps/v1", true),
-    (Kind::Job, "Job", "batch/v1", true),
-    (Kind::VolcanoJob, "Job", keys::BATCH_V1ALPHA1, true),
-    (Kind::ControllerRevision, "ControllerRevision", "apps/v1", true),
-    (Kind::PodGroup, "PodGroup", keys::SCHEDULING_V1BETA1, true),
-    (Kind::Service, "Service", "v1", true),
-    (Kind::PodDisruptionBudget, "PodDisruptionBudget", "policy/v1", true),
-    (Kind::Pod, "Pod", "v1", true),
-];
+        impl Kind {
+            /// Its row of the table.
+            pub fn row(&self) -> Option<&'static Row> {
+                match self {
+                    $(Kind::$kind => Some(Known::$kind.row()),)*
+                    Kind::Other(_) => None,
+                }
+            }
+        }
+
+        impl From<Known> for Kind {
+            fn from(kind: Known) -> Kind {
+                match kind {
+                    $(Known::$kind => Kind::$kind,)*
+                }
+            }
+        }
+    };
+}
+with_kinds!(kinds);
 
 /// Kinds of others that live outside of namespaces, so that they are not put into `default`.
-const CLUSTER_SCOPED: [&str; 9] = [
-    "Namespace",
+const CLUSTER_SCOPED: [&str; 7] = [
     "CustomResourceDefinition",
     "ClusterRole",
     "ClusterRoleBinding",
     "RuntimeClass",
     "CSIDriver",
     "ValidatingWebhookConfiguration",
-    "MutatingWebhookConfiguration",
     "APIService",
 ];
 
 impl Kind {
     /// The kind that an apiVersion and a kind name.
     pub fn of(api_version: &str, kind: &str) -> Kind {
-        KNOWN
-            .iter()
-            .find(|(_, name, version, _)| *name == kind && *version == api_version)
-            .map_or_else(|| Kind::Other(format!("{api_version}/{kind}").into()), |(kind, ..)| kind.clone())
+        Known::of(api_version, kind)
+            .map_or_else(|| Kind::Other(format!("{api_version}/{kind}").into()), Kind::from)
     }
 
-    /// The kind of a name alone, as in `kubectl delete pod x`: any case, singular or plural.
+    /// Those that somebody reads in a simulation.
+    fn read() -> impl Iterator<Item = &'static Row> {
+        TABLE.iter().filter(|row| row.simulated == Simulated::Read)
+    }
+
+    /// The kind of a name alone, as in `kubectl delete pod x`: any case, singular or plural, with or without the group. Of
+    /// kinds with one name the first of the table is meant where no group is said.
     pub fn named(name: &str) -> Option<Kind> {
         let name = name.to_lowercase();
-        if matches!(
-            name.as_str(),
-            "vcjob" | "vcjobs" | "vj" | "job.batch.volcano.sh" | "jobs.batch.volcano.sh"
-        ) {
+        if matches!(name.as_str(), "vcjob" | "vcjobs" | "vj") {
             return Some(Kind::VolcanoJob);
         }
-        let plural = |kind: &str| match kind {
-            "queue"
-            | "node"
-            | "csinode"
-            | "hypernode"
-            | "pod"
-            | "modelserving"
-            | "podgroup"
-            | "service"
-            | "persistentvolume"
-            | "persistentvolumeclaim"
-            | "deployment"
-            | "replicaset"
-            | "statefulset"
-            | "job"
-            | "poddisruptionbudget" => {
-                format!("{kind}s")
-            }
-            _ => format!("{kind}es"),
+        let (bare, group) = name.split_once('.').map_or((&*name, None), |(bare, group)| (bare, Some(group)));
+        let is_meant = |row: &&Row| {
+            (bare == row.name.to_lowercase() || bare == row.plural)
+                && group.is_none_or(|group| group == row.group())
         };
-        KNOWN.iter().find_map(|(kind, known, ..)| {
-            let known = known.to_lowercase();
-            (name == known || name == plural(&known)).then(|| kind.clone())
-        })
+        Kind::read().find(is_meant).map(|row| row.kind.into())
     }
 
     /// Names of the kinds that Phalanx reads.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        KNOWN.iter().map(|(_, name, ..)| *name)
+        let mut before = "";
+        Kind::read().map(|row| row.name).filter(move |name| std::mem::replace(&mut before, name) != *name)
     }
 
     /// The version of a known kind's name, for hints on a wrong one.
     pub fn version_of(kind: &str) -> Option<&'static str> {
-        KNOWN.iter().find(|(_, name, ..)| *name == kind).map(|(_, _, version, _)| *version)
+        Kind::read().find(|row| row.name == kind).map(|row| row.api_version)
     }
 
     /// apiVersion and kind, as objects say them.
     pub fn identity(&self) -> (&str, &str) {
         match self {
             Kind::Other(name) => name.rsplit_once('/').unwrap_or(("", name)),
-            known => KNOWN
-                .iter()
-                .find(|(kind, ..)| kind == known)
-                .map_or(("", ""), |(_, name, api_version, _)| (api_version, name)),
+            known => known.row().map_or(("", ""), |row| (row.api_version, row.name)),
         }
     }
 
     /// The name of a known kind; `Other` for the rest.
     pub(crate) fn name(&self) -> &'static str {
-        KNOWN.iter().find(|(kind, ..)| kind == self).map_or("Other", |(_, name, ..)| name)
+        self.row().map_or("Other", |row| row.name)
+    }
+
+    /// Does anybody read objects of this kind in a simulation?
+    pub(crate) fn is_read(&self) -> bool {
+        self.row().is_some_and(|row| row.simulated == Simulated::Read)
     }
 
     /// Do objects of this kind live in a namespace?
@@ -150,30 +112,13 @@ impl Kind {
                 let kind = name.rsplit('/').next().unwrap_or(name);
                 !CLUSTER_SCOPED.contains(&kind)
             }
-            known => KNOWN.iter().any(|(kind, _, _, namespaced)| kind == known && *namespaced),
+            known => known.row().is_some_and(|row| row.namespaced),
         }
     }
 
     /// Does the API server count generations of this kind?
     pub(crate) fn has_generation(&self) -> bool {
-        match self {
-            Kind::Pod
-            | Kind::PodGroup
-            | Kind::Queue
-            | Kind::HyperNode
-            | Kind::ModelServing
-            | Kind::LeaderWorkerSet
-            | Kind::PriorityClass => true,
-            Kind::Other(_)
-            | Kind::Deployment
-            | Kind::ReplicaSet
-            | Kind::StatefulSet
-            | Kind::Job
-            | Kind::PodDisruptionBudget => {
-                Resource::of(self).is_some_and(|resource| resource.habits.generation)
-            }
-            _ => false,
-        }
+        self.row().is_some_and(|row| row.habits.generation)
     }
 
     /// Is this a change that moves the generation? Of a kind without a status subresource every field does, but
@@ -182,7 +127,9 @@ impl Kind {
         let spec = old.get("spec") != new.get("spec");
         match self {
             Kind::Pod => spec && old.at("/spec/nodeName") == new.at("/spec/nodeName"),
-            Kind::PodGroup => spec || old.get("status") != new.get("status"),
+            _ if self.row().is_some_and(|row| row.habits.custom && !row.habits.status) => {
+                spec || old.get("status") != new.get("status")
+            }
             _ => spec,
         }
     }
@@ -192,7 +139,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Other(name) => f.pad(name.rsplit('/').next().unwrap_or(name)),
-            known => f.pad(KNOWN.iter().find(|(kind, ..)| kind == known).map_or("", |(_, name, ..)| name)),
+            known => f.pad(known.row().map_or("", |row| row.name)),
         }
     }
 }

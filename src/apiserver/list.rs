@@ -22,7 +22,7 @@ pub(super) struct Choice {
 
 impl Choice {
     pub(super) fn read(resource: &Resource, target: &Target) -> Result<Choice, Response> {
-        let kind = resource.key_kind();
+        let kind = Kind::from(resource.kind);
         let labels = LabelSelector::read(target.parameter("labelSelector").unwrap_or(""));
         let fields = FieldSelector::read(target.parameter("fieldSelector").unwrap_or(""), &kind);
         Ok(Choice {
@@ -161,7 +161,7 @@ impl Store {
             object
         });
         let body = json!({
-            "kind": format!("{}List", resource.kind), "apiVersion": resource.api_version,
+            "kind": format!("{}List", resource.name), "apiVersion": resource.api_version,
             "metadata": metadata, "items": items.collect::<Vec<_>>(),
         });
         Ok(Response { code: 200, body })

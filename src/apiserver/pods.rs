@@ -2,7 +2,7 @@
 
 use super::at::At as _;
 use super::request::{Response, Target};
-use super::resource::Resource;
+use super::resource::resource_of;
 use super::selector::LabelSelector;
 use super::{Actor, Body, Key, Kind, Store, merge, set_condition};
 use crate::api::time::Timestamp;
@@ -111,7 +111,7 @@ impl Store {
             return Err(Response::failure(500, "", "target.name: Required value"));
         }
         let key = Key::new(Kind::Pod, &target.namespace, &target.name);
-        let resource = Resource::of(&Kind::Pod).ok_or_else(Response::no_such_resource)?;
+        let resource = resource_of(&Kind::Pod).ok_or_else(Response::no_such_resource)?;
         let pod = self.found(resource, &key)?;
         for (pointer, found, what) in [
             ("/metadata/uid", pod.uid(), "UID"),
@@ -169,7 +169,7 @@ impl Store {
             return Err(Response::bad_request("name in URL does not match name in Eviction object"));
         }
         let key = Key::new(Kind::Pod, &target.namespace, &target.name);
-        let resource = Resource::of(&Kind::Pod).ok_or_else(Response::no_such_resource)?;
+        let resource = resource_of(&Kind::Pod).ok_or_else(Response::no_such_resource)?;
         let pod = self.found(resource, &key)?;
         let needs_no_budget =
             pod.is_deleting() || ["Pending", "Succeeded", "Failed"].contains(&pod.text("/status/phase"));

@@ -180,7 +180,7 @@ impl Store {
             let message = format!(
                 "the {what} in the precondition ({wanted}) does not match the {what} in record ({found})"
             );
-            Err(Response::conflict(resource.kind, &key.name, &message))
+            Err(Response::conflict(resource.name, &key.name, &message))
         };
         match (text("/preconditions/uid"), text("/preconditions/resourceVersion")) {
             (Some(uid), _) if uid != object.uid() => conflict("UID", uid, object.uid()),

@@ -1,6 +1,6 @@
 //! Requests and answers as values: what HTTP carries, without HTTP.
 
-use super::key::Key;
+use super::key::{Key, Kind};
 use super::resource::Resource;
 use super::{Actor, Refusal};
 use serde_json::{Value, json};
@@ -126,8 +126,8 @@ impl Response {
 
     pub(super) fn invalid(resource: &Resource, name: &str, message: &str) -> Response {
         let kind = match resource.group() {
-            "" => resource.kind.to_owned(),
-            group => format!("{}.{group}", resource.kind),
+            "" => resource.name.to_owned(),
+            group => format!("{}.{group}", resource.name),
         };
         Response::failure(422, "Invalid", format!("{kind} \"{name}\" is invalid: {message}"))
     }
@@ -141,7 +141,7 @@ impl Response {
     }
 
     pub(super) fn not_found(resource: &Resource, name: &str) -> Response {
-        Response::failure(404, "NotFound", format!("{} \"{name}\" not found", resource.name()))
+        Response::failure(404, "NotFound", format!("{} \"{name}\" not found", resource.resource_name()))
     }
 
     pub(super) fn no_such_resource() -> Response {
@@ -244,7 +244,7 @@ impl Target {
 
     /// The key of the object.
     pub fn key(&self, resource: &Resource) -> Key {
-        Key::new(resource.key_kind(), &self.namespace, &self.name)
+        Key::new(Kind::from(resource.kind), &self.namespace, &self.name)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::body::{body_object, named};
 use super::request::{Body, Request, Response, Target, Verb};
-use super::resource::{RESOURCES, Resource};
+use super::resource::{self, Resource, resources};
 use super::watch::Watch;
 use super::{Key, Object, Store};
 use serde_json::{Value, json};
@@ -58,16 +58,16 @@ impl Store {
         let is_one = !target.name.is_empty();
         let by = request.by;
         match (request.verb, is_one, target.subresource.as_str()) {
-            (_, true, "binding") if resource.kind == "Pod" && request.verb == Verb::Post => {
+            (_, true, "binding") if resource.name == "Pod" && request.verb == Verb::Post => {
                 self.no_dry_run(target)?;
                 self.bind_request(target, &request.body, by)
             }
-            (_, true, "eviction") if resource.kind == "Pod" && request.verb == Verb::Post => {
+            (_, true, "eviction") if resource.name == "Pod" && request.verb == Verb::Post => {
                 self.no_dry_run(target)?;
                 self.evict_request(target, &request.body, by)
             }
             (_, true, "status") if !resource.habits.status => Err(Response::no_such_resource()),
-            (_, true, "binding" | "eviction") if resource.kind == "Pod" => Err(Response::not_allowed()),
+            (_, true, "binding" | "eviction") if resource.name == "Pod" => Err(Response::not_allowed()),
             (_, true, subresource) if !["", "status"].contains(&subresource) => {
                 let known = NOT_DONE.contains(&subresource);
                 Err(if known { Response::not_done(subresource) } else { Response::no_such_resource() })
@@ -121,9 +121,9 @@ impl Store {
 }
 
 fn served(target: &Target) -> Result<&'static Resource, Response> {
-    let is_known = RESOURCES.iter().any(|resource| resource.api_version == target.api_version);
+    let is_known = resources().any(|resource| resource.api_version == target.api_version);
     let unknown = || if is_known { Response::no_such_resource() } else { Response::no_such_page() };
-    let resource = Resource::served(&target.api_version, &target.plural).ok_or_else(unknown)?;
+    let resource = resource::served(&target.api_version, &target.plural).ok_or_else(unknown)?;
     if resource.namespaced == target.namespace.is_empty() && (resource.namespaced != target.name.is_empty()) {
         return Err(Response::no_such_resource());
     }
@@ -142,10 +142,11 @@ fn options(body: &Body) -> Result<Value, Response> {
 fn discover(target: &Target) -> Result<Response, Response> {
     let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     let mut resources = Vec::new();
-    for resource in RESOURCES.iter().filter(|resource| resource.api_version == target.api_version) {
+    for resource in super::resource::resources().filter(|resource| resource.api_version == target.api_version)
+    {
         let mut row = json!({
-            "name": resource.plural, "singularName": resource.kind.to_lowercase(), "namespaced": resource.namespaced,
-            "kind": resource.kind, "verbs": verbs,
+            "name": resource.plural, "singularName": resource.name.to_lowercase(), "namespaced": resource.namespaced,
+            "kind": resource.name, "verbs": verbs,
         });
         resources.push(row.clone());
         if resource.habits.status {

@@ -99,7 +99,7 @@ impl Store {
             first: first.map(|(_, object)| Arc::clone(&object.value)).collect(),
             mark_end_of_first: bookmarks && target.is_set("sendInitialEvents"),
             api_version: resource.api_version,
-            kind: resource.kind,
+            kind: resource.name,
             version: if from_now { self.version } else { version },
             bookmarks,
             said: self.now,

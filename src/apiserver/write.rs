@@ -43,13 +43,13 @@ impl Store {
             }
         }
         if resource.habits.status
-            && resource.kind != "Node"
+            && resource.name != "Node"
             && let Some(fields) = value.as_object_mut()
         {
             fields.remove("status");
         }
         self.complete(resource, target, &mut value)?;
-        if resource.kind == "Pod" {
+        if resource.name == "Pod" {
             pods::mark_gated(&mut value, self.now);
         }
         if let Some(refusal) = admission::refusal(&self.schemas, resource, &value, None) {
@@ -62,7 +62,7 @@ impl Store {
         }
         let key = self.create(value, by).map_err(|refusal| match refusal {
             Refusal::AlreadyExists(key) => {
-                let message = format!("{} \"{}\" already exists", resource.name(), key.name);
+                let message = format!("{} \"{}\" already exists", resource.resource_name(), key.name);
                 Response::failure(409, "AlreadyExists", message)
             }
             other => other.response(),
@@ -83,7 +83,7 @@ impl Store {
                 })
                 .collect();
             let name = format!("{stem}{end}");
-            if self.get(&Key::new(resource.key_kind(), &target.namespace, &name)).is_none() {
+            if self.get(&Key::new(Kind::from(resource.kind), &target.namespace, &name)).is_none() {
                 return name;
             }
             number += 1;
@@ -93,7 +93,7 @@ impl Store {
     /// Drops what the API server would not keep, and fills in defaults.
     fn complete(&self, resource: &Resource, target: &Target, value: &mut Value) -> Result<(), Response> {
         tidy(&mut value["metadata"]);
-        let kind = resource.key_kind();
+        let kind = Kind::from(resource.kind);
         let strict = target.parameter("fieldValidation") == Some("Strict");
         if !resource.habits.custom {
             if strict {
@@ -189,7 +189,7 @@ impl Store {
             next["metadata"] = json!({});
         }
         named(&next, target)?;
-        if next["kind"] != resource.kind || next["apiVersion"] != resource.api_version {
+        if next["kind"] != resource.name || next["apiVersion"] != resource.api_version {
             return Err(Response::invalid(
                 resource,
                 &key.name,
@@ -221,7 +221,7 @@ impl Store {
                 "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
                 text(&old, "uid")
             );
-            return Err(Response::conflict(&resource.name(), &key.name, &message));
+            return Err(Response::conflict(&resource.resource_name(), &key.name, &message));
         }
         if version.is_empty() && resource.habits.needs_version {
             return invalid("metadata.resourceVersion: Invalid value: 0: must be specified for an update");
@@ -229,7 +229,7 @@ impl Store {
         if !version.is_empty() && version != text(&old, "resourceVersion") {
             let message =
                 "the object has been modified; please apply your changes to the latest version and try again";
-            return Err(Response::conflict(&resource.name(), &key.name, message));
+            return Err(Response::conflict(&resource.resource_name(), &key.name, message));
         }
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
             let (was, will) = (old.at("/metadata").and_then(|m| m.get(field)), &next["metadata"][field]);
@@ -258,7 +258,7 @@ impl Store {
                 );
             }
         }
-        if resource.kind == "Pod"
+        if resource.name == "Pod"
             && let Some(why) = pods::update_fault(&old, &next)
         {
             return invalid(&why);
@@ -305,11 +305,11 @@ impl Store {
                     .map(|(n, v)| (n.clone(), v.clone()))
                     .collect::<Map<_, _>>()
             };
-            if metadata(old) != metadata(next) && !["Pod", "Node"].contains(&resource.kind) {
+            if metadata(old) != metadata(next) && !["Pod", "Node"].contains(&resource.name) {
                 return Err(Response::not_done("a change of metadata together with the status of this kind"));
             }
             whole["metadata"] = next["metadata"].clone();
-            if resource.kind == "Pod" {
+            if resource.name == "Pod" {
                 let owners = old.at("/metadata/ownerReferences").cloned().unwrap_or_default();
                 whole["metadata"]["ownerReferences"] = owners;
             }

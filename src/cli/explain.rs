@@ -264,7 +264,7 @@ fn pod_groups_of<'a>(found: &'a Found, namespace: &str, name: &str) -> Vec<&'a P
         let label = group.metadata.labels.get(keys::MODEL_SERVING_NAME);
         group.metadata.namespace == namespace && label.is_some_and(|owner| owner == name)
     };
-    let mut groups: Vec<&PodGroup> = found.pod_groups.iter().filter(is_of).collect();
+    let mut groups: Vec<&PodGroup> = found.pod_groups.iter().map(|group| &**group).filter(is_of).collect();
     groups.sort_by(|a, b| crate::cluster::natural::compare(&a.metadata.name, &b.metadata.name));
     groups
 }

@@ -1,21 +1,19 @@
 //! What a cluster holds, read once and as far as the user may: for `explain`, and for `simulate --from-cluster`.
 
-use crate::api::core::Pod;
-use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::unsupported;
 use crate::cluster::Event;
-use crate::engine::{Kind, Needed, TABLE};
+use crate::engine::{Kind, Needed, Object, TABLE};
 use crate::live::clock::Clock;
 use crate::live::watch::list;
 use crate::reservation::record::{RESERVATION, Record};
 use crate::scheduler::notices::{self, ObjectNotice};
 use crate::scheduler::{Decision, PodRef, Scheduler, SchedulerConfig};
 use anyhow::Context;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Objects of a cluster by kind, what others depend on first, and what could not be read.
 pub(super) struct Objects {
@@ -29,7 +27,9 @@ impl Objects {
     pub(super) async fn list(client: &kube::Client, skip: &[Kind]) -> anyhow::Result<Objects> {
         let mut objects = Objects { kinds: Vec::new(), unread: Vec::new() };
         // Who groups pods decides nothing about those that wait.
-        let told = TABLE.iter().filter(|row| !matches!(row.needed, Needed::WithOwners | Needed::ForGrouping));
+        let told = TABLE
+            .iter()
+            .filter(|row| !matches!(row.needed, Needed::WithOwners | Needed::ForGrouping | Needed::Never));
         for kind in told.map(|row| row.kind).filter(|kind| !skip.contains(kind)) {
             match list(client, kind).await {
                 Ok(found) => objects.kinds.push((kind, found)),
@@ -50,8 +50,8 @@ impl Objects {
 /// What a cluster holds, and a scheduler after one cycle on it.
 pub(super) struct Found {
     pub(super) scheduler: Scheduler,
-    pub(super) pod_groups: Vec<PodGroup>,
-    pub(super) model_servings: Vec<ModelServing>,
+    pub(super) pod_groups: Vec<Arc<PodGroup>>,
+    pub(super) model_servings: Vec<Arc<ModelServing>>,
     /// Objects that cannot be used, and why.
     pub(super) unusable: Vec<String>,
     pub(super) unread: Vec<String>,
@@ -118,56 +118,24 @@ impl Found {
 
     fn take(&mut self, kind: Kind, object: &Value) {
         self.note(kind, object);
-        match kind {
-            Kind::Node => self.apply(object, |scheduler, node| scheduler.apply(Event::Node(node))),
-            Kind::PriorityClass => {
-                self.apply(object, |scheduler, class| scheduler.apply(Event::PriorityClass(class)))
-            }
-            Kind::Queue => self.apply(object, |scheduler, queue| scheduler.apply(Event::Queue(queue))),
-            Kind::HyperNode => self.apply(object, |scheduler, node| scheduler.apply(Event::HyperNode(node))),
-            Kind::Pod => {
-                if let Some(pod) = self.read_as::<Pod>(object) {
-                    self.scheduler.apply(Event::Pod(&pod));
-                    if pod.spec.node_name.is_none()
-                        && let Some(created) = pod.metadata.creation_timestamp
-                    {
-                        let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
-                        self.created.insert(key, created);
-                    }
+        let object = match Object::read(kind, object) {
+            Ok(object) => object,
+            Err(error) => return self.unusable.push(error.to_string()),
+        };
+        if let Some(event) = Event::of(&object) {
+            self.scheduler.apply(event);
+        }
+        match object {
+            Object::Pod(pod) if pod.spec.node_name.is_none() => {
+                if let Some(created) = &pod.metadata.creation_timestamp {
+                    let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
+                    self.created.insert(key, created.clone());
                 }
             }
-            Kind::CsiNode => self.apply(object, |scheduler, node| scheduler.apply(Event::CsiNode(node))),
-            Kind::StorageClass => {
-                self.apply(object, |scheduler, class| scheduler.apply(Event::StorageClass(class)))
-            }
-            Kind::PersistentVolume => {
-                self.apply(object, |scheduler, volume| scheduler.apply(Event::Volume(volume)))
-            }
-            Kind::PersistentVolumeClaim => {
-                self.apply(object, |scheduler, claim| scheduler.apply(Event::Claim(claim)))
-            }
-            Kind::PodGroup => {
-                if let Some(group) = self.read_as::<PodGroup>(object) {
-                    self.scheduler.apply(Event::PodGroup(&group));
-                    self.pod_groups.push(group);
-                }
-            }
-            Kind::ModelServing => {
-                let serving = self.read_as(object);
-                self.model_servings.extend(serving);
-            }
+            Object::PodGroup(group) => self.pod_groups.push(group),
+            Object::ModelServing(serving) => self.model_servings.push(serving),
             _ => {}
         }
-    }
-
-    fn apply<T: DeserializeOwned>(&mut self, object: &Value, apply: impl FnOnce(&mut Scheduler, &T)) {
-        if let Some(object) = self.read_as::<T>(object) {
-            apply(&mut self.scheduler, &object);
-        }
-    }
-
-    fn read_as<T: DeserializeOwned>(&mut self, object: &Value) -> Option<T> {
-        decode(object).map_err(|error| self.unusable.push(error.to_string())).ok()
     }
 
     /// What the scheduler in the cluster has promised and not yet bound.

@@ -10,6 +10,8 @@ use crate::api::core::{
     StorageClass,
 };
 use crate::api::hyper_node::HyperNode;
+use crate::api::kind::Kind;
+use crate::api::object::Object;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
 use std::collections::BTreeSet;
@@ -81,6 +83,44 @@ pub enum Event<'a> {
     CsiNode(&'a CsiNode),
     /// A CSINode is gone.
     CsiNodeGone(&'a str),
+}
+
+impl<'a> Event<'a> {
+    /// That an object is new or changed; `None` if nothing of its kind is read here.
+    pub fn of(object: &'a Object) -> Option<Event<'a>> {
+        Some(match object {
+            Object::Node(node) => Event::Node(node),
+            Object::Pod(pod) => Event::Pod(pod),
+            Object::PodGroup(group) => Event::PodGroup(group),
+            Object::HyperNode(hyper_node) => Event::HyperNode(hyper_node),
+            Object::Queue(queue) => Event::Queue(queue),
+            Object::PodDisruptionBudget(budget) => Event::Budget(budget),
+            Object::PriorityClass(class) => Event::PriorityClass(class),
+            Object::PersistentVolumeClaim(claim) => Event::Claim(claim),
+            Object::PersistentVolume(volume) => Event::Volume(volume),
+            Object::StorageClass(class) => Event::StorageClass(class),
+            Object::CsiNode(node) => Event::CsiNode(node),
+            _ => return None,
+        })
+    }
+
+    /// That an object is gone; `None` if nothing of its kind is read here.
+    pub fn gone(kind: Kind, namespace: &'a str, name: &'a str) -> Option<Event<'a>> {
+        Some(match kind {
+            Kind::Node => Event::NodeGone(name),
+            Kind::Pod => Event::PodGone { namespace, name },
+            Kind::PodGroup => Event::PodGroupGone { namespace, name },
+            Kind::HyperNode => Event::HyperNodeGone(name),
+            Kind::Queue => Event::QueueGone(name),
+            Kind::PodDisruptionBudget => Event::BudgetGone { namespace, name },
+            Kind::PriorityClass => Event::PriorityClassGone(name),
+            Kind::PersistentVolumeClaim => Event::ClaimGone { namespace, name },
+            Kind::PersistentVolume => Event::VolumeGone(name),
+            Kind::StorageClass => Event::StorageClassGone(name),
+            Kind::CsiNode => Event::CsiNodeGone(name),
+            _ => return None,
+        })
+    }
 }
 
 /// What changed since the scheduler last asked.

@@ -2,7 +2,7 @@
 
 use super::kind::Kind;
 use super::mirror::{Mirror, Shown};
-use super::object::{self, Object};
+use super::object::Object;
 use super::output::{Note, Origin};
 use super::{Change, Engine, Recovery};
 use crate::api::core::{Node, Pod};
@@ -62,7 +62,7 @@ impl Engine {
             Change::Applied(object) => self.apply(object),
             Change::Malformed { kind, namespace, name, uid, error } => {
                 self.note(Note {
-                    api_version: kind.api_version(),
+                    api_version: kind.api_version().to_owned(),
                     kind: kind.name(),
                     uid,
                     namespace: namespace.clone(),
@@ -119,7 +119,7 @@ impl Engine {
                 if let Object::HyperNode(hyper_node) = &object {
                     self.telling.findings.put(hyper_node);
                 }
-                if let Some(event) = object.event() {
+                if let Some(event) = Event::of(&object) {
                     self.scheduler.apply(event);
                 }
                 if matches!(object, Object::PersistentVolume(_) | Object::PersistentVolumeClaim(_)) {
@@ -312,7 +312,7 @@ impl Engine {
             };
         }
         self.groups_gone(kind, namespace, name);
-        if let Some(event) = object::gone(kind, namespace, name) {
+        if let Some(event) = Event::gone(kind, namespace, name) {
             self.scheduler.apply(event);
         }
         match kind {

@@ -66,7 +66,7 @@ impl Engine {
         }
         let kind = object.kind();
         for notice in found {
-            self.tell_notice(kind.api_version(), kind.name(), object.metadata(), notice);
+            self.tell_notice(kind.api_version().to_owned(), kind.name(), object.metadata(), notice);
         }
     }
 

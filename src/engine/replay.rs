@@ -2,7 +2,8 @@
 
 use super::output::{Note, Output, Report};
 use super::tape::{Step, What, digest};
-use super::{Change, Engine, Now, Request, object};
+use super::{Change, Engine, Now, Request};
+use crate::cluster::Event;
 use crate::scheduler::{Decision, GangPlacement};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -100,9 +101,11 @@ impl Replay {
 
     fn tell_scheduler(&mut self, change: &Change) {
         match change {
-            Change::Applied(object) => object.event().into_iter().for_each(|e| self.engine.tell_scheduler(e)),
+            Change::Applied(object) => {
+                Event::of(object).into_iter().for_each(|event| self.engine.tell_scheduler(event));
+            }
             Change::Gone { kind, namespace, name } => {
-                let event = object::gone(*kind, namespace, name);
+                let event = Event::gone(*kind, namespace, name);
                 event.into_iter().for_each(|event| self.engine.tell_scheduler(event));
             }
             Change::Malformed { .. } => {}

@@ -28,7 +28,7 @@ const EXPIRED: Duration = Duration::from_millis(500);
 
 /// Watches a kind until the receiver is gone.
 pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
-    if kind.row().custom {
+    if kind.row().habits.custom {
         let mut told = false;
         while !served(&client, kind).await {
             if !std::mem::replace(&mut told, true) && inputs.send(Input::Missing(kind)).await.is_err() {

@@ -86,7 +86,10 @@ impl Source for OfKind<'_> {
 /// Group, version, kind and plural, as the client has them.
 pub fn resource(kind: Kind) -> ApiResource {
     let row = kind.row();
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(row.group, row.version, row.name), row.plural)
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(row.group(), row.version(), row.name),
+        row.plural,
+    )
 }
 
 /// What is read at once.

@@ -9,7 +9,7 @@ use super::generate;
 use super::problem::Problem;
 use super::reader::{Document, Reader};
 use super::scenario::{self, Action, Scenario};
-use crate::apiserver::{Key, Kind};
+use crate::apiserver::Key;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -63,7 +63,7 @@ impl World {
             if problems.len() > before {
                 continue;
             }
-            if matches!(key.kind, Kind::Other(_)) {
+            if !key.kind.is_read() {
                 *ignored.entry(format!("{} ({})", document.kind(), document.api_version())).or_default() += 1;
             }
             let place = (document.source.to_string(), document.number);

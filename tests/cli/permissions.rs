@@ -96,8 +96,8 @@ fn the_scheduler_may_do_what_it_does() {
         ("scheduling.volcano.sh", "queues", "create"),
         ("topology.volcano.sh", "hypernodes/status", "patch"),
     ];
-    let watched = TABLE.iter().filter(|row| row.needed != Needed::ByServing);
-    let watched = watched.map(|row| (row.group, row.plural, "list watch"));
+    let watched = TABLE.iter().filter(|row| !matches!(row.needed, Needed::ByServing | Needed::Never));
+    let watched = watched.map(|row| (row.group(), row.plural, "list watch"));
     for (group, resource, verbs) in own.into_iter().chain(watched) {
         for verb in verbs.split(' ') {
             let needed = (group.to_owned(), resource.to_owned(), verb.to_owned());

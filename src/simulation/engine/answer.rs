@@ -166,8 +166,7 @@ fn refused(code: u16, reason: &str, message: &str) -> Answer {
 
 /// The object that a request is about.
 pub(super) fn key(request: &Request) -> Key {
-    let kind = Kind::of(&request.kind.api_version(), request.kind.name());
-    Key::new(kind, &request.namespace, &request.name)
+    Key::new(request.kind.into(), &request.namespace, &request.name)
 }
 
 /// What a request of a reservation does.

@@ -310,8 +310,7 @@ impl Simulation {
     fn list(&mut self, half: Half, kind: Observed) {
         self.half(half).watched.insert(kind);
         let now = self.clock();
-        let stored = Kind::of(&kind.api_version(), kind.name());
-        let keys: Vec<Key> = self.store.of_kind(&stored).map(|(key, _)| key.clone()).collect();
+        let keys: Vec<Key> = self.store.of_kind(&kind.into()).map(|(key, _)| key.clone()).collect();
         for key in keys {
             if let Some(object) = self.observed(&key) {
                 self.half(half).engine.handle(now, object);

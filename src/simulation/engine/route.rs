@@ -6,7 +6,7 @@ use super::drive::Half;
 use crate::api::core::{PersistentVolumeClaim, PodDisruptionBudget};
 use crate::api::decode::decode;
 use crate::apiserver::{Happening, Key, Kind};
-use crate::engine::{Change, Input, Object};
+use crate::engine::{Change, Input, Needed, Object};
 use crate::simulation::workloads;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -106,6 +106,5 @@ impl Simulation {
 
 /// The kind as the engines know it.
 fn watched(kind: &Kind) -> Option<crate::engine::Kind> {
-    let (api_version, name) = kind.identity();
-    crate::engine::Kind::of(api_version, name)
+    kind.row().filter(|row| row.needed != Needed::Never).map(|row| row.kind)
 }

@@ -1,7 +1,7 @@
 //! Workloads that make pods of ours through controllers that do not run here: they are named, so that nobody takes a
 //! report without their pods for the whole.
 
-use crate::apiserver::{Key, Kind, Store};
+use crate::apiserver::{Key, Store};
 use serde_json::Value;
 
 /// Kinds that hold pod templates and make no pods of them.
@@ -13,7 +13,7 @@ const DEEPEST: usize = 24;
 
 /// Workloads of kinds that do not run here, whose pods would be ours, and of which nothing exists yet.
 pub(crate) fn not_run<'a>(store: &'a Store, is_ours: &dyn Fn(&str) -> bool) -> Vec<&'a Key> {
-    let others = store.iter().filter(|(key, _)| matches!(&key.kind, Kind::Other(_)));
+    let others = store.iter().filter(|(key, _)| !key.kind.is_read());
     let silent = |key: &Key| SILENT.contains(&key.kind.to_string().as_str());
     others
         .filter(|(key, object)| {

@@ -2,7 +2,7 @@
 //! kinds here, since that is what the links and the tests speak of.
 
 use super::judge::Judge;
-use phalanx::apiserver::{self, Actor, Kind, RESOURCES, Resource};
+use phalanx::apiserver::{self, Actor, Kind, Resource, resource_of, resources};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -53,11 +53,11 @@ pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn resource(plural: &str) -> &'static Resource {
-    RESOURCES.iter().find(|resource| resource.plural == plural).expect("the API server serves it")
+    resources().find(|resource| resource.plural == plural).expect("the API server serves it")
 }
 
 fn kind(plural: &str) -> Kind {
-    resource(plural).key_kind()
+    Kind::from(resource(plural).kind)
 }
 
 fn api_key(key: &Key) -> apiserver::Key {
@@ -65,7 +65,7 @@ fn api_key(key: &Key) -> apiserver::Key {
 }
 
 fn own_key(key: &apiserver::Key) -> Key {
-    let plural = Resource::of(&key.kind).map_or("", |resource| resource.plural);
+    let plural = resource_of(&key.kind).map_or("", |resource| resource.plural);
     (plural.to_owned(), key.namespace.to_string(), key.name.to_string())
 }
 
@@ -128,7 +128,7 @@ impl Store {
     pub(crate) fn create(&mut self, key: Key, mut object: Value) {
         let resource = resource(&key.0);
         object["apiVersion"] = resource.api_version.into();
-        object["kind"] = resource.kind.into();
+        object["kind"] = resource.name.into();
         object["metadata"]["name"] = key.2.into();
         if resource.namespaced {
             object["metadata"]["namespace"] = key.1.into();

@@ -1,21 +1,22 @@
-//! Observed objects as what is read of them: one type for each kind of the table, and nothing else of an object is kept.
+//! Observed objects as what is read of them: one type for each kind of the table that is read, and nothing else of an
+//! object is kept.
 
-use super::kind::Kind;
-use crate::api::core::{
-    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PriorityClass, StorageClass,
+use super::core::{
+    CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass,
+    StorageClass,
 };
-use crate::api::decode::{DecodeError, decode};
-use crate::api::hyper_node::HyperNode;
-use crate::api::leader_worker_set::LeaderWorkerSet;
-use crate::api::meta::ObjectMeta;
-use crate::api::model_serving::ModelServing;
-use crate::api::pod_group::PodGroup;
-use crate::api::queue::Queue;
-use crate::api::workload::{
+use super::decode::{DecodeError, decode};
+use super::hyper_node::HyperNode;
+use super::kind::Kind;
+use super::leader_worker_set::LeaderWorkerSet;
+use super::meta::ObjectMeta;
+use super::model_serving::ModelServing;
+use super::pod_group::PodGroup;
+use super::queue::Queue;
+use super::workload::{
     Deployment, WebhookConfiguration as MutatingWebhookConfiguration, Workload as Job,
     Workload as ReplicaSet, Workload as StatefulSet,
 };
-use crate::cluster::Event;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,8 +65,8 @@ impl Source for Value {
 }
 
 macro_rules! objects {
-    ($($kind:ident $(=> $event:ident)?;)*) => {
-        /// An object of a kind that is watched.
+    ($($kind:ident)*) => {
+        /// An object of a kind that is read.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[allow(missing_docs)] // the names are Kubernetes' own
         pub enum Object {
@@ -77,6 +78,12 @@ macro_rules! objects {
             pub fn read(kind: Kind, source: &impl Source) -> Result<Object, DecodeError> {
                 match kind {
                     $(Kind::$kind => source.read().map(|object| Object::$kind(Arc::new(object))),)*
+                    unread => Err(DecodeError {
+                        object: String::new(),
+                        path: "kind".to_owned(),
+                        message: format!("{} is not read", unread.name()),
+                        remedy: String::new(),
+                    }),
                 }
             }
 
@@ -101,54 +108,30 @@ macro_rules! objects {
                 };
                 value.unwrap_or_default()
             }
-
-            /// As the scheduler takes it in; `None` if it reads nothing of this kind.
-            pub fn event(&self) -> Option<Event<'_>> {
-                match self {
-                    $($(Object::$kind(object) => Some(Event::$event(object)),)?)*
-                    _ => None,
-                }
-            }
         }
     };
 }
 
 objects! {
-    Namespace;
-    Node => Node;
-    PriorityClass => PriorityClass;
-    StorageClass => StorageClass;
-    PersistentVolume => Volume;
-    PersistentVolumeClaim => Claim;
-    CsiNode => CsiNode;
-    Queue => Queue;
-    HyperNode => HyperNode;
-    PodGroup => PodGroup;
-    Pod => Pod;
-    LeaderWorkerSet;
-    ModelServing;
-    Service;
-    ControllerRevision;
-    ReplicaSet;
-    StatefulSet;
-    Job;
-    Deployment;
-    MutatingWebhookConfiguration;
-}
-
-/// As the scheduler takes it in that an object is gone; `None` if it reads nothing of this kind.
-pub fn gone<'a>(kind: Kind, namespace: &'a str, name: &'a str) -> Option<Event<'a>> {
-    Some(match kind {
-        Kind::Node => Event::NodeGone(name),
-        Kind::PriorityClass => Event::PriorityClassGone(name),
-        Kind::StorageClass => Event::StorageClassGone(name),
-        Kind::PersistentVolume => Event::VolumeGone(name),
-        Kind::PersistentVolumeClaim => Event::ClaimGone { namespace, name },
-        Kind::CsiNode => Event::CsiNodeGone(name),
-        Kind::Queue => Event::QueueGone(name),
-        Kind::HyperNode => Event::HyperNodeGone(name),
-        Kind::PodGroup => Event::PodGroupGone { namespace, name },
-        Kind::Pod => Event::PodGone { namespace, name },
-        _ => return None,
-    })
+    PriorityClass
+    StorageClass
+    PersistentVolume
+    PersistentVolumeClaim
+    CsiNode
+    Queue
+    HyperNode
+    Node
+    LeaderWorkerSet
+    ModelServing
+    Deployment
+    ReplicaSet
+    StatefulSet
+    Job
+    ControllerRevision
+    PodGroup
+    Service
+    PodDisruptionBudget
+    Pod
+    Namespace
+    MutatingWebhookConfiguration
 }
