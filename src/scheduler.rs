@@ -184,7 +184,12 @@ impl Scheduler {
         let now = self.now;
         let gates =
             self.lifting.values().filter_map(|(_, since)| Some(since.as_ref()?.plus(gates::PATIENCE)));
-        overdue.chain(self.room_ends()).chain(gates).filter(|&at| now.is_none_or(|now| at > now)).min()
+        overdue
+            .chain(self.room_ends())
+            .chain(gates)
+            .chain(self.plans_end())
+            .filter(|&at| now.is_none_or(|now| at > now))
+            .min()
     }
 
     /// It is that late: has the next cycle look at what [`Scheduler::wake_at`] announced.
@@ -193,7 +198,7 @@ impl Scheduler {
             let gangs: Vec<GangId> =
                 self.kept_out.keys().copied().chain(self.cluster.gangs_with_room()).collect();
             let gated = self.lifting.keys().filter_map(|&pod| self.cluster.pods().get(pod)?.gang);
-            let gangs: Vec<GangId> = gangs.into_iter().chain(gated).collect();
+            let gangs: Vec<GangId> = gangs.into_iter().chain(gated).chain(self.planned()).collect();
             gangs.into_iter().for_each(|gang| self.cluster.mark_changed(gang));
         }
     }

@@ -25,6 +25,13 @@ pub enum Change {
         /// Where it is.
         node: NodeId,
     },
+    /// A pod of the class comes to the node.
+    Comes {
+        /// What it is.
+        class: ClassId,
+        /// Where it comes to.
+        node: NodeId,
+    },
     /// A pod of the class is on another node.
     Moved {
         /// What it is.
@@ -131,6 +138,7 @@ impl Supposed {
         for &change in changes {
             match change {
                 Change::Gone { class, node } => supposed.shift(view, class, node, true),
+                Change::Comes { class, node } => supposed.shift(view, class, node, false),
                 Change::Moved { class, from, to } => {
                     supposed.shift(view, class, from, true);
                     supposed.shift(view, class, to, false);

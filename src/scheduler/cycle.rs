@@ -164,6 +164,9 @@ impl Scheduler {
             return;
         };
         let held = self.held_back.get(&*gang.key).filter(|_| gang.kind == GangKind::PodGroup).cloned();
+        if self.awaits_moved(id) {
+            return;
+        }
         let had_room = self.reopen_plan(id);
         let grows = self.sharing.account(id).is_some_and(|account| account.grows);
         let Some(gang) = self.cluster.gangs().get(id) else { return };

@@ -90,6 +90,25 @@ pub(super) fn placed_request(cluster: &Cluster, gang: &GangRecord) -> Option<Gan
     Some(request)
 }
 
+/// The question where these pods of the gang, which run, are to go when they are made again: as if they waited, and no others.
+pub(super) fn moved_request(cluster: &Cluster, gang: &GangRecord, moved: &[PodId]) -> Option<GangRequest> {
+    let supposed = |&id: &PodId| {
+        let mut pod = cluster.pods().get(id)?.clone();
+        if moved.contains(&id) {
+            (pod.state, pod.node) = (PodState::Pending, None);
+        }
+        Some((id, pod))
+    };
+    let pods: Vec<(PodId, PodRecord)> = gang.pods.iter().filter_map(supposed).collect();
+    let pods: Vec<(PodId, &PodRecord)> = pods.iter().map(|(id, pod)| (*id, pod)).collect();
+    let mut request = request(cluster, gang, &pods).ok()?;
+    for subgroup in &mut request.subgroups {
+        subgroup.members.retain(|member| moved.contains(&member.pod));
+    }
+    request.subgroups.retain(|subgroup| !subgroup.members.is_empty() || !subgroup.placed.is_empty());
+    Some(request)
+}
+
 fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -> Result<GangRequest, Hold> {
     let spec = match (gang.kind, &gang.group) {
         (GangKind::Pod, _) => return plain_pod(pods),

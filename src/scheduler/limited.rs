@@ -22,13 +22,15 @@ impl Scheduler {
             true => Changed::All,
             false => Changed::Gangs(marks.gangs.union(&marks.statuses).copied().collect()),
         };
-        let context = Context { leaving: &self.claims.leaving, waiting: &self.waiting };
+        let context =
+            Context { leaving: &self.claims.leaving, counts_leaving: false, waiting: &self.waiting };
         self.sharing.refresh(&self.cluster, changed, &context);
     }
 
     /// Counts anew what a gang uses and asks for.
     pub(super) fn recount(&mut self, gang: GangId) {
-        let context = Context { leaving: &self.claims.leaving, waiting: &self.waiting };
+        let context =
+            Context { leaving: &self.claims.leaving, counts_leaving: false, waiting: &self.waiting };
         self.sharing.update(&self.cluster, gang, &context);
     }
 

@@ -59,7 +59,11 @@ pub fn deadline(gang: &GangRecord, times: WaitingTimes) -> Option<i64> {
     Some(created.saturating_mul(1_000_000_000).saturating_add(patience))
 }
 
-/// The PodGroup's class decides; else the highest among its pods; else the global default.
+/// The highest priority of a class that is not the system's (Kubernetes' `HighestUserDefinablePriority`).
+const HIGHEST_OF_USERS: i32 = 1_000_000_000;
+
+/// The PodGroup's class decides; else the highest among its pods; else the global default. A class of the system on pods protects
+/// them from eviction and does not put the gang of a PodGroup before all others: for that the PodGroup is to name it.
 pub fn priority(cluster: &Cluster, gang: &GangRecord) -> i32 {
     let class = gang.group.as_ref().map_or("", |group| group.spec.priority_class_name.as_str());
     if !class.is_empty()
@@ -67,7 +71,8 @@ pub fn priority(cluster: &Cluster, gang: &GangRecord) -> i32 {
     {
         return value;
     }
-    let pods = gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod)?.priority).max();
+    let counts = |priority: &i32| gang.kind == GangKind::Pod || *priority <= HIGHEST_OF_USERS;
+    let pods = gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod)?.priority).filter(counts).max();
     pods.or_else(|| cluster.priority("")).unwrap_or(0)
 }
 

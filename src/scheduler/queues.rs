@@ -30,7 +30,7 @@ use crate::sharing::shares::{Shares, counted};
 use crate::sharing::tree::{QueueTerms, ROOT};
 use crate::sharing::{Amounts, Class, QueueIndex, QueueTree, Unit, Uses, classes};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use totals::Totals;
 
 /// Who uses and who asks for how much.
@@ -213,11 +213,25 @@ impl Sharing {
         Shares::divide(&self.tree, &counted, self.totals.all(), &self.requests)
     }
 
-    /// The division and what runs, for reports: nothing is kept.
-    pub(super) fn picture(&self, cluster: &Cluster) -> (Shares, Walk) {
+    /// The division and what runs, for reports: nothing is kept. Who is evicted runs until it is gone, and room that is kept for
+    /// others does not run.
+    pub(super) fn picture(&self, cluster: &Cluster, context: &Context<'_>) -> (Shares, Walk) {
         let shares = self.shares.clone().unwrap_or_else(|| self.divide(cluster));
-        let walk = self.walk.clone();
-        let walk = walk.unwrap_or_else(|| Walk::of(cluster, &self.tree, &shares, &self.accounts));
+        let leave = context.leaving.keys().filter_map(|&pod| cluster.pods().get(pod)?.gang);
+        let concerned: BTreeSet<GangId> = leave.chain(cluster.gangs_with_promises()).collect();
+        if concerned.is_empty() {
+            let walk = self.walk.clone();
+            let walk = walk.unwrap_or_else(|| Walk::of(cluster, &self.tree, &shares, &self.accounts));
+            return (shares, walk);
+        }
+        let mut accounts = self.accounts.clone();
+        let context = Context { counts_leaving: true, ..*context };
+        for id in concerned {
+            let Some((gang, account)) = cluster.gangs().get(id).zip(accounts.get_mut(&id)) else { continue };
+            *account = Account::of(cluster, id, gang, account.queue, &context);
+            account.units.retain(|unit| !unit.pods.is_empty());
+        }
+        let walk = Walk::of(cluster, &self.tree, &shares, &accounts);
         (shares, walk)
     }
 
@@ -315,6 +329,8 @@ pub(super) enum Changed {
 pub(super) struct Context<'a> {
     /// Pods that are being evicted for other gangs: they use nothing any more, and are asked for again.
     pub(super) leaving: &'a BTreeMap<PodId, Box<str>>,
+    /// Do they count until they are gone all the same, as reports have it?
+    pub(super) counts_leaving: bool,
     /// Why gangs wait: of those whose objects cannot be honoured nothing is asked for but what runs.
     pub(super) waiting: &'a FxHashMap<GangId, Wait>,
 }

@@ -112,6 +112,14 @@ pub fn judge(now: Situation<'_>, claimant: &Unit, victims: &[usize]) -> Result<(
     after.guarantees(victims)
 }
 
+/// May running gangs be moved for the claimant, with these victims gone? It starts within the limits and the shares of its queue and
+/// of all those above it: for what is borrowed nobody is disturbed.
+pub fn judge_moving(now: Situation<'_>, claimant: &Unit, victims: &[usize]) -> Result<(), Objection> {
+    let after = After::new(now, claimant, victims);
+    after.limits()?;
+    after.within_share(QueueIndex::ROOT).map(drop)
+}
+
 /// The situation with the victims gone and the claimant in their place.
 struct After<'a> {
     now: Situation<'a>,
@@ -154,20 +162,10 @@ impl<'a> After<'a> {
     }
 
     fn other_queue(&self, victim: usize) -> Result<(), Objection> {
-        let Situation { tree, shares, units, classes, .. } = self.now;
-        let (claimant, unit) = (self.claimant, &units[victim]);
-        let common = tree.common(claimant.queue, unit.queue);
-        let mut class = Class::WithinDeserved;
-        for queue in tree.path(claimant.queue).take_while(|&queue| queue != common) {
-            for (resource, _) in self.counted(&claimant.amounts) {
-                let would_use = self.with.of(queue).get(resource);
-                let share = shares.share(tree, queue, resource);
-                if would_use > share {
-                    return Err(Objection::AboveShare { queue, resource, would_use, share });
-                }
-            }
-            class = class_of(tree, shares, queue, self.with.of(queue), &claimant.amounts);
-        }
+        let Situation { tree, units, classes, .. } = self.now;
+        let unit = &units[victim];
+        let common = tree.common(self.claimant.queue, unit.queue);
+        let class = self.within_share(common)?;
         let path = tree.path(unit.queue).take_while(|&queue| queue != common);
         let mut side = Class::WithinDeserved;
         for (queue, &at) in path.zip(&classes[victim]) {
@@ -183,6 +181,24 @@ impl<'a> After<'a> {
             return Err(Objection::NoBetterClass { victim });
         }
         Ok(())
+    }
+
+    /// Is the claimant within the share of each queue from its leaf up to the child of `top`? Returns the class of that child.
+    fn within_share(&self, top: QueueIndex) -> Result<Class, Objection> {
+        let Situation { tree, shares, .. } = self.now;
+        let claimant = self.claimant;
+        let mut class = Class::WithinDeserved;
+        for queue in tree.path(claimant.queue).take_while(|&queue| queue != top) {
+            for (resource, _) in self.counted(&claimant.amounts) {
+                let would_use = self.with.of(queue).get(resource);
+                let share = shares.share(tree, queue, resource);
+                if would_use > share {
+                    return Err(Objection::AboveShare { queue, resource, would_use, share });
+                }
+            }
+            class = class_of(tree, shares, queue, self.with.of(queue), &claimant.amounts);
+        }
+        Ok(class)
     }
 
     fn growth(&self, victim: usize) -> Result<(), Objection> {

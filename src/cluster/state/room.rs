@@ -85,6 +85,11 @@ impl Cluster {
         self.kept.promised.get(&gang).map_or(&[], Vec::as_slice)
     }
 
+    /// Gangs that room is kept for until others have left, by id.
+    pub fn gangs_with_promises(&self) -> impl Iterator<Item = GangId> {
+        self.kept.promised.keys().copied()
+    }
+
     /// Gangs that room is kept for, by id.
     pub fn gangs_with_room(&self) -> impl Iterator<Item = GangId> {
         self.kept.coming.keys().copied()

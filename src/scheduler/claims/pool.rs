@@ -1,5 +1,8 @@
 //! Who may go for a claimant, as far as that can be said of each gang by itself. What no configuration switches off: pods of the
-//! system, pods and gangs that refuse it, minimum runtimes, gangs that have just been given their room.
+//! system, pods and gangs that refuse it, minimum runtimes, gangs that have just been given their room. What is asked of one gang
+//! stands in `seat`.
+
+mod seat;
 
 use super::{Claims, budgets::Budgets, since};
 use crate::api::time::Timestamp;
@@ -9,15 +12,24 @@ use crate::cluster::ids::{GangId, PodId};
 use crate::cluster::pods::{PodRecord, PodState};
 use crate::cluster::queues::QueueRecord;
 use crate::scheduler::order::priority;
-use crate::scheduler::queues::{Walk, role_minima};
-use crate::scheduler::report::minimum;
+use crate::scheduler::queues::Walk;
 use crate::sharing::entitlement::Situation;
 use crate::sharing::{Amounts, Class, QueueIndex, QueueTree, Unit};
+use seat::Seat;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// What is to become of those who go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// They wait for room like any other gang.
+    Evict,
+    /// They are started again elsewhere at once: whose share they use does not matter.
+    Move,
+}
+
 /// Gangs that may go, and what protects others.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     pub(super) gangs: Vec<Candidate>,
     pub(super) budgets: Budgets,
@@ -26,8 +38,10 @@ pub(super) struct Pool {
 }
 
 /// A gang of which something may go.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Candidate {
+    /// The gang.
+    pub(super) id: GangId,
     /// `namespace/name`.
     pub(super) key: String,
     /// Its priority.
@@ -51,7 +65,7 @@ pub(super) struct Candidate {
 }
 
 /// All of a gang.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Whole {
     pub(super) class: Class,
     pub(super) pods: Vec<PodId>,
@@ -60,7 +74,7 @@ pub(super) struct Whole {
 }
 
 /// A pod above a minimum.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Spare {
     pub(super) pod: PodId,
     pub(super) role: u32,
@@ -105,7 +119,9 @@ fn nearest(
 
 impl Pool {
     /// Who may go for a claimant.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn of(
+        purpose: Purpose,
         cluster: &Cluster,
         situation: Situation<'_>,
         walk: &Walk,
@@ -126,21 +142,35 @@ impl Pool {
             let units: Vec<usize> = walk.of_gang(id).collect();
             let queue = situation.units[units[0]].queue;
             let is_own = queue == claimant.queue;
-            let allowed = if is_own { claims.rules.preempt } else { claims.rules.reclaim };
-            let ring = || claims.memory.closes_ring(situation, cluster, gang, &claimant.name);
+            let allowed = match (purpose, is_own) {
+                (Purpose::Move, _) => claims.rules.consolidate,
+                (Purpose::Evict, true) => claims.rules.preempt,
+                (Purpose::Evict, false) => claims.rules.reclaim,
+            };
+            let ring = || {
+                purpose == Purpose::Evict
+                    && claims.memory.closes_ring(situation, cluster, gang, &claimant.name)
+            };
             if !allowed || gang.group.as_deref().is_none_or(|group| group.deleting) || ring() {
                 continue;
             }
-            let seat = Seat { cluster, situation, walk, claimant, now, queue, is_own };
-            pool.add(&seat, gang, &units);
+            let seat = Seat { purpose, cluster, situation, walk, claimant, now, queue, is_own };
+            pool.add(&seat, id, gang, &units);
         }
         pool
     }
 
-    fn add(&mut self, seat: &Seat<'_>, gang: &GangRecord, units: &[usize]) {
-        let Seat { cluster, situation, claimant, queue, is_own, .. } = *seat;
+    /// Those of the pool but for some gangs.
+    pub(super) fn without(&self, gangs: &[GangId]) -> Pool {
+        let mut pool = self.clone();
+        pool.gangs.retain(|gang| !gangs.contains(&gang.id));
+        pool
+    }
+
+    fn add(&mut self, seat: &Seat<'_>, id: GangId, gang: &GangRecord, units: &[usize]) {
+        let Seat { purpose, cluster, situation, claimant, queue, is_own, .. } = *seat;
         let priority = priority(cluster, gang);
-        if is_own && priority >= claimant.priority {
+        if purpose == Purpose::Evict && is_own && priority >= claimant.priority {
             return;
         }
         let all: Vec<PodId> = units.iter().flat_map(|&at| seat.walk.pods_of(at)).collect();
@@ -153,6 +183,7 @@ impl Pool {
         let side = tree.path(queue).take_while(|&at| at != common).last();
         let level = |queue: QueueIndex| tree.get(queue).level;
         let mut candidate = Candidate {
+            id,
             key: gang.key.to_string(),
             priority,
             age: crate::scheduler::queues::age(gang),
@@ -190,119 +221,5 @@ impl Pool {
         if candidate.whole.is_some() || !candidate.spare.is_empty() {
             self.gangs.push(candidate);
         }
-    }
-}
-
-/// What is looked at.
-#[derive(Clone, Copy)]
-struct Seat<'a> {
-    cluster: &'a Cluster,
-    situation: Situation<'a>,
-    walk: &'a Walk,
-    claimant: &'a Unit,
-    now: Option<Timestamp>,
-    queue: QueueIndex,
-    is_own: bool,
-}
-
-impl Seat<'_> {
-    fn refuses(&self, gang: &GangRecord, pod: &PodRecord) -> bool {
-        pod.eviction.refused
-            || pod.eviction.critical
-            || gang.group.as_deref().is_some_and(|group| {
-                !group.evictable
-                    || matches!(
-                        group.spec.priority_class_name.as_str(),
-                        "system-cluster-critical" | "system-node-critical"
-                    )
-            })
-    }
-
-    /// The class at the side of the one of these units that is covered best; `None` if one of them may not go for the claimant.
-    fn class_of(&self, units: &[usize]) -> Option<Class> {
-        let tree = self.situation.tree;
-        if self.is_own {
-            return units.iter().filter_map(|&at| self.situation.classes[at].first().copied()).min();
-        }
-        let common = tree.common(self.claimant.queue, self.queue);
-        let levels = tree.path(self.queue).take_while(|&at| at != common).count();
-        if tree.path(self.queue).take(levels).any(|queue| !tree.terms(queue).reclaimable) {
-            return None;
-        }
-        let mut best: Option<Class> = None;
-        for &at in units {
-            let classes = &self.situation.classes[at];
-            if classes.iter().take(levels).any(|&class| class == Class::WithinDeserved) {
-                return None;
-            }
-            let side = *classes.get(levels.checked_sub(1)?)?;
-            best = Some(best.map_or(side, |best| best.min(side)));
-        }
-        best
-    }
-
-    /// Pods above the minimum that may go.
-    fn spare(&self, gang: &GangRecord, units: &[usize], all: &[PodId], candidate: &mut Candidate) {
-        let minima = role_minima(self.cluster, gang, minimum(gang) as usize);
-        // With subgroups that must be whole the pods above the minimum are not free to choose.
-        let has_subgroups =
-            gang.group.as_deref().is_some_and(|group| !group.spec.sub_group_policy.is_empty());
-        let surplus: Vec<PodId> = units[1..].iter().flat_map(|&at| self.walk.pods_of(at)).collect();
-        let pods = if has_subgroups { &surplus[..] } else { all };
-        let mut count: BTreeMap<u32, usize> = BTreeMap::new();
-        for record in all.iter().filter_map(|&pod| self.cluster.pods().get(pod)) {
-            *count.entry(record.role.0).or_default() += 1;
-        }
-        for (role, count) in count {
-            let most = count.saturating_sub(minima.get(&role).copied().unwrap_or(0));
-            candidate.spare_of_role.insert(role, most);
-        }
-        // Units that may go at all, from the end of the walk.
-        let classes: Vec<Class> = units[1..].iter().rev().map_while(|&at| self.class_of(&[at])).collect();
-        candidate.spare_most = classes.len();
-        let Some(&class) = classes.first() else { return };
-        for &pod in pods {
-            let Some(record) = self.cluster.pods().get(pod) else { continue };
-            let open = candidate.spare_of_role.get(&record.role.0).is_some_and(|&open| open > 0);
-            if self.refuses(gang, record) || !open {
-                continue;
-            }
-            let requests = &self.cluster.view().classes.get(record.class).requests;
-            candidate.spare.push(Spare {
-                pod,
-                role: record.role.0,
-                class,
-                amounts: requests.iter().copied().collect(),
-                name: record.key.to_string(),
-            });
-        }
-    }
-
-    /// For how much longer the minimum of a gang is protected by what it has run so far, in words.
-    fn runs_too_short(&self, gang: &GangRecord, pods: &[PodId]) -> Option<String> {
-        let tree = self.situation.tree;
-        let of_queue = nearest(self.cluster, tree, self.queue, |queue| match self.is_own {
-            true => queue.min_runtime_preempt,
-            false => queue.min_runtime_reclaim,
-        });
-        let records: Vec<&PodRecord> = pods.iter().filter_map(|&pod| self.cluster.pods().get(pod)).collect();
-        let mut started: Vec<Timestamp> = records.iter().filter_map(|pod| pod.eviction.started).collect();
-        started.sort_unstable();
-        let at = (minimum(gang) as usize).clamp(1, started.len().max(1)) - 1;
-        let runs = |started: Option<Timestamp>| since(started, self.now).unwrap_or(i64::MAX);
-        let queue_left = of_queue.map_or(0, |span| {
-            i64::try_from(span.as_secs()).unwrap_or(i64::MAX).saturating_sub(runs(started.get(at).copied()))
-        });
-        let cooldown_left = records
-            .iter()
-            .map(|pod| i64::from(pod.eviction.cooldown_seconds).saturating_sub(runs(pod.eviction.started)));
-        let cooldown_left = cooldown_left.max().unwrap_or(0);
-        if queue_left.max(cooldown_left) <= 0 {
-            return None;
-        }
-        Some(match queue_left >= cooldown_left {
-            true => format!("for another {queue_left} s (minimum runtime of its queue)"),
-            false => format!("for another {cooldown_left} s (volcano.sh/cooldown-time)"),
-        })
     }
 }

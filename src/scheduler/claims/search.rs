@@ -8,16 +8,23 @@
 //! pods above minima, all sets are looked through in this order; beyond that the cheapest sets that grow one by one, and then
 //! everything is given back that can be, the most valuable first. The set that is taken is judged as it is
 //! ([`judge`]), and nothing of it can be given back.
+//!
+//! `exact` looks through all sets, `grown` takes and gives back, `why` says why nobody goes. Here: the search, and the scopes.
 
+mod exact;
+mod grown;
+mod why;
+
+use super::moving::Mover;
 use super::pool::{Candidate, Pool, Spare, Whole};
+use super::sets::{Set, Sets};
 use crate::cluster::Cluster;
 use crate::cluster::ids::PodId;
-use crate::cluster::requests::quantity;
-use crate::placement::{Change, GangRequest, PlacementRules, Placer};
-use crate::sharing::entitlement::{Objection, Situation, judge};
+use crate::placement::{Assignment, Change, GangRequest, PlacementRules, Placer};
+use crate::sharing::entitlement::{Objection, Situation, judge, judge_moving};
 use crate::sharing::{Amounts, Class, Unit};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// So many gangs, and so many pods above minima, are looked through exactly.
 const EXACT: usize = 16;
@@ -40,21 +47,52 @@ pub(super) struct Found {
     pub(super) pods: Vec<PodId>,
 }
 
+/// What a claim is about: who asks, for what, and how all is shared.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) situation: Situation<'a>,
+    pub(super) claimant: &'a Unit,
+    pub(super) request: &'a GangRequest,
+    pub(super) rules: &'a PlacementRules,
+    /// What is being freed already.
+    pub(super) freed: &'a [Change],
+}
+
+impl Question<'_> {
+    /// Where the claimant goes when these pods are gone and these gangs are moved.
+    pub(super) fn place(
+        &self,
+        placer: &mut Placer,
+        gone: &[PodId],
+        movers: &[Mover],
+    ) -> Option<Vec<Assignment>> {
+        let mut changes = self.freed.to_vec();
+        let moved = movers.iter().flat_map(|mover| &mover.pods);
+        changes.extend(gone.iter().chain(moved).filter_map(|&pod| super::gone(self.cluster, pod)));
+        let placement = placer.suppose(self.cluster.view(), self.request, self.rules, &changes).ok()?;
+        let places = Some(placement.assignments).filter(|places| !places.is_empty())?;
+        changes.extend(super::moving::coming(self.cluster, &places));
+        // Each of them has a place beside the claimant and those before it.
+        for mover in movers {
+            let places = mover.place(self.cluster, placer, self.rules, &changes)?;
+            changes.extend(super::moving::coming(self.cluster, &places));
+        }
+        Some(places)
+    }
+}
+
 /// A search for one claimant.
 pub(super) struct Search<'a> {
-    cluster: &'a Cluster,
-    situation: Situation<'a>,
-    claimant: &'a Unit,
+    question: Question<'a>,
     pool: &'a Pool,
+    sets: Sets<'a>,
     placer: &'a mut Placer,
-    rules: &'a PlacementRules,
-    request: &'a GangRequest,
-    freed: Vec<Change>,
+    /// Gangs that are moved beside those that go.
+    movers: &'a [Mover],
     trials: usize,
     /// What must be freed at least, whatever is idle where.
     lacking: Amounts,
-    /// Gangs and spare pods by age and name; the last one is the youngest.
-    ranks: Ranks,
     objection: Option<Objection>,
 }
 
@@ -68,94 +106,29 @@ struct Scope {
     priority: i32,
 }
 
-/// A set: gangs that go whole, and pods above minima of others (gang, place among its spare pods).
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Set {
-    whole: Vec<usize>,
-    spare: Vec<(usize, usize)>,
-}
-
-/// What a set costs inside a scope; smaller is better.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Cost {
-    gangs: usize,
-    devices: i64,
-    pods: usize,
-    youngest: Reverse<Vec<u32>>,
-}
-
-/// The places of gangs, and of spare pods, in the order of age and name.
-#[derive(Debug, Default)]
-struct Ranks {
-    whole: Vec<u32>,
-    spare: Vec<Vec<u32>>,
-}
-
-impl Ranks {
-    fn of(pool: &Pool) -> Ranks {
-        let gangs = pool.gangs.iter().enumerate();
-        let mut all: Vec<(&str, &str, usize, Option<usize>)> = gangs
-            .flat_map(|(at, gang)| {
-                let spare = gang.spare.iter().enumerate();
-                let spare = spare.map(move |(place, pod)| (&*gang.age, &*pod.name, at, Some(place)));
-                std::iter::once((&*gang.age, &*gang.key, at, None)).chain(spare)
-            })
-            .collect();
-        all.sort_unstable();
-        let mut ranks = Ranks {
-            whole: vec![0; pool.gangs.len()],
-            spare: pool.gangs.iter().map(|gang| vec![0; gang.spare.len()]).collect(),
-        };
-        for ((_, _, at, place), rank) in all.into_iter().zip(0..) {
-            match place {
-                None => ranks.whole[at] = rank,
-                Some(place) => ranks.spare[at][place] = rank,
-            }
-        }
-        ranks
-    }
-}
-
 impl<'a> Search<'a> {
-    #[allow(clippy::too_many_arguments)]
     pub(super) fn new(
-        cluster: &'a Cluster,
-        situation: Situation<'a>,
-        claimant: &'a Unit,
+        question: Question<'a>,
         pool: &'a Pool,
         placer: &'a mut Placer,
-        rules: &'a PlacementRules,
-        request: &'a GangRequest,
-        freed: Vec<Change>,
+        movers: &'a [Mover],
     ) -> Self {
+        let Question { cluster, situation, claimant, freed, .. } = question;
         let capacity = cluster.view().capacity;
         let mut lacking = claimant.amounts.clone();
         for (resource, _) in claimant.amounts.asked() {
             let idle: i64 = capacity.free_column(resource).iter().map(|&free| free.max(0)).sum();
             lacking.add(resource, idle.saturating_neg());
         }
-        for change in &freed {
+        for change in freed {
             if let Change::Gone { class, .. } = *change {
                 for &(resource, amount) in &cluster.view().classes.get(class).requests {
                     lacking.add(resource, -amount);
                 }
             }
         }
-        let ranks = Ranks::of(pool);
-        Search {
-            cluster,
-            situation,
-            claimant,
-            pool,
-            placer,
-            rules,
-            request,
-            freed,
-            trials: 0,
-            lacking,
-            ranks,
-            objection: None,
-        }
+        let sets = Sets::new(pool, situation.shares.counted());
+        Search { question, pool, sets, placer, movers, trials: 0, lacking, objection: None }
     }
 
     pub(super) fn run(mut self) -> Answer {
@@ -183,7 +156,7 @@ impl<'a> Search<'a> {
             if self.fits(&open)
                 && let Some(found) = self.inside(&scope)
             {
-                return Answer::Found(Found { pods: self.pods(&found) });
+                return Answer::Found(Found { pods: self.sets.pods(&found) });
             }
             if self.trials >= TRIALS {
                 break;
@@ -248,310 +221,30 @@ impl<'a> Search<'a> {
         if whole.len() <= EXACT && spare <= EXACT { self.exact(scope, &whole) } else { self.grown(scope) }
     }
 
-    /// Looks through all sets.
-    fn exact(&mut self, scope: &Scope, whole: &[usize]) -> Option<Set> {
-        let mut broken: Vec<(Cost, Set)> = (0u32..1 << whole.len())
-            .map(|mask| {
-                let chosen = (0..whole.len()).filter(|&at| mask >> at & 1 == 1).map(|at| whole[at]);
-                let set = Set { whole: chosen.collect(), spare: Vec::new() };
-                (self.cost(&set), set)
-            })
-            .collect();
-        broken.sort();
-        let mut best: Option<(Cost, Set)> = None;
-        for (cost, set) in broken {
-            if let Some((least, _)) = &best
-                && (cost.gangs, cost.devices) > (least.gangs, least.devices)
-            {
-                break;
-            }
-            if self.trials >= TRIALS {
-                break;
-            }
-            if let Some(found) = self.with_spare(scope, &set) {
-                let cost = self.cost(&found);
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                    best = Some((cost, found));
-                }
-            }
-        }
-        best.map(|(_, set)| set)
-    }
-
-    /// The least pods above minima that are to go beside these gangs.
-    fn with_spare(&mut self, scope: &Scope, set: &Set) -> Option<Set> {
-        let mut open = set.clone();
-        for (at, gang) in self.pool.gangs.iter().enumerate().filter(|(at, _)| !set.whole.contains(at)) {
-            open.spare.extend(
-                (0..gang.spare.len())
-                    .filter(|&spare| scope.spare(gang, spare).is_some())
-                    .map(|spare| (at, spare)),
-            );
-        }
-        if !self.could_fit(&open) || !self.fits(&open) {
-            return None;
-        }
-        let items = std::mem::take(&mut open.spare);
-        let mut sets: Vec<(Cost, Set)> = (0u32..1 << items.len())
-            .filter_map(|mask| {
-                let spare = (0..items.len()).filter(|&at| mask >> at & 1 == 1).map(|at| items[at]).collect();
-                let set = Set { whole: open.whole.clone(), spare };
-                (self.is_allowed(&set) && self.could_fit(&set)).then(|| (self.cost(&set), set))
-            })
-            .collect();
-        sets.sort();
-        for (_, set) in sets {
-            if self.trials >= TRIALS {
-                return None;
-            }
-            if (!set.whole.is_empty() || !set.spare.is_empty()) && self.will_do(&set) {
-                return Some(set);
-            }
-        }
-        None
-    }
-
-    /// Takes the cheapest until it fits, and gives back what it can.
-    fn grown(&mut self, scope: &Scope) -> Option<Set> {
-        enum Item {
-            Whole(usize),
-            Spare(usize, usize),
-        }
-        let gangs = &self.pool.gangs;
-        let mut items: Vec<(Class, bool, i32, Reverse<String>, Reverse<String>, Item)> = Vec::new();
-        for (at, gang) in gangs.iter().enumerate() {
-            for (spare, pod) in gang.spare.iter().enumerate() {
-                if scope.spare(gang, spare).is_some() {
-                    items.push((
-                        pod.class,
-                        false,
-                        gang.priority,
-                        Reverse(gang.age.clone()),
-                        Reverse(pod.name.clone()),
-                        Item::Spare(at, spare),
-                    ));
-                }
-            }
-            if let Some(whole) = scope.whole(gang) {
-                items.push((
-                    whole.class,
-                    true,
-                    gang.priority,
-                    Reverse(gang.age.clone()),
-                    Reverse(gang.key.clone()),
-                    Item::Whole(at),
-                ));
-            }
-        }
-        items.sort_by(|a, b| (Reverse(a.0), a.1, a.2, &a.3, &a.4).cmp(&(Reverse(b.0), b.1, b.2, &b.3, &b.4)));
-        let set_of = |search: &Self, taken: &[bool]| {
-            let mut set = Set::default();
-            for (item, _) in items.iter().zip(taken).filter(|(_, taken)| **taken) {
-                match item.5 {
-                    Item::Whole(at) => {
-                        set.spare.retain(|(gang, _)| *gang != at);
-                        set.whole.push(at);
-                    }
-                    Item::Spare(at, spare) if !set.whole.contains(&at) => {
-                        set.spare.push((at, spare));
-                        if !search.is_allowed(&set) {
-                            set.spare.pop();
-                        }
-                    }
-                    Item::Spare(..) => {}
-                }
-            }
-            set
-        };
-        let (mut low, mut high) = (0, items.len());
-        let first = |count: usize| (0..items.len()).map(|at| at < count).collect::<Vec<bool>>();
-        while low < high {
-            let middle = low.midpoint(high);
-            let set = set_of(self, &first(middle));
-            if self.fits(&set) { high = middle } else { low = middle + 1 }
-        }
-        let mut taken = first(high);
-        // Those that may not go beside the others are left out first.
-        for _ in 0..items.len() {
-            let set = set_of(self, &taken);
-            let Err(objection) = self.judge(&set) else { break };
-            let victim = match objection {
-                Objection::WithinDeserved { victim, .. }
-                | Objection::NoBetterClass { victim }
-                | Objection::PriorityNotLower { victim }
-                | Objection::WorseClass { victim, .. }
-                | Objection::GrowthBreaksGang { victim } => Some(victim),
-                _ => None,
-            };
-            let of = |item: &Item| match *item {
-                Item::Whole(at) | Item::Spare(at, _) => at,
-            };
-            let is_of = |at: usize| {
-                let gang = &self.pool.gangs[at];
-                let whole = gang.whole.iter().flat_map(|whole| &whole.units);
-                whole.chain(&gang.surplus).any(|&unit| Some(unit) == victim)
-            };
-            let at = (0..items.len()).rev().find(|&at| taken[at] && is_of(of(&items[at].5)))?;
-            taken[at] = false;
-        }
-        let set = set_of(self, &taken);
-        if !self.will_do(&set) {
-            return None;
-        }
-        let mut found = set;
-        for at in (0..items.len()).rev().filter(|&at| at < high) {
-            if !taken[at] || self.trials >= TRIALS {
-                continue;
-            }
-            taken[at] = false;
-            let set = set_of(self, &taken);
-            if self.will_do(&set) {
-                found = set;
-            } else {
-                taken[at] = true;
-            }
-        }
-        Some(found)
-    }
-
     /// Does the claimant fit when the set is gone, and may the set go for it?
     fn will_do(&mut self, set: &Set) -> bool {
         self.could_fit(set)
-            && self.pool.budgets.that_forbids(&self.pods(set)).is_none()
+            && self.pool.budgets.that_forbids(&self.sets.pods(set)).is_none()
             && self.judge(set).map_err(|objection| self.objection = Some(objection)).is_ok()
             && self.fits(set)
     }
 
     fn judge(&self, set: &Set) -> Result<(), Objection> {
-        judge(self.situation, self.claimant, &self.units(set))
+        let Question { situation, claimant, .. } = self.question;
+        let units = self.sets.units(set, situation.units);
+        judge(situation, claimant, &units)?;
+        if self.movers.is_empty() { Ok(()) } else { judge_moving(situation, claimant, &units) }
     }
 
     /// Is as much freed as is lacking in the whole cluster, at the best?
     fn could_fit(&self, set: &Set) -> bool {
-        let gangs = &self.pool.gangs;
-        self.lacking.asked().all(|(resource, lacking)| {
-            let whole = set.whole.iter().filter_map(|&at| gangs[at].whole.as_ref());
-            let whole: i64 = whole.map(|whole| whole.amounts.get(resource)).sum();
-            let spare = set.spare.iter().map(|&(at, spare)| gangs[at].spare[spare].amounts.get(resource));
-            whole + spare.sum::<i64>() >= lacking
-        })
+        self.lacking.asked().all(|(resource, lacking)| self.sets.amount(set, resource) >= lacking)
     }
 
     fn fits(&mut self, set: &Set) -> bool {
         self.trials += 1;
-        let mut changes = self.freed.clone();
-        changes.extend(self.pods(set).into_iter().filter_map(|pod| super::gone(self.cluster, pod)));
-        let placement = self.placer.suppose(self.cluster.view(), self.request, self.rules, &changes);
-        placement.is_ok_and(|placement| !placement.assignments.is_empty())
-    }
-
-    /// Does each gang keep its minimum, but for those that go whole?
-    fn is_allowed(&self, set: &Set) -> bool {
-        let mut taken: BTreeMap<usize, (usize, BTreeMap<u32, usize>)> = BTreeMap::new();
-        for &(at, spare) in &set.spare {
-            let (count, roles) = taken.entry(at).or_default();
-            *count += 1;
-            *roles.entry(self.pool.gangs[at].spare[spare].role).or_default() += 1;
-        }
-        taken.into_iter().all(|(at, (count, roles))| {
-            let gang = &self.pool.gangs[at];
-            let most = |role| gang.spare_of_role.get(role).copied().unwrap_or(0);
-            count <= gang.spare_most && roles.iter().all(|(role, &count)| count <= most(role))
-        })
-    }
-
-    fn cost(&self, set: &Set) -> Cost {
-        let counted = self.situation.shares.counted();
-        let sum = |amounts: &Amounts| -> i64 { counted.iter().map(|&resource| amounts.get(resource)).sum() };
-        let gangs = &self.pool.gangs;
-        let whole = || set.whole.iter().filter_map(|&at| gangs[at].whole.as_ref());
-        let spare = || set.spare.iter().map(|&(at, spare)| &gangs[at].spare[spare]);
-        let devices: i64 = whole().map(|whole| sum(&whole.amounts)).sum::<i64>()
-            + spare().map(|spare| sum(&spare.amounts)).sum::<i64>();
-        let whole_ranks = set.whole.iter().map(|&at| self.ranks.whole[at]);
-        let spare_ranks = set.spare.iter().map(|&(at, spare)| self.ranks.spare[at][spare]);
-        let mut ages: Vec<u32> = whole_ranks.chain(spare_ranks).collect();
-        ages.sort_unstable_by(|a, b| b.cmp(a));
-        Cost {
-            gangs: set.whole.len(),
-            devices,
-            pods: whole().map(|whole| whole.pods.len()).sum::<usize>() + set.spare.len(),
-            youngest: Reverse(ages),
-        }
-    }
-
-    fn pods(&self, set: &Set) -> Vec<PodId> {
-        let gangs = &self.pool.gangs;
-        let whole = set.whole.iter().filter_map(|&at| gangs[at].whole.as_ref()).flat_map(|whole| &whole.pods);
-        let spare = set.spare.iter().map(|&(at, spare)| gangs[at].spare[spare].pod);
-        whole.copied().chain(spare).collect()
-    }
-
-    /// The units that go: of a gang that loses pods above its minimum, those at the end of its walk.
-    fn units(&self, set: &Set) -> Vec<usize> {
-        let gangs = &self.pool.gangs;
-        let whole =
-            set.whole.iter().filter_map(|&at| gangs[at].whole.as_ref()).flat_map(|whole| &whole.units);
-        let mut units: Vec<usize> = whole.copied().collect();
-        let mut count: BTreeMap<usize, usize> = BTreeMap::new();
-        for &(at, spare) in &set.spare {
-            // The unit of a pod like this one, if one is left.
-            let taken = count.entry(at).or_default();
-            let pod = &gangs[at].spare[spare];
-            let fits =
-                |unit: &&usize| self.situation.units[**unit].amounts == pod.amounts && !units.contains(unit);
-            let unit = gangs[at].surplus.iter().find(fits).or_else(|| gangs[at].surplus.get(*taken));
-            *taken += 1;
-            units.extend(unit.copied());
-        }
-        units
-    }
-
-    /// Why nobody may go.
-    fn nobody(&self) -> String {
-        format!(
-            "nobody is evicted for it: no other gang runs that it could take from, beyond what queues deserve or of lower \
-             priority in its own queue{}",
-            self.protected()
-        )
-    }
-
-    fn protected(&self) -> String {
-        let protected = &self.pool.protected;
-        if protected.is_empty() {
-            return String::new();
-        }
-        let named: Vec<String> =
-            protected.iter().take(3).map(|(gang, why)| format!("{gang} ({why})")).collect();
-        let more = protected.len().saturating_sub(named.len());
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("; {} could go but are protected: {}{more}", protected.len(), named.join(", "))
-    }
-
-    fn why_not(&self) -> String {
-        let tree = self.situation.tree;
-        let name = |queue| &tree.terms(queue).name;
-        match self.objection.as_ref() {
-            Some(Objection::AboveShare { queue, resource, would_use, share }) => {
-                let (queue, resource, would_use, share) = (*queue, *resource, *would_use, *share);
-                let text = |amount| quantity(resource, amount).0;
-                format!(
-                    "nobody is evicted for it: queue {} would use {} of a fair share of {} {} (deserved {})",
-                    name(queue),
-                    text(would_use),
-                    text(share),
-                    self.cluster.resources().name(resource),
-                    text(tree.terms(queue).deserved.get(resource)),
-                )
-            }
-            Some(Objection::GuaranteeUndercut { queue, .. }) => {
-                format!("nobody is evicted for it: queue {} would have less than its guarantee", name(*queue))
-            }
-            Some(Objection::OverLimit(over)) => {
-                format!("nobody is evicted for it: queue {} would use more than its limit", name(over.queue))
-            }
-            _ => self.nobody(),
-        }
+        let gone = self.sets.pods(set);
+        self.question.place(self.placer, &gone, self.movers).is_some()
     }
 }
 

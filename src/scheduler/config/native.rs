@@ -162,16 +162,7 @@ fn sharing(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
         match key.as_str() {
             "reclaim" => rules.reclaim = on,
             "preempt" => rules.preempt = on,
-            _ => {
-                rules.consolidate = on;
-                if on {
-                    problems.warn(
-                        value.line,
-                        &value.path,
-                        "consolidate has no meaning yet: no running gang is moved",
-                    );
-                }
-            }
+            _ => rules.consolidate = on,
         }
     }
 }

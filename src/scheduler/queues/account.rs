@@ -61,7 +61,9 @@ impl Account {
         for &pod in &gang.pods {
             let Some(record) = cluster.pods().get(pod) else { continue };
             let comes_back = !is_ending && context.leaving.contains_key(&pod);
-            if record.is_placed() && !context.leaving.contains_key(&pod) {
+            let leaves = context.leaving.contains_key(&pod);
+            let still_runs = leaves && context.counts_leaving && record.holds().is_some();
+            if still_runs || record.is_placed() && !leaves {
                 placed.push((pod, record));
             } else if record.state == PodState::Pending && !record.deleting && can_run && !is_ending {
                 waits.push((pod, record));

@@ -1,11 +1,13 @@
 //! What the scheduler can say of each queue, for tables, JSON and `explain`.
 
+use super::{Context, Walk};
 use crate::api::unsupported::Notice;
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{GangId, ResourceId};
 use crate::cluster::requests::quantity;
 use crate::scheduler::Scheduler;
 use crate::sharing::rules::breaches;
+use crate::sharing::shares::Shares;
 use crate::sharing::tree::Problem;
 use crate::sharing::{Amounts, Class, QueueIndex};
 use std::collections::BTreeMap;
@@ -50,7 +52,7 @@ impl Scheduler {
             amounts.iter().map(|(resource, amount)| (resources.name(resource).to_owned(), amount)).collect()
         };
         let waiting = self.waiting_by_queue();
-        let (shares, walk) = self.sharing.picture(&self.cluster);
+        let (shares, walk) = self.picture();
         let tree = self.sharing.tree();
         let mut reports: Vec<QueueReport> = tree
             .indices()
@@ -105,16 +107,16 @@ impl Scheduler {
 
     /// The class of what runs of each gang (`namespace/name`) of a PodGroup, the worst of its units.
     pub fn classes(&self) -> BTreeMap<String, Class> {
-        let (_, walk) = self.sharing.picture(&self.cluster);
+        let (_, walk) = self.picture();
         let runs = walk.first.keys().filter_map(|&gang| Some((gang, walk.class_of(gang)?)));
         let key = |gang: GangId| Some(self.cluster.gangs().get(gang)?.key.to_string());
-        let mut classes: BTreeMap<String, Class> =
-            runs.filter_map(|(gang, class)| Some((key(gang)?, class))).collect();
-        // Those that are leaving have the class for which they were taken.
-        let taken =
-            self.cluster.gangs().iter().filter_map(|(id, _)| Some((key(id)?, self.class_before(id)?)));
-        classes.extend(taken);
-        classes
+        runs.filter_map(|(gang, class)| Some((key(gang)?, class))).collect()
+    }
+
+    fn picture(&self) -> (Shares, Walk) {
+        let context =
+            Context { leaving: &self.claims.leaving, counts_leaving: false, waiting: &self.waiting };
+        self.sharing.picture(&self.cluster, &context)
     }
 
     /// What is wrong with what queues say, by name of the queue.

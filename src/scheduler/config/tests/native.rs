@@ -83,13 +83,14 @@ fn each_key_is_taken() {
 }
 
 #[test]
-fn what_is_read_and_not_done_is_said() {
-    let warnings = loaded("sharing: {reclaim: false, consolidate: true}").1;
-    assert_eq!(
-        warnings,
-        ["line 1: sharing.consolidate: consolidate has no meaning yet: no running gang is moved"]
-    );
-    assert_eq!(loaded("sharing: {consolidate: false}").1, [""; 0]);
+fn nobody_is_moved_unless_it_is_asked_for() {
+    let consolidate = |text: &str| {
+        let (config, warnings) = loaded(text);
+        assert_eq!(warnings, [""; 0], "{text}");
+        config.sharing.consolidate
+    };
+    assert!(!consolidate("sharing: {reclaim: false}"));
+    assert!(consolidate("sharing: {reclaim: false, consolidate: true}"));
 }
 
 #[test]
