@@ -14,8 +14,8 @@
 //! one write on, by Phalanx and the kubelets together, per pod: a figure without noise. Processor time is what the kernel
 //! counted for the API server and for Phalanx between that write and the last bind.
 //!
-//! A gang costs one write before its binds, its record: 64 gangs of 8 are 576 writes where the bare loop has 512, and a single
-//! gang of 8 waits for two answers, one after the other, where the bare loop waits for one (and for the Queue besides).
+//! Gangs that are decided together cost one write before their binds, to the journal; a single gang of 8 waits for two
+//! answers, one after the other, where the bare loop waits for one (and for the Queue besides).
 //!
 //! `-- --gangs 1x512 --rounds 3` runs one shape alone.
 

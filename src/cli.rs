@@ -11,6 +11,8 @@ mod explain;
 #[cfg(feature = "live")]
 mod found;
 mod input;
+#[cfg(feature = "live")]
+mod journal;
 mod output;
 mod progress;
 mod recording;
@@ -40,6 +42,8 @@ enum Command {
     #[cfg(feature = "live")]
     Explain(explain::Explain),
     Replay(replay::Replay),
+    #[cfg(feature = "live")]
+    Journal(journal::Journal),
     Crds(crds::Crds),
     Version(version::Version),
 }
@@ -65,6 +69,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "live")]
         Command::Explain(command) => command.run(),
         Command::Replay(command) => command.run(),
+        #[cfg(feature = "live")]
+        Command::Journal(command) => command.run(),
         Command::Crds(command) => command.run(),
         Command::Version(command) => command.run(),
     };

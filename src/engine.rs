@@ -21,7 +21,7 @@
 //! | part | owns | files |
 //! | --- | --- | --- |
 //! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror` |
-//! | `Commitments` | reservations and their calls, recovery, pauses, what is to be done before a bind | `act`, `writer`, `claims`, `endings`, `recovery`, `nominated` |
+//! | `Commitments` | reservations and their calls, the journal, recovery, pauses, what is to be done before a bind | `act`, `writer`, `journal`, `claims`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own, LeaderWorkerSets | `families`, `serving`, `sets`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings, notices | `statuses`, `marks`, `findings`, `notices` |
 //! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
@@ -48,6 +48,7 @@ mod endings;
 mod families;
 mod grouping;
 mod intake;
+mod journal;
 mod marks;
 mod nominated;
 mod notices;
@@ -64,10 +65,10 @@ pub use output::{Note, Output, Report};
 pub use request::{Answer, Request, Verb};
 pub use tape::{Step, What};
 
+use crate::reservation::journal::{Journal, Place};
 use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use calls::{Calls, Purpose};
-use endings::Endings;
 use families::Families;
 use findings::Findings;
 use grouping::Groups;
@@ -92,6 +93,8 @@ pub struct Plan {
     pub model_serving: bool,
     /// How placements are carried out.
     pub reservation: Settings,
+    /// Where what is promised is written down.
+    pub journal: Place,
     /// Whether an API server is to be spared.
     pub pace: Pace,
 }
@@ -135,6 +138,8 @@ pub struct Engine {
 #[derive(Debug)]
 struct Commitments {
     reservations: Reservations,
+    /// What is promised, written down.
+    journal: Journal,
     effects: Vec<Effect>,
     /// Have the records of predecessors been taken in?
     recovery: Recovery,
@@ -147,8 +152,6 @@ struct Commitments {
     asked: BTreeSet<GangKey>,
     /// Gangs whose members may be bound as far as their volumes are concerned, until something changes.
     may_bind: BTreeSet<GangKey>,
-    /// Ends of records that wait for a status to go with.
-    endings: Endings,
     /// Until when what is less urgent than binds waits after the last one.
     lull: Duration,
     /// Pods, by uid, that show their node while their bind waits.
@@ -173,7 +176,11 @@ struct Telling {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Recovery {
-    NotStarted,
+    /// The journal is being sealed.
+    Sealing,
+    /// It is: what stands in it is known.
+    Sealed,
+    /// PodGroups and pods of its entries are being read.
     Reading,
     Complete,
 }
@@ -192,15 +199,15 @@ impl Engine {
             scheduler: Scheduler::configured(plan.config.clone()),
             intake: Intake::new(watched(&plan)),
             commitments: Commitments {
-                reservations: Reservations::new(plan.reservation.clone(), epoch),
+                reservations: Reservations::new(plan.reservation.clone()),
+                journal: Journal::new(plan.journal.clone(), epoch, plan.pace == Pace::Considerate),
                 effects: Vec::new(),
-                recovery: if plan.scheduler { Recovery::NotStarted } else { Recovery::Complete },
+                recovery: if plan.scheduler { Recovery::Sealing } else { Recovery::Complete },
                 finding: Finding::default(),
                 pauses: Pauses::default(),
                 again: BTreeSet::new(),
                 asked: BTreeSet::new(),
                 may_bind: BTreeSet::new(),
-                endings: Endings::new(),
                 lull: Duration::ZERO,
                 nominated: BTreeSet::new(),
                 tidied: false,
@@ -239,14 +246,19 @@ impl Engine {
         &self.scheduler
     }
 
+    /// The journal, to be looked at.
+    pub fn journal(&self) -> &Journal {
+        &self.commitments.journal
+    }
+
     /// The reservations, to be looked at.
     pub fn reservations(&self) -> &Reservations {
         &self.commitments.reservations
     }
 
-    /// The leader's epoch.
+    /// The leader's epoch: that of its lease, or a later one once it has read the journal.
     pub fn epoch(&self) -> u64 {
-        self.commitments.reservations.epoch()
+        self.commitments.journal.epoch()
     }
 
     /// When something is due that was set for its time, as against what is tried again because it failed: a simulation is
@@ -335,10 +347,13 @@ impl Engine {
         self.carry_out();
         self.watch_limits();
         self.group_pods();
+        if self.commitments.recovery == Recovery::Sealing {
+            self.commit();
+        }
         if !self.intake.unsynced.is_empty() {
             return false;
         }
-        if self.commitments.recovery == Recovery::NotStarted {
+        if self.commitments.recovery == Recovery::Sealed {
             self.read_records();
             self.carry_out();
         }
@@ -373,7 +388,11 @@ impl Engine {
     pub fn write(&mut self, now: Now) {
         self.now = now;
         self.keep(What::Write);
-        if self.deposed || !self.intake.unsynced.is_empty() {
+        if self.deposed {
+            return;
+        }
+        self.commit();
+        if !self.intake.unsynced.is_empty() {
             return;
         }
         if self.commitments.recovery == Recovery::Complete {
@@ -381,7 +400,6 @@ impl Engine {
             self.tell_findings();
             self.tell_cluster_notices();
         }
-        self.write_endings();
         self.write_statuses();
         self.write_marks();
         self.carry_out();
@@ -396,8 +414,15 @@ impl Engine {
         let reservations = self.commitments.reservations.wake_at();
         let scheduler = self.scheduler.wake_at().map(|at| now.elapsed + until(at.0, now));
         let grouping = self.groups.grouping.wake_at();
-        let always =
-            [reservations, self.families.arrivals.wake_at(), self.calls.wake_at(), grouping, scheduler];
+        let journal = self.commitments.journal.wake_at().filter(|_| self.plan.scheduler);
+        let always = [
+            journal,
+            reservations,
+            self.families.arrivals.wake_at(),
+            self.calls.wake_at(),
+            grouping,
+            scheduler,
+        ];
         let always = always.into_iter().flatten().min();
         if !self.intake.unsynced.is_empty() {
             return always; // what else is due waits for the lists, and would be due all the time
@@ -412,7 +437,6 @@ impl Engine {
         let cycle = self.may_decide() && self.scheduler.has_work();
         let rest = [
             self.next_status(),
-            self.next_ending(),
             self.lull_ends(),
             self.telling.marks.wake_at(),
             self.commitments.pauses.wake_at(),
@@ -477,9 +501,8 @@ impl Engine {
         let Some(open) = self.take_open(id) else { return };
         let request = open.request;
         match open.purpose {
-            Purpose::Reserve { gang, call, asked, status } => {
-                self.call_answered(&gang, call, &asked, status, answer);
-            }
+            Purpose::Reserve { call, asked, .. } => self.call_answered(call, &asked, answer),
+            Purpose::Journal { page, .. } => self.journal_answered(page, request.verb, answer),
             Purpose::Settle(settling) => self.settle_on(*settling, answer),
             Purpose::Status { gang, status } => self.status_written(gang, *status, answer),
             Purpose::Tell => {
@@ -493,8 +516,8 @@ impl Engine {
             Purpose::Queue(name) => self.queue_made(name, request, answer),
             Purpose::Set { set } => self.set_answered(set, request, answer),
             Purpose::Existing => self.existing_read(request.kind, answer),
-            Purpose::Group { group } => self.group_read(group, request, answer),
-            Purpose::Member { group, pod } => self.member_read(group, pod, request, answer),
+            Purpose::Group { gang } => self.group_read(gang, request, answer),
+            Purpose::Member { gang } => self.member_read(gang, request, answer),
             Purpose::Look(pod) => self.looked(pod, request, answer),
         }
     }

@@ -6,7 +6,6 @@
 pub mod call;
 pub mod client;
 pub mod clock;
-pub mod epoch;
 pub mod error;
 pub mod events;
 pub mod http;

@@ -1,7 +1,7 @@
 //! The life of a placement from decided to bound or released, as a state machine without I/O.
 //!
-//! Kubernetes has no transaction over several pods and no unbind. So a gang's placement is first written down, by one
-//! call, as an annotation of its PodGroup ([`record`]); from then on every path, a restart or another leader included,
+//! Kubernetes has no transaction over several pods and no unbind. So a gang's placement is first written down, in the
+//! [`journal`], with those of other gangs in one call; from then on every path, a restart or another leader included,
 //! leads to at least the minimum bound or nothing that we bound. [`Reservations`] takes an [`Input`] and the time and
 //! says [`Effect`]s; the live shell and the simulator carry them out and report back. [`lease`] says who leads.
 //!
@@ -16,11 +16,11 @@
 //! - A member is lost only when a read says so. The watch is believed when it shows a pod further along.
 //!
 //! Two things rest on time. A bind without an answer is ruled out [`Settings::doubt`] later where the pod cannot be
-//! evicted; one of an earlier leader so long after the takeover, however late its record turns up: what it sent, it sent
-//! while it led. And a pod that is bound without a record may be bound by a deposed leader's late call after its successor
+//! evicted; one of an earlier leader so long after the takeover: what it sent, it sent while it led. And a pod that is bound without a record may be bound by a deposed leader's late call after its successor
 //! has given the node away; the kubelet then refuses one of the two.
 
 pub mod facts;
+pub mod journal;
 pub mod lease;
 pub mod record;
 

@@ -17,6 +17,8 @@ pub const GROUP_MIN_MEMBER: &str = "scheduling.volcano.sh/group-min-member";
 pub const VOLCANO_PREFIX: &str = "volcano.sh/";
 /// Annotation of a PodGroup that was made for pods without one: who made it. Volcano's controller writes none.
 pub const GROUPED_BY: &str = "phalanx.dev/grouped-by";
+/// PodGroup annotation of earlier releases, which wrote there what was promised: it is not read, and removed.
+pub const OLD_RECORD: &str = "phalanx.dev/reservation";
 /// Pod annotation: the topology rule of the PodGroup that is made for it, `hard` or `soft`.
 pub const NETWORK_TOPOLOGY_MODE: &str = "volcano.sh/network-topology-mode";
 /// Pod annotation: the highest tier of that rule.

@@ -35,11 +35,6 @@ pub struct ObjectMeta {
     pub finalizers: Vec<String>,
 }
 
-/// A merge patch that sets an annotation, or removes it, and is refused if the object is of another version by then.
-pub fn annotation_patch(resource_version: &str, key: &str, value: Option<&str>) -> serde_json::Value {
-    serde_json::json!({ "metadata": { "resourceVersion": resource_version, "annotations": { key: value } } })
-}
-
 /// A link to the object that brought this one into being.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -20,6 +20,7 @@ use super::workload::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is read of a Service.
@@ -50,6 +51,17 @@ pub struct Namespace {
     /// Its metadata.
     #[serde(default)]
     pub metadata: ObjectMeta,
+}
+
+/// What is read of a ConfigMap.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConfigMap {
+    /// Its metadata.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// Its data.
+    #[serde(default)]
+    pub data: BTreeMap<String, String>,
 }
 
 /// From the text of an object to a type.
@@ -134,4 +146,5 @@ objects! {
     Pod
     Namespace
     MutatingWebhookConfiguration
+    ConfigMap
 }

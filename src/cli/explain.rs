@@ -12,6 +12,7 @@ use crate::api::keys;
 use crate::api::pod_group::PodGroup;
 use crate::engine::Kind;
 use crate::live::client;
+use crate::reservation::journal::Place;
 use crate::scheduler::SchedulerConfig;
 use crate::simulation::report::columns::columns;
 use anyhow::Context;
@@ -46,6 +47,12 @@ pub(super) struct Explain {
     /// A scheduler name to answer to; repeatable. Else the configuration's, `volcano` by default.
     #[arg(long, global = true, value_name = "NAME")]
     scheduler_name: Vec<String>,
+    /// The namespace of the scheduler's journal, where what it has promised stands.
+    #[arg(long, global = true, value_name = "NAME", default_value = "phalanx-system")]
+    journal_namespace: String,
+    /// What the names of the journal's ConfigMaps begin with.
+    #[arg(long, global = true, value_name = "NAME", default_value = "phalanx")]
+    journal_name: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -154,7 +161,18 @@ impl Object {
 
 impl Explain {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Explain { object, namespace, output: format, kubeconfig, context, config, scheduler_name } = self;
+        let Explain {
+            object,
+            namespace,
+            output: format,
+            kubeconfig,
+            context,
+            config,
+            scheduler_name,
+            journal_namespace,
+            journal_name,
+        } = self;
+        let journal = Place { namespace: journal_namespace, name: journal_name, holder: String::new() };
         let mut settings = match &config {
             Some(path) => read_config(path)?,
             None => SchedulerConfig::default(),
@@ -168,7 +186,8 @@ impl Explain {
             let (clients, default) = connected.context("cannot find the cluster")?;
             // These tell nothing about placement.
             let silent = [Kind::Namespace, Kind::LeaderWorkerSet, Kind::Service, Kind::ControllerRevision];
-            let objects = Objects::list(&clients.watch, &silent).await?;
+            let mut objects = Objects::list(&clients.watch, &silent).await?;
+            objects.read_promises(&clients.watch, &journal).await;
             anyhow::Ok((objects, default))
         })?;
         let found = Found::new(objects, settings);

@@ -1,5 +1,6 @@
 //! What a cluster holds, read once and as far as the user may: for `explain`, and for `simulate --from-cluster`.
 
+use super::journal;
 use crate::api::model_serving::ModelServing;
 use crate::api::pod_group::PodGroup;
 use crate::api::unsupported;
@@ -7,7 +8,8 @@ use crate::cluster::Event;
 use crate::engine::{Kind, Needed, Object, TABLE};
 use crate::live::clock::Clock;
 use crate::live::watch::list;
-use crate::reservation::record::{RESERVATION, Record};
+use crate::reservation::journal::{Place, read};
+use crate::reservation::record::Record;
 use crate::scheduler::notices::{self, ObjectNotice};
 use crate::scheduler::{Decision, PodRef, Scheduler, SchedulerConfig};
 use anyhow::Context;
@@ -20,12 +22,14 @@ pub(super) struct Objects {
     pub(super) kinds: Vec<(Kind, Vec<Value>)>,
     /// `may not list queues: ...`
     pub(super) unread: Vec<String>,
+    /// What the scheduler in the cluster has promised and not yet bound.
+    promised: Vec<Record>,
 }
 
 impl Objects {
     /// Lists every kind that tells about placement. A kind that the user may not list is noted and left out.
     pub(super) async fn list(client: &kube::Client, skip: &[Kind]) -> anyhow::Result<Objects> {
-        let mut objects = Objects { kinds: Vec::new(), unread: Vec::new() };
+        let mut objects = Objects { kinds: Vec::new(), unread: Vec::new(), promised: Vec::new() };
         // Who groups pods decides nothing about those that wait.
         let told = TABLE
             .iter()
@@ -44,6 +48,16 @@ impl Objects {
             anyhow::bail!("nothing of the cluster may be read: {}", objects.unread.join("; "));
         }
         Ok(objects)
+    }
+
+    /// Reads what is promised, from the journal and from nowhere else: anybody may write what looks like one.
+    pub(super) async fn read_promises(&mut self, client: &kube::Client, place: &Place) {
+        match journal::fetch(client, place).await {
+            Ok(pages) => self.promised.extend(pages.into_iter().flat_map(|page| {
+                read(&page.metadata.name, &page.data).0.into_iter().map(|(_, record)| record)
+            })),
+            Err(error) => self.unread.push(format!("what is promised is not known: {error:#}")),
+        }
     }
 }
 
@@ -86,7 +100,7 @@ impl Found {
         for (kind, objects) in &objects.kinds {
             objects.iter().for_each(|object| found.take(*kind, object));
         }
-        found.keep_promises();
+        found.keep_promises(objects.promised);
         let of_cluster = notices::notices(found.scheduler.cluster());
         found.notices.extend(of_cluster);
         let cycle = found.scheduler.cycle(&found.now.to_string());
@@ -139,15 +153,11 @@ impl Found {
     }
 
     /// What the scheduler in the cluster has promised and not yet bound.
-    fn keep_promises(&mut self) {
-        for group in &self.pod_groups {
-            let record =
-                group.metadata.annotations.get(RESERVATION).and_then(|text| Record::decode(text).ok());
-            for entry in record.into_iter().flat_map(|record| record.entries) {
-                if let Some(uid) = entry.uid {
-                    let namespace = group.metadata.namespace.clone();
-                    self.scheduler.promise(&PodRef { namespace, name: entry.name, uid }, &entry.node);
-                }
+    fn keep_promises(&mut self, promised: Vec<Record>) {
+        for record in promised {
+            for entry in record.entries {
+                let namespace = record.gang.namespace.clone();
+                self.scheduler.promise(&PodRef { namespace, name: entry.name, uid: entry.uid }, &entry.node);
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::live::lease::{Election, Gate, Standing};
 use crate::live::log::{self, Level};
 use crate::live::shell::{Sent, Shell};
 use crate::reservation::Settings;
+use crate::reservation::journal::Place;
 use crate::reservation::lease::LeaseSettings;
 use crate::scheduler::config;
 use anyhow::Context;
@@ -39,10 +40,10 @@ pub(super) struct Run {
     /// Only one of several instances is to work at a time.
     #[arg(long, value_name = "BOOL", default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
     leader_elect: bool,
-    /// The namespace of the Lease. Else the pod's own (POD_NAMESPACE), or `kube-system` outside of a cluster.
+    /// The namespace of the Lease and of the journal. Else the pod's own (POD_NAMESPACE), or `kube-system` outside of a cluster.
     #[arg(long, value_name = "NAME")]
     leader_elect_namespace: Option<String>,
-    /// The name of the Lease.
+    /// The name of the Lease, and what the names of the journal's ConfigMaps begin with (`NAME-journal-0`).
     #[arg(long, value_name = "NAME", default_value = "phalanx")]
     leader_elect_name: String,
     /// How long a lease lasts without renewal.
@@ -101,11 +102,17 @@ impl Run {
         {
             anyhow::bail!("--controllers: {unknown} is not one of scheduler, modelserving, *");
         }
+        let namespace = leader_elect_namespace.unwrap_or_else(own_namespace);
         let plan = Plan {
             config: settings.clone(),
             scheduler: on("scheduler"),
             model_serving: on("modelserving"),
             reservation: Settings::default(),
+            journal: Place {
+                namespace: namespace.clone(),
+                name: leader_elect_name.clone(),
+                holder: identity(),
+            },
             pace: Pace::Considerate,
         };
         let election = leader_elect.then(|| {
@@ -114,9 +121,9 @@ impl Run {
             lease.margin = lease.duration / 3;
             lease.renew_every = lease.duration / 8;
             Election {
-                namespace: leader_elect_namespace.unwrap_or_else(own_namespace),
+                namespace,
                 name: leader_elect_name,
-                identity: identity(),
+                identity: plan.journal.holder.clone(),
                 settings: lease,
             }
         });

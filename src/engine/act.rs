@@ -6,12 +6,10 @@ use super::request::Answer as Reply;
 use super::tape::What;
 use super::{Engine, Now, writer};
 use crate::api::keys;
-use crate::api::pod_group::PodGroupStatus;
 use crate::reservation::{
-    Answer, Call as Asked, CallId, Decided, Effect, GangKey, Input, Outcome, Promise, Report as Told,
+    Call as Asked, CallId, Decided, Effect, GangKey, Input, Outcome, Promise, Report as Told,
 };
 use crate::scheduler::{Decision, GangPlacement, PodRef};
-use std::time::Duration;
 
 impl Engine {
     /// One scheduling cycle: what is to be done, each with [`Engine::act`], and then [`Engine::conclude`].
@@ -182,47 +180,32 @@ impl Engine {
                 self.outputs.push_back(Output::Report(Report::PlacedAgain(gang.clone())));
                 self.commitments.again.insert(gang);
             }
-            Effect::Recover(gang) => self.find(gang.to_string()),
             Effect::Report { gang, report } => self.report(gang, report),
         }
     }
 
     /// Makes a call for a reservation.
-    pub(super) fn make_call(&mut self, gang: &GangKey, id: CallId, call: Asked) {
+    fn call_for(&mut self, gang: GangKey, id: CallId, call: Asked) {
+        if let Asked::WriteRecord { record, may_wait } = &call {
+            if self.is_over(&gang) {
+                self.count_gang(&gang.to_string());
+            }
+            return self.commitments.journal.put(self.now.elapsed, gang, id, record.as_ref(), *may_wait);
+        }
         if let Asked::Bind { pod, node } = &call
-            && self.waits_for_claims(gang, id, pod, node)
+            && self.waits_for_claims(&gang, id, pod, node)
         {
             return;
         }
-        let status = match &call {
-            Asked::WriteRecord { .. } => {
-                self.telling.statuses.take_along(&gang.to_string(), self.now.elapsed)
-            }
-            _ => None,
-        };
-        let request = writer::request(&call, status.as_ref());
-        let (gang, status) = (gang.clone(), status.map(Box::new));
-        let purpose = Purpose::Reserve { gang, call: id, asked: Box::new(call), status };
+        let Some(request) = writer::request(&call) else { return };
+        let purpose = Purpose::Reserve { gang, call: id, asked: Box::new(call) };
         self.send(Lane::Reservations, purpose, request);
     }
 
     /// A call of a reservation has been answered.
-    pub(super) fn call_answered(
-        &mut self,
-        gang: &GangKey,
-        call: CallId,
-        asked: &Asked,
-        status: Option<Box<PodGroupStatus>>,
-        reply: Reply,
-    ) {
+    pub(super) fn call_answered(&mut self, call: CallId, asked: &Asked, reply: Reply) {
         let shown = writer::shown(asked, &reply);
         let answer = writer::answer(asked, reply);
-        // What the API server finds fault with may be the status: it does not go along again.
-        if let Some(status) = status
-            && !matches!(answer, Answer::Written { .. } | Answer::Refused { .. } | Answer::NotFound)
-        {
-            self.status_lost(gang.to_string(), *status, Duration::ZERO);
-        }
         self.show(shown);
         self.tell(Input::Answered { call, answer });
     }
@@ -263,9 +246,6 @@ impl Engine {
             self.count_gang(&key);
         }
         if gang.is_pod_group {
-            if matches!(report, Told::Ended { .. }) {
-                self.heed_record(key.clone());
-            }
             self.note(Note {
                 api_version: keys::SCHEDULING_V1BETA1.to_owned(),
                 kind: "PodGroup",

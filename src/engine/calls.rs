@@ -17,8 +17,10 @@ use std::time::Duration;
 /// What a request is for.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// A call of a reservation, and the status that goes along.
-    Reserve { gang: GangKey, call: CallId, asked: Box<Asked>, status: Option<Box<PodGroupStatus>> },
+    /// A call of a reservation.
+    Reserve { gang: GangKey, call: CallId, asked: Box<Asked> },
+    /// A call for an object of the journal, and the first of the gangs that it is for.
+    Journal { page: usize, gang: Option<GangKey> },
     /// Something that is to be done before a bind.
     Settle(Box<Settling>),
     /// The status of a PodGroup.
@@ -37,10 +39,10 @@ pub(super) enum Purpose {
     Set { set: Key },
     /// Reads what bears a name that a ModelServing wanted to create.
     Existing,
-    /// Reads a PodGroup with a record.
-    Group { group: String },
+    /// Reads the PodGroup of a record.
+    Group { gang: GangKey },
     /// Reads a pod of a record.
-    Member { group: String, pod: String },
+    Member { gang: GangKey },
     /// Looks at what bears a pod's name.
     Look(PodRef),
 }
@@ -48,7 +50,7 @@ pub(super) enum Purpose {
 /// Requests that share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lane {
-    /// Of reservations, which count their calls themselves.
+    /// Of reservations, which count their calls themselves, and of the journal, which has one for each of its objects.
     Reservations,
     /// Of ModelServings, each of which counts its calls itself.
     Servings,
@@ -124,6 +126,7 @@ impl Engine {
         self.calls.next += 1;
         let gang = match &purpose {
             Purpose::Reserve { gang, .. } => Some(gang.clone()),
+            Purpose::Journal { gang, .. } => gang.clone(),
             Purpose::Settle(settling) => Some(settling.gang.clone()),
             _ => None,
         };

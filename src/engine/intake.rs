@@ -1,16 +1,20 @@
 //! What comes in: objects from watches, and what answers show of them.
 
+use super::calls::{Lane, Purpose};
 use super::kind::Kind;
 use super::mirror::{Mirror, Shown};
 use super::object::Object;
 use super::output::{Note, Origin};
-use super::{Change, Engine, Recovery};
+use super::request::Request;
+use super::{Change, Engine};
 use crate::api::core::{Node, Pod};
+use crate::api::keys;
 use crate::api::pod_group::PodGroup;
 use crate::cluster::Event;
 use crate::reservation::facts::is_lost;
 use crate::reservation::{BoundPod, GangKey, Input as Told};
 use crate::scheduler::PodRef;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -205,24 +209,19 @@ impl Engine {
         self.intake.mirror.put_group(group);
         let key = format!("{}/{}", group.metadata.namespace, group.metadata.name);
         self.gang_changed(&key);
-        self.heed_record(key);
+        self.remove_old_record(&key);
     }
 
-    /// A predecessor's record that arrived after we had read what there was: it is taken over like the others.
-    /// One that arrived while a reservation was on its way is looked at when that has ended.
-    pub(super) fn heed_record(&mut self, key: String) {
-        let gang = GangKey::new(true, &key);
-        let reservations = &self.commitments.reservations;
-        if self.commitments.recovery == Recovery::Complete
-            && self
-                .intake
-                .mirror
-                .group(&key)
-                .is_some_and(|group| reservations.heeds_record(&gang, &group.facts))
-            && self.intake.mirror.is_ours(&key)
-        {
-            self.find(key);
+    /// An annotation that releases before the journal steered by is nothing but misleading now.
+    fn remove_old_record(&mut self, key: &str) {
+        if !self.intake.mirror.is_ours(key) {
+            return;
         }
+        let Some(uid) = self.intake.mirror.take_old_record(key) else { return };
+        let (namespace, name) = key.split_once('/').unwrap_or(("", key));
+        let body = json!({ "metadata": { "uid": uid, "annotations": { keys::OLD_RECORD: null } } });
+        let request = Request::merge(Kind::PodGroup, namespace, name, "", body);
+        self.send(Lane::Statuses, Purpose::Tell, request);
     }
 
     fn apply_pod(&mut self, pod: &Pod) {
@@ -252,6 +251,9 @@ impl Engine {
             && self.families.arrivals.seen(group, &pod.metadata.name)
         {
             self.scheduler.resume(group);
+        }
+        if let Some(group) = &group {
+            self.remove_old_record(group);
         }
         let is_member = self.commitments.reservations.is_member(&facts.pod);
         self.tell(Told::PodSeen(facts));

@@ -34,6 +34,8 @@ pub struct Group {
     pub created: Option<Timestamp>,
     /// Its phase.
     pub phase: Option<PodGroupPhase>,
+    /// Has it an annotation that is to be removed?
+    old_record: bool,
 }
 
 /// A pod.
@@ -71,7 +73,14 @@ impl Mirror {
         let created = group.metadata.creation_timestamp.as_deref().and_then(Timestamp::parse);
         let uid = group.metadata.uid.clone();
         let phase = group.status.phase.clone();
-        self.groups.insert(key, Group { facts: group_facts(group), uid, created, phase });
+        let old_record = group.metadata.annotations.contains_key(keys::OLD_RECORD);
+        self.groups.insert(key, Group { facts: group_facts(group), uid, created, phase, old_record });
+    }
+
+    /// The uid of a PodGroup whose annotation of earlier releases is to be removed; once.
+    pub fn take_old_record(&mut self, key: &str) -> Option<String> {
+        let group = self.groups.get_mut(key)?;
+        std::mem::take(&mut group.old_record).then(|| group.uid.clone())
     }
 
     /// A PodGroup is gone.

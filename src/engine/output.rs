@@ -135,10 +135,17 @@ pub enum Report {
     Findings,
     /// So many objects cannot be used as they are.
     Quarantined(usize),
-    /// The records of earlier leaders have been read.
+    /// The journal is sealed: no write of an earlier leader can take effect any more.
     Recovered {
-        /// How many there are.
+        /// How many records earlier leaders have left in it.
         records: usize,
+    },
+    /// Another leader has sealed the journal: this one has ended.
+    Superseded {
+        /// Its epoch.
+        epoch: u64,
+        /// Who it is.
+        holder: String,
     },
     /// A request was not answered as it should have been.
     Failed {

@@ -1,4 +1,5 @@
-//! What a new leader reads before it decides anything: every record that its predecessors left, and the pods in it.
+//! What a new leader reads before it decides anything: the PodGroups and pods of every record that stands in the sealed
+//! journal.
 
 use super::calls::{Lane, Purpose};
 use super::kind::Kind;
@@ -18,125 +19,87 @@ use std::time::Duration;
 /// What cannot be read is read again after so long: without the records nothing may be decided.
 const AGAIN: Duration = Duration::from_millis(500);
 
-/// Records that are being read, by `namespace/name` of the PodGroup.
-#[derive(Debug, Default)]
-pub(super) struct Finding {
-    reading: BTreeMap<String, Reading>,
-    /// Those of the first round, which are taken in together, later leaders' first.
-    found: Vec<Found>,
-}
+/// Records whose PodGroups and pods are being read.
+pub(super) type Finding = BTreeMap<GangKey, Found>;
 
-/// A record that is being read.
-#[derive(Debug, Default)]
-struct Reading {
-    found: Option<Found>,
-    /// Pods of it that have not been read.
+/// A record, and what has been read of it.
+#[derive(Debug)]
+pub(super) struct Found {
+    record: Record,
+    /// The PodGroup, if it exists.
+    group: Option<GroupFacts>,
+    /// Pods that exist.
+    pods: Vec<Pod>,
+    /// Objects that have not been read.
     left: usize,
 }
 
-/// A record as it is now, with the pods that it names.
-#[derive(Clone, Debug)]
-struct Found {
-    group: String,
-    facts: GroupFacts,
-    /// Pods of the record that exist.
-    pods: Vec<Pod>,
-    /// The epoch of the record; 0 if it cannot be read.
-    epoch: u64,
-}
-
-impl Finding {
-    /// Is this one being read?
-    pub(super) fn reads(&self, group: &str) -> bool {
-        self.reading.contains_key(group)
-    }
-}
-
 impl Engine {
-    /// Starts reading the records that predecessors left to gangs of ours. Nothing is decided before they are taken in.
-    /// What a gang without pods has left is looked at when it has some again.
+    /// The journal is sealed, and these records stand in it.
+    pub(super) fn records_left(&mut self, records: Vec<Record>) {
+        self.commitments.recovery = Recovery::Sealed;
+        self.outputs.push_back(Output::Report(Report::Recovered { records: records.len() }));
+        self.commitments.finding = records
+            .into_iter()
+            .map(|record| {
+                let left = 1 + record.entries.len();
+                (record.gang.clone(), Found { record, group: None, pods: Vec::new(), left })
+            })
+            .collect();
+    }
+
+    /// Reads what the records name. Nothing is decided before they are taken in.
     pub(super) fn read_records(&mut self) {
         self.commitments.recovery = Recovery::Reading;
-        let mirror = &self.intake.mirror;
-        let left = mirror.groups().filter(|(key, group)| group.facts.record.is_some() && mirror.is_ours(key));
-        let left: Vec<String> = left.map(|(key, _)| key.clone()).collect();
-        for group in left {
-            self.find(group);
+        let mut requests = Vec::new();
+        for (gang, found) in &self.commitments.finding {
+            let purpose = Purpose::Group { gang: gang.clone() };
+            requests.push((purpose, Request::get(Kind::PodGroup, &gang.namespace, &gang.name)));
+            for entry in &found.record.entries {
+                let purpose = Purpose::Member { gang: gang.clone() };
+                requests.push((purpose, Request::get(Kind::Pod, &gang.namespace, &entry.name)));
+            }
+        }
+        for (purpose, request) in requests {
+            self.send(Lane::Reads, purpose, request);
         }
         self.take_found();
     }
 
-    /// Reads the record of a gang, and its pods.
-    pub(super) fn find(&mut self, group: String) {
-        if self.commitments.finding.reads(&group) {
-            return;
-        }
-        let (namespace, name) = group.split_once('/').unwrap_or(("", &group));
-        let request = Request::get(Kind::PodGroup, namespace, name);
-        self.commitments.finding.reading.insert(group.clone(), Reading::default());
-        self.send(Lane::Reads, Purpose::Group { group }, request);
-    }
-
-    /// A PodGroup with a record has been read.
-    pub(super) fn group_read(&mut self, group: String, request: Request, answer: Answer) {
-        let object = match answer {
+    /// The PodGroup of a record has been read.
+    pub(super) fn group_read(&mut self, gang: GangKey, request: Request, answer: Answer) {
+        let group = match answer {
             Answer::Done(value) => serde_json::from_value::<PodGroup>(value).ok(),
             Answer::Refused { code: 404, .. } => None,
-            answer => return self.read_again(Purpose::Group { group }, request, answer),
+            answer => return self.read_again(Purpose::Group { gang }, request, answer),
         };
-        let Some(object) = object else { return self.found(group, None) };
-        let facts = group_facts(&object);
-        let record = facts.record.as_deref().and_then(|text| Record::decode(text).ok());
-        let epoch = record.as_ref().map_or(0, |record| record.epoch);
-        let found = Found { group: group.clone(), facts, pods: Vec::new(), epoch };
-        let names: Vec<String> =
-            record.into_iter().flat_map(|record| record.entries).map(|entry| entry.name).collect();
-        if names.is_empty() {
-            return self.found(group, Some(found));
+        if let Some(found) = self.commitments.finding.get_mut(&gang) {
+            found.group = group.as_ref().map(group_facts);
+            found.left -= 1;
         }
-        if let Some(reading) = self.commitments.finding.reading.get_mut(&group) {
-            (reading.found, reading.left) = (Some(found), names.len());
-        }
-        for pod in names {
-            let request = Request::get(Kind::Pod, &request.namespace, &pod);
-            self.send(Lane::Reads, Purpose::Member { group: group.clone(), pod }, request);
-        }
+        self.take_found();
     }
 
     /// A pod of a record has been read.
-    pub(super) fn member_read(&mut self, group: String, pod: String, request: Request, answer: Answer) {
-        let read = match answer {
+    pub(super) fn member_read(&mut self, gang: GangKey, request: Request, answer: Answer) {
+        let pod = match answer {
             Answer::Done(value) => serde_json::from_value::<Pod>(value).ok(),
             Answer::Refused { code: 404, .. } => None,
-            answer => return self.read_again(Purpose::Member { group, pod }, request, answer),
+            answer => return self.read_again(Purpose::Member { gang }, request, answer),
         };
-        let Some(reading) = self.commitments.finding.reading.get_mut(&group) else { return };
-        reading.left -= 1;
-        if let Some(found) = &mut reading.found {
-            found.pods.extend(read);
+        if let Some(found) = self.commitments.finding.get_mut(&gang) {
+            found.pods.extend(pod);
+            found.left -= 1;
         }
-        if reading.left == 0 {
-            let found = reading.found.take();
-            self.found(group, found);
-        }
-    }
-
-    fn found(&mut self, group: String, found: Option<Found>) {
-        self.commitments.finding.reading.remove(&group);
-        self.commitments.finding.found.extend(found);
         self.take_found();
     }
 
-    /// Takes in what has been found: all of the first round together, later ones as they come.
+    /// Takes in what has been found, all of it together.
     fn take_found(&mut self) {
-        let first = self.commitments.recovery == Recovery::Reading;
-        if first && !self.commitments.finding.reading.is_empty() {
+        if self.commitments.finding.values().any(|found| found.left > 0) {
             return;
         }
-        let mut found = std::mem::take(&mut self.commitments.finding.found);
-        found.sort_by(|a, b| b.epoch.cmp(&a.epoch).then_with(|| a.group.cmp(&b.group)));
-        self.outputs.push_back(Output::Report(Report::Recovered { records: found.len() }));
-        for found in found {
+        for found in std::mem::take(&mut self.commitments.finding).into_values() {
             self.recover(found);
         }
         self.commitments.recovery = Recovery::Complete;
@@ -167,19 +130,15 @@ impl Engine {
 
     /// Takes in a record of a predecessor: its promises hold, as far as there is room for them.
     fn recover(&mut self, found: Found) {
-        let gang = GangKey::new(true, &found.group);
-        if self.commitments.reservations.phase(&gang).is_some() {
-            return;
-        }
         let read: Vec<PodFacts> = found.pods.iter().map(pod_facts).collect();
         for pod in found.pods {
             self.show(Shown::Pod(Box::new(pod)));
         }
         let known = |uid: &str| read.iter().any(|facts| facts.pod.uid == uid);
-        let others = self.intake.mirror.of_group(&found.group).filter(|facts| !known(&facts.pod.uid));
+        let gang = found.record.gang.to_string();
+        let others = self.intake.mirror.of_group(&gang).filter(|facts| !known(&facts.pod.uid));
         let pods = read.iter().chain(others).cloned().collect();
-        let epoch = self.commitments.reservations.epoch();
-        let recovered = Recovered::take(gang, found.facts, pods, epoch, &mut self.scheduler);
+        let recovered = Recovered::take(found.record, found.group, pods, &mut self.scheduler);
         self.tell(Told::Recovered(recovered));
     }
 }

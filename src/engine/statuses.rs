@@ -1,8 +1,7 @@
 //! Statuses of PodGroups on their way out: the latest one of each gang, at most a few a second, and behind the binds.
 //!
 //! A gang of 512 pods changes its counts 1,024 times while it starts; whoever reads them needs the last one soon, not
-//! each of them. A status that is written while the record is would also change the resourceVersion under the record: it
-//! goes along with the record instead, in one call, where there is one to be written.
+//! each of them.
 
 use super::calls::{Lane, Purpose};
 use super::kind::Kind;
@@ -69,18 +68,6 @@ impl Statuses {
     /// Are there none?
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
-    }
-
-    /// Is there one for this gang?
-    pub(super) fn is_waiting(&self, gang: &str) -> bool {
-        self.waiting.contains_key(gang)
-    }
-
-    /// Takes out the one of this gang, whenever it is due.
-    pub(super) fn take_along(&mut self, gang: &str, now: Duration) -> Option<PodGroupStatus> {
-        let (_, status) = self.waiting.remove(gang)?;
-        self.written.insert(gang.to_owned(), now);
-        Some(status)
     }
 
     /// The PodGroup is gone.
@@ -169,7 +156,7 @@ impl Engine {
     }
 }
 
-/// Whose turn comes when: a status of a gang with a record to write will go along with it.
+/// Whose turn comes when.
 fn turn(
     reservations: &Reservations,
     mirror: &Mirror,
@@ -177,7 +164,9 @@ fn turn(
 ) -> impl Fn(&str, &PodGroupStatus) -> Turn {
     let has_lost = |status: &PodGroupStatus| status.phase == Some(PodGroupPhase::Unknown);
     move |gang, status| match reservations.phase(&GangKey::new(true, gang)) {
-        Some(Phase::Decided | Phase::Binding | Phase::Closing(_)) => Turn::BehindBinds,
+        Some(Phase::Decided | Phase::Binding) => Turn::BehindBinds,
+        // The API server is left a moment to tell the kubelets.
+        Some(Phase::Closing(_)) if binds_go_on => Turn::BehindBinds,
         _ if has_lost(status) => Turn::Doubtful,
         _ if mirror.group(gang).is_none_or(|group| group.phase != status.phase) => Turn::Soon,
         _ if binds_go_on => Turn::BehindBinds,

@@ -1,5 +1,7 @@
 //! The engine as its shells drive it, against a store that answers at once.
 
+mod appends;
+mod forged;
 mod grouped;
 mod lone_controller;
 mod notices;
@@ -11,8 +13,10 @@ use super::{
     Verb,
 };
 use crate::reservation::Settings;
+use crate::reservation::journal::Place;
 use crate::scheduler::SchedulerConfig;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// An engine, and what it has asked for.
@@ -22,6 +26,11 @@ struct Driven {
     sent: Vec<(RequestId, Request)>,
     reports: Vec<Report>,
     notes: Vec<Note>,
+    /// The objects of the journal, and whether one was asked for in this round.
+    journal: BTreeMap<String, Value>,
+    asked: bool,
+    /// Calls for it wait to be answered as all others do.
+    slow: bool,
 }
 
 impl Driven {
@@ -55,7 +64,14 @@ impl Driven {
     }
 
     fn paced(config: SchedulerConfig, scheduler: bool, model_serving: bool, pace: Pace) -> Driven {
-        let plan = Plan { config, scheduler, model_serving, reservation: Settings::default(), pace };
+        let plan = Plan {
+            config,
+            scheduler,
+            model_serving,
+            reservation: Settings::default(),
+            journal: Place { namespace: "system".into(), name: "p".into(), holder: "me".into() },
+            pace,
+        };
         let now = Now { elapsed: Duration::from_secs(1), wall: Duration::from_secs(1_800_000_000) };
         let mut driven = Driven {
             engine: Engine::new(plan, 2),
@@ -63,6 +79,9 @@ impl Driven {
             sent: Vec::new(),
             reports: Vec::new(),
             notes: Vec::new(),
+            journal: BTreeMap::new(),
+            asked: false,
+            slow: false,
         };
         for kind in driven.engine.watched() {
             driven.handle(Input::Synced(kind));
@@ -82,6 +101,13 @@ impl Driven {
 
     /// Lets it do what is due.
     fn go_on(&mut self) {
+        self.round();
+        while std::mem::take(&mut self.asked) {
+            self.round();
+        }
+    }
+
+    fn round(&mut self) {
         while self.engine.advance(self.now) {
             self.drain();
         }
@@ -98,11 +124,41 @@ impl Driven {
     fn drain(&mut self) {
         while let Some(output) = self.engine.next_output() {
             match output {
+                Output::Send { id, request, .. } if request.kind == Kind::ConfigMap && !self.slow => {
+                    self.asked = true;
+                    let answer = self.keep(&request);
+                    self.engine.handle(self.now, Input::Answered(id, answer));
+                }
                 Output::Send { id, request, .. } => self.sent.push((id, request)),
                 Output::Report(report) => self.reports.push(report),
                 Output::Tell(note) => self.notes.push(note),
                 Output::Watch(_) => {}
             }
+        }
+    }
+
+    /// What becomes of a call for an object of the journal.
+    fn keep(&mut self, request: &Request) -> Answer {
+        let version = (self.journal.len() + 1).to_string();
+        match (request.verb, self.journal.get_mut(&request.name)) {
+            (Verb::Create, None) => {
+                let mut object = request.body.clone();
+                object["metadata"]["resourceVersion"] = version.into();
+                self.journal.insert(request.name.clone(), object.clone());
+                Answer::Done(object)
+            }
+            (Verb::Get, Some(object)) => Answer::Done(object.clone()),
+            (Verb::Merge, Some(object)) => {
+                if request.body["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+                    return refused(409, "another version");
+                }
+                json_patch::merge(object, &request.body);
+                let next = object["metadata"]["resourceVersion"].as_str().unwrap_or("").to_owned() + "1";
+                object["metadata"]["resourceVersion"] = next.into();
+                Answer::Done(object.clone())
+            }
+            (Verb::Create, Some(_)) => refused(409, "it exists"),
+            _ => refused(404, "there is none"),
         }
     }
 

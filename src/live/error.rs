@@ -15,7 +15,7 @@ pub enum NoCluster {
 }
 
 /// Why a leader ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
     /// Nothing is heard of the cluster any more.
     #[error("every watch has ended")]
@@ -23,4 +23,12 @@ pub enum Ended {
     /// Another may lead from now on.
     #[error("the lease is lost")]
     Lease,
+    /// Another leads, and has sealed the journal.
+    #[error("{holder} has sealed the journal in epoch {epoch}, and leads")]
+    Sealed {
+        /// Its epoch.
+        epoch: u64,
+        /// Who it is.
+        holder: String,
+    },
 }

@@ -152,7 +152,6 @@ impl Election {
         let deadline = self.settings.margin.min(Duration::from_secs(5));
         let mut seen: Option<Seen> = None;
         health.set_unready("lease", Some(format!("the Lease {} has not been read yet", self.name)));
-        let least_epoch = super::epoch::least_epoch(client).await;
         loop {
             let read = match Call::get(self.path(&self.name)).run(client, deadline).await {
                 Answer::Done(value) => Some(Some(parse(&value))),
@@ -171,9 +170,8 @@ impl Election {
                     None => seen = Some(Seen::first(lease, now)),
                 }
             }
-            let decision = seen
-                .as_ref()
-                .map(|seen| decide(&self.settings, &self.identity, seen, held.as_ref(), least_epoch, now));
+            let decision =
+                seen.as_ref().map(|seen| decide(&self.settings, &self.identity, seen, held.as_ref(), now));
             let write = match decision {
                 Some(LeaseDecision::Acquire { epoch, resource_version }) => {
                     let object = self.object(epoch, resource_version.as_deref(), None, &clock.micro_time());
@@ -275,9 +273,7 @@ mod tests {
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let taken = taken.clone();
             async move {
-                let (code, body) = if request.uri().path().contains("podgroups") {
-                    (404, json!({}))
-                } else if request.method() == http::Method::GET {
+                let (code, body) = if request.method() == http::Method::GET {
                     sleep(Duration::from_secs(4)).await;
                     let mut lease = election().object(3, Some("7"), None, "t");
                     lease["spec"]["holderIdentity"] = "you".into();
@@ -350,7 +346,7 @@ mod tests {
         );
         let seen = Seen::first(Some(parse(left)), Clock::start().moment());
         let settings = LeaseSettings::default();
-        let next = decide(&settings, "next", &seen, None, 0, Clock::start().moment());
+        let next = decide(&settings, "next", &seen, None, Clock::start().moment());
         assert!(matches!(next, LeaseDecision::Acquire { .. }), "{next:?}");
     }
 

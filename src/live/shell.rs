@@ -133,12 +133,12 @@ impl Running {
                 self.engine.handle(now, Input::Configured(Box::new(config)));
             }
             while self.engine.advance(now) {}
-            self.perform();
+            self.perform()?;
             if self.engine.wants_cycle(now) && (inputs.is_empty() || self.engine.is_overdue(now)) {
-                self.cycle();
+                self.cycle()?;
             }
             self.engine.write(clock.now());
-            self.perform();
+            self.perform()?;
             self.keep_steps();
             if self.engine.unsynced().is_empty() {
                 if !std::mem::replace(&mut self.synced, true) {
@@ -154,7 +154,7 @@ impl Running {
     }
 
     /// One scheduling cycle.
-    fn cycle(&mut self) {
+    fn cycle(&mut self) -> Result<(), Ended> {
         let clock = self.shell.clock;
         let began = clock.now();
         let decisions = self.engine.decide(began);
@@ -163,9 +163,10 @@ impl Running {
             self.engine.act(decided, decision);
         }
         self.engine.conclude(decided);
-        self.perform();
+        self.perform()?;
         let (deciding, all) = (decided.elapsed - began.elapsed, clock.elapsed() - began.elapsed);
         self.counter.count_cycle(&self.engine, deciding, all);
+        Ok(())
     }
 
     /// Nothing is sent any more; what is on its way is waited for, a little longer than any call may take.
@@ -216,7 +217,7 @@ impl Running {
     }
 
     /// Does what the engine asks for.
-    fn perform(&mut self) {
+    fn perform(&mut self) -> Result<(), Ended> {
         self.recorder.hold_until(self.engine.lull());
         while let Some(output) = self.engine.next_output() {
             match output {
@@ -228,12 +229,17 @@ impl Running {
                 Output::Watch(kind) => {
                     tokio::spawn(watch(self.shell.clients.watch.clone(), kind, self.inputs.clone()));
                 }
+                Output::Report(Report::Superseded { epoch, holder }) => {
+                    self.keep_steps();
+                    return Err(Ended::Sealed { epoch, holder });
+                }
                 Output::Report(report) => {
                     log(&report);
                     self.counter.count(&self.engine, &report, self.shell.clock.now());
                 }
             }
         }
+        Ok(())
     }
 
     /// Sends a request, if the lease allows it. Nobody waits for the answer to one that is not sent: the engine ends with
@@ -307,7 +313,7 @@ fn log(report: &Report) {
                 "the solver panicked over these gangs: they are left alone until they change"
             );
         }
-        Report::Recovered { records } => tracing::debug!(records, "records of predecessors are read"),
+        Report::Recovered { records } => tracing::info!(records, "the journal is sealed"),
         Report::Failed { request, answer, then } => tracing::warn!(request, ?answer, "{then}"),
         Report::Withdrawn(pod) => {
             tracing::info!(pod = pod.name, "it has no place, and shows a node no longer");

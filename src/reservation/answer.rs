@@ -1,22 +1,11 @@
 //! What the answer to a call means for the member or the record that it was made for.
 
-use super::effect::{Effect, Outcome, Report};
+use super::effect::Report;
 use super::gang::{Context, Gang};
-use super::input::{Answer, GroupFacts};
+use super::input::Answer;
 use super::member::{Action, Loss, Standing};
 use super::phase::Phase;
-use super::record::{Record, RecordState};
-use super::writer::{Found, WriterAction};
 use std::time::Duration;
-
-/// What a gang does after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// Goes on.
-    On,
-    /// Leaves at once and gives back what it holds: the PodGroup is somebody else's.
-    Leave,
-}
 
 impl Gang {
     /// A call for a member was answered; it had been sent at `sent`.
@@ -100,85 +89,34 @@ impl Gang {
         });
     }
 
-    /// A call for the record was answered.
-    pub(super) fn record_answered(
-        &mut self,
-        action: WriterAction,
-        answer: Answer,
-        cx: &mut Context<'_>,
-    ) -> Then {
+    /// The call that was to write this revision of the record was answered.
+    pub(super) fn record_answered(&mut self, revision: u32, answer: Answer, cx: &mut Context<'_>) {
         let (now, who, backoff) = (cx.now, self.id, cx.settings.backoff);
-        let Some(writer) = &mut self.writer else { return Then::On };
+        let Some(writer) = &mut self.writer else { return };
         self.review = true;
-        match (action, answer) {
-            (WriterAction::Write, Answer::Written { resource_version }) => {
-                writer.succeeded(resource_version);
+        match answer {
+            Answer::Written => {
+                writer.succeeded(revision);
                 self.reschedule_all();
             }
-            (WriterAction::Read, Answer::Group(Some(group))) => {
-                let found = writer.found(&group);
-                self.set_minimum(&group.minimum, group.generation);
-                if let Found::Foreign(text) = found {
-                    return self.foreign(text, &group, cx);
-                }
-                self.reschedule_all();
-            }
-            (WriterAction::Read, Answer::Group(None)) | (WriterAction::Write, Answer::NotFound) => {
-                self.group_gone();
-            }
-            (_, Answer::TooMany { retry_after } | Answer::ServerError { retry_after }) => {
-                writer.failed(now, |failures| backoff.after(failures, who, retry_after));
-            }
-            (_, Answer::Refused { message }) => {
+            Answer::Refused { message } => {
                 writer.failed(now, |failures| backoff.after(failures, who, None));
                 self.refused("record", &message, cx);
                 if self.phase == Phase::Decided {
                     self.overdue = true;
                 }
             }
-            (WriterAction::Write, _) => writer.unsure(),
-            (WriterAction::Read, _) => {
-                writer.failed(now, |failures| backoff.after(failures, who, None));
-                writer.unsure();
+            Answer::TooMany { retry_after } | Answer::ServerError { retry_after } => {
+                writer.failed(now, |failures| backoff.after(failures, who, retry_after));
             }
-        }
-        Then::On
-    }
-
-    /// The object has a record that neither we wrote nor was there when we began.
-    fn foreign(&mut self, text: String, group: &GroupFacts, cx: &mut Context<'_>) -> Then {
-        let Some(writer) = &mut self.writer else { return Then::On };
-        let begun = writer.written > 0;
-        match Record::decode(&text) {
-            Ok(record) if record.epoch > cx.epoch => {
-                cx.report(&self.key, Report::Superseded { epoch: record.epoch });
-                Then::Leave
-            }
-            // A predecessor's write was late: its record comes first. Nothing of ours has been bound.
-            Ok(record) if record.state != RecordState::Done && !begun => {
-                cx.effects.push(Effect::Recover(self.key.clone()));
-                Then::Leave
-            }
-            Err(error) if !begun => {
-                cx.report(&self.key, Report::RecordUnreadable(error));
-                Then::Leave
-            }
-            // Where we have begun, whoever changed it had no right to: ours is written again.
-            _ => {
-                writer.accept(group.record.clone());
-                Then::On
-            }
+            _ => writer.failed(now, |failures| backoff.after(failures, who, None)),
         }
     }
 
     /// The PodGroup is gone: there is no gang any more.
     pub(super) fn group_gone(&mut self) {
-        self.writer = None;
         self.group_gone = true;
         self.minimum = Default::default();
-        if self.phase == Phase::Decided {
-            self.phase = Phase::Closing(Outcome::GroupGone);
-        }
         self.review = true;
         self.reschedule_all();
     }

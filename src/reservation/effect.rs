@@ -1,7 +1,7 @@
 //! What a reservation asks for: calls to the API server, capacity to give back, and what users should hear.
 
 use super::input::{CallId, Count, GangKey};
-use super::record::RecordError;
+use super::record::Record;
 use crate::scheduler::PodRef;
 use crate::words::counted;
 use std::fmt;
@@ -45,9 +45,6 @@ pub enum Effect {
         /// How many more pods than the gang has or expects it needs for its minimum, those that move included.
         short: Count,
     },
-    /// A predecessor's record turned up where we were about to write: read PodGroup and pods, and hand in
-    /// [`super::Input::Recovered`].
-    Recover(GangKey),
     /// Tell people.
     Report {
         /// The gang.
@@ -60,24 +57,13 @@ pub enum Effect {
 /// A call to the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// PATCH the annotation [`super::record::RESERVATION`] of the PodGroup, with its resourceVersion as precondition.
-    /// Other changes of the object may ride along.
+    /// Have this record stand in the journal, instead of the gang's that stands there. The answer is [`super::Answer::Written`]
+    /// once it is there for certain. Another may be asked for before, where this one may wait.
     WriteRecord {
-        /// The PodGroup's namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// The precondition.
-        resource_version: String,
-        /// The text; `None` removes the annotation.
-        record: Option<String>,
-    },
-    /// GET the PodGroup, not from a cache.
-    ReadGroup {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
+        /// The record; `None`: there is nothing to do any more.
+        record: Option<Record>,
+        /// Nothing hurries: whoever finds the old one does no harm.
+        may_wait: bool,
     },
     /// POST the binding, with the uid as precondition.
     Bind {
@@ -149,19 +135,10 @@ pub enum Report {
         /// Where it should have been.
         promised: String,
     },
-    /// The record does not fit into the annotations.
+    /// The record is too large for the journal.
     RecordTooLarge {
         /// Its bytes.
         bytes: usize,
-        /// What is free.
-        room: usize,
-    },
-    /// There is a record that cannot be understood; it is left alone.
-    RecordUnreadable(RecordError),
-    /// There is a record of a later leader.
-    Superseded {
-        /// Its epoch.
-        epoch: u64,
     },
     /// The API server refuses a call.
     CallRefused {
@@ -183,9 +160,7 @@ impl Report {
             Report::RollingBack { .. } => "RollingBack",
             Report::Held { .. } => "Held",
             Report::BoundElsewhere { .. } => "BoundElsewhere",
-            Report::RecordTooLarge { .. } | Report::RecordUnreadable(_) | Report::Superseded { .. } => {
-                "ReservationRefused"
-            }
+            Report::RecordTooLarge { .. } => "ReservationRefused",
             Report::CallRefused { .. } => "CallRefused",
         }
     }
@@ -193,7 +168,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use super::record::RESERVATION;
+        use super::record::LIMIT;
         match self {
             Report::Ended { outcome: Outcome::Bound, bound, .. } => write!(f, "{} bound", pods(*bound)),
             Report::Ended { outcome: Outcome::Partly, bound, .. } => {
@@ -243,15 +218,10 @@ impl fmt::Display for Report {
                 "pod {}/{} was bound to node {node} by somebody else, not to {promised}",
                 pod.namespace, pod.name
             ),
-            Report::RecordTooLarge { bytes, room } => write!(
+            Report::RecordTooLarge { bytes } => write!(
                 f,
-                "the record of the gang takes {bytes} bytes, and its annotations leave {room}: split the gang or \
-                 remove annotations"
+                "the record of the gang takes {bytes} bytes, and the journal takes {LIMIT} of one gang: split the gang"
             ),
-            Report::RecordUnreadable(error) => write!(f, "annotation {RESERVATION} {error}"),
-            Report::Superseded { epoch } => {
-                write!(f, "annotation {RESERVATION} is of a later leader, of epoch {epoch}")
-            }
             Report::CallRefused { call, message } => write!(f, "the API server refuses ({call}): {message}"),
         }
     }

@@ -1,7 +1,6 @@
 //! What a reservation reads of objects as the API server has them. Both shells read alike.
 
 use super::input::{Count, GroupFacts, PodFacts};
-use super::record::RESERVATION;
 use crate::api::core::{Node, Pod, PodPhase};
 use crate::api::keys;
 use crate::api::pod_group::{PodGroup, PodGroupSpec, SubGroupPolicy};
@@ -18,15 +17,7 @@ pub fn is_lost(node: &Node) -> bool {
 
 /// What a reservation reads of a PodGroup.
 pub fn group_facts(group: &PodGroup) -> GroupFacts {
-    let annotations = &group.metadata.annotations;
-    let others = annotations.iter().filter(|(key, _)| *key != RESERVATION);
-    GroupFacts {
-        resource_version: group.metadata.resource_version.clone(),
-        generation: group.metadata.generation,
-        record: annotations.get(RESERVATION).cloned(),
-        other_annotation_bytes: others.map(|(key, value)| key.len() + value.len()).sum(),
-        minimum: minimum(&group.spec),
-    }
+    GroupFacts { generation: group.metadata.generation, minimum: minimum(&group.spec) }
 }
 
 /// The minimum; role minima count only where `minMember` covers their sum, as in the scheduler.

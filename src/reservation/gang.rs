@@ -4,12 +4,12 @@
 //! `answer`.
 
 use super::Settings;
-use super::effect::{Call, Effect, Report};
+use super::effect::{Call, Effect, Outcome, Report};
 use super::input::{BoundPod, CallId, Count, GangKey};
 use super::member::{Action, Loss, Member, Mode, Standing};
 use super::phase::Phase;
 use super::record::{Entry, Record, RecordState};
-use super::writer::{RecordWriter, WriterAction};
+use super::writer::RecordWriter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use std::time::Duration;
 pub(super) struct Context<'a> {
     pub(super) now: Duration,
     pub(super) settings: &'a Settings,
-    pub(super) epoch: u64,
     pub(super) calls: &'a mut Calls,
     pub(super) effects: &'a mut Vec<Effect>,
 }
@@ -48,7 +47,8 @@ pub(super) struct OpenCall {
 /// What a call is for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Target {
-    Record(WriterAction),
+    /// The record, in this revision.
+    Record(u32),
     Member(u32, Action),
 }
 
@@ -101,8 +101,6 @@ pub(super) struct Gang {
     pub(super) asking: Asking,
     /// `None` where one bind is all there is to do.
     pub(super) writer: Option<RecordWriter>,
-    /// Earlier members and their nodes, from the record.
-    pub(super) remembered: Vec<Entry>,
     /// Members with a call that is due, by time.
     pub(super) due: BTreeSet<(Duration, u32)>,
     /// Something happened that may move the phase.
@@ -136,7 +134,6 @@ impl Gang {
             group_gone: false,
             asking: Asking::default(),
             writer: None,
-            remembered: Vec::new(),
             due: BTreeSet::new(),
             review: true,
             homeless: false,
@@ -190,42 +187,21 @@ impl Gang {
         self.others = others;
     }
 
-    /// The text that the record should have; `None`: no annotation.
-    pub(super) fn draft(&self, epoch: u64) -> Option<String> {
+    /// The record as it should stand in the journal; `None`: not at all.
+    pub(super) fn draft(&self) -> Option<Record> {
         let state = match self.phase {
             Phase::RollingBack => RecordState::RollingBack,
-            Phase::Closing(_) => RecordState::Done,
+            Phase::Closing(_) => return None,
             _ => RecordState::Binding,
         };
-        let own = self.members.iter().filter_map(|member| {
-            let uid = match member.standing {
-                Standing::Unbound if state == RecordState::Done => return None,
-                Standing::Lost(_) => return None,
-                Standing::Elsewhere => None,
-                Standing::Bound if state == RecordState::Done => None,
-                Standing::Unbound | Standing::Bound => Some(member.pod.uid.clone()),
-            };
-            Some(Entry { name: member.pod.name.clone(), uid, node: member.node.clone() })
+        let own = self.members.iter().filter(|m| matches!(m.standing, Standing::Unbound | Standing::Bound));
+        let entries = own.map(|member| Entry {
+            name: member.pod.name.clone(),
+            uid: member.pod.uid.clone(),
+            node: member.node.clone(),
         });
-        let mut entries: Vec<Entry> = own.collect();
-        // Of earlier members no more are remembered than can still be there.
-        let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-        let earlier: Vec<Entry> = self
-            .remembered
-            .iter()
-            .filter(|entry| !names.contains(entry.name.as_str()))
-            .take(self.others.members as usize)
-            .map(|entry| Entry { uid: None, ..entry.clone() })
-            .collect();
-        entries.extend(earlier);
-        if state == RecordState::Done
-            && entries.is_empty()
-            && !self.writer.as_ref().is_some_and(RecordWriter::needs_tombstone)
-        {
-            return None;
-        }
-        let (domain, tier) = (self.domain.clone(), self.tier);
-        Some(Record { state, epoch, domain, tier, entries }.encode())
+        let (gang, domain) = (self.key.clone(), self.domain.clone());
+        Some(Record { gang, state, domain, tier: self.tier, entries: entries.collect() })
     }
 
     pub(super) fn mode(&self) -> Mode {
@@ -306,24 +282,14 @@ impl Gang {
 
     /// Makes the calls for the record, and asks the scheduler, if that is due now.
     pub(super) fn call_others(&mut self, cx: &mut Context<'_>) {
-        let action = self.writer.as_ref().and_then(RecordWriter::next).filter(|(time, _)| *time <= cx.now);
-        if let Some((_, action)) = action {
-            let text = if action == WriterAction::Write { self.draft(cx.epoch) } else { None };
-            let (namespace, name) = (self.key.namespace.clone(), self.key.name.clone());
+        if self.writer.as_ref().and_then(RecordWriter::next).is_some_and(|time| time <= cx.now) {
+            let record = self.draft();
+            // Whoever found it while all are bound would find nothing to do.
+            let may_wait = self.phase == Phase::Closing(Outcome::Bound);
             if let Some(writer) = &mut self.writer {
-                let call = match action {
-                    WriterAction::Read => {
-                        writer.reading();
-                        Call::ReadGroup { namespace, name }
-                    }
-                    WriterAction::Write => {
-                        writer.sending(text.clone());
-                        let resource_version = writer.resource_version.clone();
-                        Call::WriteRecord { namespace, name, resource_version, record: text }
-                    }
-                };
-                let open = OpenCall { gang: self.id, target: Target::Record(action), sent: cx.now };
-                let id = cx.calls.start(open);
+                let target = Target::Record(writer.sending(may_wait));
+                let id = cx.calls.start(OpenCall { gang: self.id, target, sent: cx.now });
+                let call = Call::WriteRecord { record, may_wait };
                 cx.effects.push(Effect::Call { id, gang: self.key.clone(), call });
             }
         }
@@ -340,7 +306,7 @@ impl Gang {
 
     /// When something is due by time alone. Calls for members that are due already wait for the budget instead.
     pub(super) fn next_wake(&self, now: Duration) -> Option<Duration> {
-        let record = self.writer.as_ref().and_then(RecordWriter::next).map(|(time, _)| time);
+        let record = self.writer.as_ref().and_then(RecordWriter::next);
         let asking = (self.phase == Phase::Repairing && !self.asking.waiting).then_some(self.asking.at);
         let deadline = (!self.overdue).then_some(self.deadline);
         let member = self.due.first().map(|&(time, _)| time).filter(|time| *time > now);

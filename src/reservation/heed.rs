@@ -1,19 +1,13 @@
-//! What every shell has to look out for beside what it tells the reservations: records that turn up late, nodes whose
-//! promises have no room any more, and claims that gangs wait for.
+//! What every shell has to look out for beside what it tells the reservations: nodes whose promises have no room any more,
+//! and claims that gangs wait for.
 
 use super::Reservations;
-use super::input::{GangKey, GroupFacts, Input};
+use super::input::{GangKey, Input};
 use crate::cluster::ids::ResourceId;
 use crate::scheduler::{PodRef, Scheduler};
 use std::collections::BTreeSet;
 
 impl Reservations {
-    /// Has a predecessor left the PodGroup with a record that is to be taken over now? One that turns up while the gang has
-    /// a reservation waits for its end; ask again at [`super::Report::Ended`].
-    pub fn heeds_record(&self, gang: &GangKey, group: &GroupFacts) -> bool {
-        group.is_left_unfinished(self.epoch()) && self.phase(gang).is_none()
-    }
-
     /// Has the node no room any more for what is promised there, since somebody else bound a pod to it or it has become
     /// smaller? Then its kubelet would refuse the pods, and [`super::Input::NodeLost`] is to be told.
     pub fn heeds_room(&self, node: &str, scheduler: &Scheduler) -> bool {

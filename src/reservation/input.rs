@@ -1,6 +1,6 @@
 //! What a reservation is told: decisions, answers to its calls, what the watch and the API show.
 
-use super::record::{Record, RecordState};
+use super::record::Record;
 use crate::scheduler::{PodRef, SubgroupRef};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -97,24 +97,10 @@ impl Count {
 /// What the PodGroup says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupFacts {
-    /// `metadata.resourceVersion`: the precondition of the next write.
-    pub resource_version: String,
     /// `metadata.generation`: tells which of two minima is the later one.
     pub generation: i64,
-    /// The annotation [`crate::reservation::record::RESERVATION`].
-    pub record: Option<String>,
-    /// The bytes of the keys and values of all other annotations.
-    pub other_annotation_bytes: usize,
     /// The minimum that its spec asks for.
     pub minimum: Count,
-}
-
-impl GroupFacts {
-    /// Has a leader before this epoch left it with a record that is not done?
-    pub fn is_left_unfinished(&self, epoch: u64) -> bool {
-        let unfinished = |record: Record| record.state != RecordState::Done && record.epoch < epoch;
-        self.record.as_deref().is_some_and(|text| Record::decode(text).is_ok_and(unfinished))
-    }
 }
 
 /// What a pod's object says.
@@ -186,16 +172,16 @@ pub struct Promise {
     pub recreated: bool,
 }
 
-/// A record found on a PodGroup that no reservation here accounts for: another leader's.
+/// A record that an earlier leader has left in the journal, which is sealed.
 ///
-/// Before handing it in, the shell takes the capacity of every entry with a uid whose pod exists and is not bound, on
-/// nodes that are not ready as well, records of higher epochs first; [`RecoveredPod::taken`] says where it could.
+/// Before handing it in, the shell takes the capacity of every entry whose pod exists and is not bound, on nodes that are
+/// not ready as well; [`RecoveredPod::taken`] says where it could.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
-    /// The gang.
-    pub gang: GangKey,
-    /// The PodGroup, with the record.
-    pub group: GroupFacts,
+    /// The record.
+    pub record: Record,
+    /// The PodGroup; `None` if it is gone.
+    pub group: Option<GroupFacts>,
     /// The pods of the gang that exist, read after the record was; what is missing is read again before it is given up.
     pub pods: Vec<RecoveredPod>,
     /// What of the gang is bound; those of the record may be among them.
@@ -224,15 +210,10 @@ pub struct CallId(pub(super) u64);
 pub enum Answer {
     /// 2xx to a bind or an eviction.
     Done,
-    /// 2xx to the write of a record: the PodGroup's new resourceVersion.
-    Written {
-        /// `metadata.resourceVersion`.
-        resource_version: String,
-    },
+    /// The record stands in the journal.
+    Written,
     /// 2xx or 404 to the read of a pod: what bears its name now.
     Pod(Option<PodFacts>),
-    /// 2xx or 404 to the read of a PodGroup.
-    Group(Option<GroupFacts>),
     /// 409.
     Conflict,
     /// 404 to anything but a read.
@@ -268,7 +249,7 @@ pub enum Input {
         /// The pods that are missing do not exist yet; otherwise they do, and there is no room.
         absent: bool,
     },
-    /// A record of another leader was found.
+    /// An earlier leader has left a record.
     Recovered(Recovered),
     /// A call came back.
     Answered {

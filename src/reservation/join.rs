@@ -5,7 +5,7 @@ use super::gang::{Context, Gang};
 use super::input::{Decided, GroupFacts, Promise};
 use super::member::{Loss, Member, Standing};
 use super::phase::Phase;
-use super::record::{Record, RecordState, room_beside};
+use super::record::LIMIT;
 use super::writer::RecordWriter;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,14 +42,8 @@ impl Gang {
         }
         if let Some(group) = &group {
             self.set_minimum(&group.minimum, group.generation);
-            if self.writer.is_none()
-                && self.needs_record(&pods, group)
-                && let Err(report) = self.begin_record(group, cx)
-            {
-                if let Some(report) = report {
-                    cx.report(&self.key, report);
-                }
-                return give_back(pods, cx);
+            if self.writer.is_none() && self.needs_record(&pods, group) {
+                self.writer = Some(RecordWriter::new(cx.now));
             }
         }
         if domain.is_some() {
@@ -79,9 +73,9 @@ impl Gang {
             }
         }
         if let Some((members, pods)) = saved
-            && let Some((bytes, room)) = self.oversize(cx.epoch)
+            && let Some(bytes) = self.oversize()
         {
-            cx.report(&self.key, Report::RecordTooLarge { bytes, room });
+            cx.report(&self.key, Report::RecordTooLarge { bytes });
             self.members = members;
             self.unbound -= pods.len();
             self.no_room = true;
@@ -103,38 +97,21 @@ impl Gang {
         newcomers.len() > 1 || after.short_of(&group.minimum).is_some()
     }
 
-    /// Starts a record; an error if the PodGroup has one that stands in the way.
-    fn begin_record(&mut self, group: &GroupFacts, cx: &mut Context<'_>) -> Result<(), Option<Report>> {
-        if let Some(text) = &group.record {
-            let record = Record::decode(text).map_err(|error| Some(Report::RecordUnreadable(error)))?;
-            if record.state != RecordState::Done {
-                if record.epoch > cx.epoch {
-                    return Err(Some(Report::Superseded { epoch: record.epoch }));
-                }
-                cx.effects.push(Effect::Recover(self.key.clone()));
-                return Err(None);
-            }
-            self.remembered = record.entries;
-        }
-        self.writer = Some(RecordWriter::new(group, false, cx.now));
-        Ok(())
-    }
-
     /// Is it worth making the text to see whether it fits? No entry takes more than three times its names and its uid.
     fn may_be_too_large(&self, newcomers: &[Promise]) -> bool {
-        let Some(writer) = &self.writer else { return false };
+        if self.writer.is_none() {
+            return false;
+        }
         let most = |name: &str, uid: &str, node: &str| 3 * (name.len() + uid.len() + node.len()) + 10;
         let members = self.members.iter().map(|m| most(&m.pod.name, &m.pod.uid, &m.node));
         let newcomers = newcomers.iter().map(|p| most(&p.pod.name, &p.pod.uid, &p.node));
-        let remembered = self.remembered.iter().map(|entry| most(&entry.name, "", &entry.node));
-        members.chain(newcomers).chain(remembered).sum::<usize>() + 1024 > room_beside(writer.other_bytes)
+        members.chain(newcomers).sum::<usize>() + 4096 > LIMIT
     }
 
-    /// The record's bytes and the room for it, if it is too large.
-    fn oversize(&self, epoch: u64) -> Option<(usize, usize)> {
-        let room = room_beside(self.writer.as_ref()?.other_bytes);
-        let bytes = self.draft(epoch).map_or(0, |text| text.len());
-        (bytes > room).then_some((bytes, room))
+    /// The record's bytes, if they are too many.
+    fn oversize(&self) -> Option<usize> {
+        let bytes = self.draft()?.encode().len();
+        (bytes > LIMIT).then_some(bytes)
     }
 }
 

@@ -3,7 +3,8 @@
 //! Whether somebody else's lease has run out is judged by how long it has not changed while we looked, never by the
 //! times written in it: clocks of machines differ. The leader's own right to write ends [`LeaseSettings::margin`] before
 //! anybody can take the lease, counted from the moment it *sent* the last renewal that succeeded. The epoch is the
-//! Lease's `leaseTransitions`; it goes up with every change of leader and stands in every record.
+//! Lease's `leaseTransitions`; it goes up with every change of leader. The journal is sealed with it, or with the next
+//! number that no leader has sealed it with: the Lease may have been deleted.
 //!
 //! The shell reads the Lease (a quorum read, not a cache), calls [`Seen::observe`] and [`decide`], does what it says
 //! with the resourceVersion as precondition, and after success calls [`Seen::observe`] with the answer and keeps a
@@ -132,14 +133,18 @@ pub enum LeaseDecision {
     Lost,
 }
 
-/// What `me` should do now. `held` is what it holds as far as it knows. `least_epoch` is one more than the highest
-/// epoch found in any record: should the Lease object have been deleted, its count starts again above all records.
+/// The epoch after this many changes of leader. The field is an int32: where it is full, which no count of changes comes to,
+/// it begins again, and the journal's own epoch goes on.
+fn after(transitions: u64) -> u64 {
+    if transitions < i32::MAX as u64 { transitions + 1 } else { 1 }
+}
+
+/// What `me` should do now. `held` is what it holds as far as it knows.
 pub fn decide(
     settings: &LeaseSettings,
     me: &str,
     seen: &Seen,
     held: Option<&Held>,
-    least_epoch: u64,
     now: Moment,
 ) -> LeaseDecision {
     match (held, &seen.lease) {
@@ -153,14 +158,14 @@ pub fn decide(
             LeaseDecision::WaitUntil(now.monotonic + (settings.renew_every - held.elapsed(now)))
         }
         (Some(_), _) => LeaseDecision::Lost,
-        (None, None) => LeaseDecision::Acquire { epoch: least_epoch.max(1), resource_version: None },
+        (None, None) => LeaseDecision::Acquire { epoch: 1, resource_version: None },
         (None, Some(lease)) => {
             let expires = seen.since + lease.duration;
             // Our own name without our holding it is from an earlier term of ours, or an answer was lost. Calls of that
             // term may be on their way still: we wait like anybody else.
             if lease.holder.is_empty() || now.monotonic >= expires {
                 return LeaseDecision::Acquire {
-                    epoch: least_epoch.max(lease.transitions + 1),
+                    epoch: after(lease.transitions),
                     resource_version: Some(lease.resource_version.clone()),
                 };
             }

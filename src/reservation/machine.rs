@@ -1,8 +1,7 @@
 //! All reservations of one leader: takes inputs, keeps time, spends the budget of calls.
 
 use super::Settings;
-use super::answer::Then;
-use super::effect::{Effect, Outcome};
+use super::effect::Effect;
 use super::gang::{Calls, Context, Gang, Target};
 use super::input::{Answer, BoundPod, CallId, Count, GangKey, Input, PodFacts};
 use super::member::Standing;
@@ -15,7 +14,6 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Reservations {
     settings: Settings,
-    epoch: u64,
     /// The time of the first step.
     began: Option<Duration>,
     deposed: bool,
@@ -32,11 +30,10 @@ pub struct Reservations {
 }
 
 impl Reservations {
-    /// For a leader of this epoch ([`super::lease`]), with nothing promised yet.
-    pub fn new(settings: Settings, epoch: u64) -> Self {
+    /// For a leader, with nothing promised yet.
+    pub fn new(settings: Settings) -> Self {
         Reservations {
             settings,
-            epoch,
             began: None,
             deposed: false,
             next_gang: 0,
@@ -57,24 +54,21 @@ impl Reservations {
         let began = *self.began.get_or_insert(now);
         match input {
             Input::Deposed => {
-                *self = Reservations::new(self.settings.clone(), self.epoch);
+                *self = Reservations::new(self.settings.clone());
                 self.deposed = true;
                 return;
             }
             Input::Tick => {}
             Input::Decided(decided) => match self.by_key.get(&decided.gang).copied() {
                 Some(id) => {
-                    self.with(id, now, effects, |gang, cx| {
-                        gang.join(decided, cx);
-                        Then::On
-                    });
+                    self.with(id, now, effects, |gang, cx| gang.join(decided, cx));
                     self.index(id);
                 }
                 None => self.begin(now, effects, |id, cx| Gang::decided(id, decided, cx)),
             },
             Input::Recovered(recovered) => {
-                if !self.by_key.contains_key(&recovered.gang) {
-                    self.begin(now, effects, |id, cx| Gang::recovered(id, recovered, began, cx));
+                if !self.by_key.contains_key(&recovered.record.gang) {
+                    self.begin(now, effects, |id, cx| Some(Gang::recovered(id, recovered, began, cx)));
                 }
             }
             Input::Answered { call, answer } => self.answered(call, answer, now, effects),
@@ -104,7 +98,6 @@ impl Reservations {
                 if !gang.overdue && gang.deadline <= cx.now {
                     (gang.overdue, gang.review) = (true, true);
                 }
-                Then::On
             });
         }
         self.spend(now, effects);
@@ -203,11 +196,6 @@ impl Reservations {
         members.filter(|member| member.holds).map(|member| (&member.pod, member.node.as_str()))
     }
 
-    /// The epoch of this leader.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
     fn begin(
         &mut self,
         now: Duration,
@@ -216,13 +204,13 @@ impl Reservations {
     ) {
         let id = self.next_gang;
         self.next_gang += 1;
-        let Reservations { settings, epoch, calls, .. } = self;
-        let mut cx = Context { now, settings, epoch: *epoch, calls, effects };
+        let Reservations { settings, calls, .. } = self;
+        let mut cx = Context { now, settings, calls, effects };
         if let Some(gang) = make(id, &mut cx) {
             self.by_key.insert(gang.key.clone(), id);
             self.gangs.insert(id, gang);
             self.index(id);
-            self.with(id, now, effects, |_, _| Then::On);
+            self.with(id, now, effects, |_, _| {});
         }
     }
 
@@ -238,11 +226,8 @@ impl Reservations {
         // A gang may end before all its calls are answered: its pods had been seen bound.
         let Some(open) = self.calls.end(call) else { return };
         self.with(open.gang, now, effects, |gang, cx| match open.target {
-            Target::Record(action) => gang.record_answered(action, answer, cx),
-            Target::Member(at, action) => {
-                gang.member_answered(at as usize, action, answer, open.sent, cx);
-                Then::On
-            }
+            Target::Record(revision) => gang.record_answered(revision, answer, cx),
+            Target::Member(at, action) => gang.member_answered(at as usize, action, answer, open.sent, cx),
         });
     }
 
@@ -257,7 +242,6 @@ impl Reservations {
                     member.doubt_it(cx.now);
                 }
             });
-            Then::On
         });
     }
 
@@ -269,7 +253,6 @@ impl Reservations {
                     member.doubt_it(cx.now);
                 }
             });
-            Then::On
         });
     }
 
@@ -282,7 +265,6 @@ impl Reservations {
                     (member.failures, member.not_before) = (0, now);
                 }
             });
-            Then::On
         });
     }
 
@@ -296,7 +278,6 @@ impl Reservations {
                         gang.touch(at, |member| member.unfit = true);
                     }
                 }
-                Then::On
             });
         }
     }
@@ -309,10 +290,7 @@ impl Reservations {
         change: impl FnOnce(&mut Gang, &mut Context<'_>),
     ) {
         if let Some(&id) = self.by_key.get(key) {
-            self.with(id, now, effects, |gang, cx| {
-                change(gang, cx);
-                Then::On
-            });
+            self.with(id, now, effects, change);
         }
     }
 
@@ -322,26 +300,19 @@ impl Reservations {
         id: u64,
         now: Duration,
         effects: &mut Vec<Effect>,
-        change: impl FnOnce(&mut Gang, &mut Context<'_>) -> Then,
+        change: impl FnOnce(&mut Gang, &mut Context<'_>),
     ) {
         let Some(gang) = self.gangs.get_mut(&id) else { return };
-        let mut cx =
-            Context { now, settings: &self.settings, epoch: self.epoch, calls: &mut self.calls, effects };
-        let ended = match change(gang, &mut cx) {
-            Then::Leave => Some(Outcome::Abandoned),
-            Then::On => {
-                let ended = if gang.review { gang.advance(&mut cx) } else { None };
-                if ended.is_none() {
-                    gang.call_others(&mut cx);
-                }
-                ended
-            }
-        };
-        if let Some(outcome) = ended {
+        let mut cx = Context { now, settings: &self.settings, calls: &mut self.calls, effects };
+        change(gang, &mut cx);
+        if gang.review
+            && let Some(outcome) = gang.advance(&mut cx)
+        {
             gang.end(outcome, &mut cx);
             self.remove(id);
             return;
         }
+        gang.call_others(&mut cx);
         if gang.due.first().is_some_and(|&(time, _)| time <= now) {
             self.ready.insert(id);
         }
@@ -383,8 +354,8 @@ impl Reservations {
         while self.calls.for_members < self.settings.calls_in_flight
             && let Some(&id) = self.ready.first()
         {
-            let Reservations { settings, epoch, calls, gangs, .. } = self;
-            let mut cx = Context { now, settings, epoch: *epoch, calls, effects };
+            let Reservations { settings, calls, gangs, .. } = self;
+            let mut cx = Context { now, settings, calls, effects };
             if !gangs.get_mut(&id).is_some_and(|gang| gang.call_member(&mut cx)) {
                 self.ready.remove(&id);
                 self.set_timer(id, now);

@@ -35,10 +35,9 @@ impl Pauses {
                 return;
             }
             Report::Ended { .. } => None,
-            Report::RecordTooLarge { .. }
-            | Report::RecordUnreadable(_)
-            | Report::Superseded { .. }
-            | Report::CallRefused { call: "record", .. } => Some(report.to_string()),
+            Report::RecordTooLarge { .. } | Report::CallRefused { call: "record", .. } => {
+                Some(report.to_string())
+            }
             _ => return,
         };
         let pause = self.0.entry(gang.to_string()).or_default();
@@ -86,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_gang_that_fails_is_left_alone_for_longer_each_time_and_told_why() {
-        let (mut pauses, none) = (Pauses::default(), Reservations::new(Settings::default(), 1));
+        let (mut pauses, none) = (Pauses::default(), Reservations::new(Settings::default()));
         let gang = GangKey::new(true, "ns/g");
         let ended = |outcome| Report::Ended { outcome, bound: 0, evicted: 0 };
         let mut now = Duration::ZERO;

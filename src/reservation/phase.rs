@@ -126,6 +126,7 @@ impl Gang {
     fn next_phase(&mut self, tally: &Tally, cx: &mut Context<'_>) -> Option<Phase> {
         let quiet = tally.open == 0 && tally.suspect == 0;
         match self.phase {
+            Phase::Decided if self.group_gone => Some(Phase::Closing(Outcome::GroupGone)),
             Phase::Decided if self.writer.as_ref().is_some_and(|writer| writer.written > 0) => {
                 Some(Phase::Binding)
             }

@@ -1,40 +1,51 @@
-//! The record: what a gang has been promised, as text for an annotation of its PodGroup.
+//! The record: what a gang has been promised, as the text of an entry of the journal ([`super::journal`]).
 //!
-//! All annotations of an object share 256 KiB, so the text is compact: a name says only where it differs from the name
-//! before it, a uid takes 22 characters. 1,024 pods with long names need about 40 KiB. The text is
+//! An object of the journal holds the records of thousands of pods, so the text is compact: a name says only where it
+//! differs from the name before it, a uid takes 22 characters. 1,024 pods with long names need about 40 KiB. The text is
 //!
 //! ```text
-//! v1;STATE;EPOCH;TIER;DOMAIN;SUFFIX;COUNT;ENTRY;ENTRY...        ENTRY = NAME,UID,NODE
+//! gang1;STATE;NAMESPACE;NAME;TIER;DOMAIN;SUFFIX;COUNT;ENTRY;ENTRY...        ENTRY = NAME,UID,NODE
 //! ```
 //!
-//! with `STATE` one of `b` (being bound), `r` (rolling back), `d` (done); `TIER` and `DOMAIN` empty where there is none;
-//! `SUFFIX` what all node names end in (`.eu-west-1.compute.internal`), left out of `NODE`; `NAME` and `NODE` two hexadecimal digits (how many characters they share with the entry before) and the rest; `UID`
-//! empty (an entry that is only remembered), `=` and the plain text, or the 16 bytes of a UUID in URL-safe base 64.
-//! Anything but `A-Z a-z 0-9 . _ -` is written `%XX`.
+//! with `STATE` one of `b` (being bound), `r` (rolling back); `NAMESPACE` and `NAME` of the PodGroup; `TIER` and `DOMAIN`
+//! empty where there is none; `SUFFIX` what all node names end in (`.eu-west-1.compute.internal`), left out of `NODE`;
+//! `COUNT` the number of entries; `NAME` and `NODE` two hexadecimal digits (how many characters they share with the entry
+//! before) and the rest; `UID` the 16 bytes of a UUID in URL-safe base 64, or `=` and the plain text. Anything but
+//! `A-Z a-z 0-9 . _ -` is written `%XX`.
+//!
+//! # What comes
+//!
+//! A promise may need more than pods and nodes: who has to leave first, with uids and a deadline; room that is held; claims
+//! of devices. There is room for that in three places, and what a version does not know of them it keeps, names and never
+//! acts on ([`RecordError::is_of_newer`]): the entry is of a newer version.
+//!
+//! - *A state more* is another small letter: a variant of [`RecordState`], in `ALL` and `letter`.
+//! - *A part more* stands after the entries: `;LETTER:FIELD,FIELD,...`, a small letter, each at most once, in the order of
+//!   letters, and left out where it says nothing, so that a record without it has the text that it has today. It is a
+//!   field of [`Record`], written at the end of [`Record::encode`] with the escaping of the other fields, and read where
+//!   [`Record::decode`] comes to the letter. That decoding ends in comparing the text with what the record is written as
+//!   makes a second spelling impossible: a new part needs no check of its own.
+//! - *A kind more* is an entry that is no gang's: a word and a number, as `hold1`, in front. Its fields are its own.
+//!
+//! A part that changes what the others mean needs another kind (`gang2`), since an older version would be right to
+//! refuse the part and wrong about the rest. Parts of this version: none.
 
 mod uid;
 
+use super::GangKey;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt::Write;
 
-/// The annotation of the PodGroup that carries the record.
-pub const RESERVATION: &str = "phalanx.dev/reservation";
-
-/// What the API server allows for the annotations of one object: the bytes of all keys and values.
-/// Source: kubernetes `TotalAnnotationSizeLimitB`.
-pub const ANNOTATIONS_LIMIT: usize = 256 * 1024;
-
-/// Kept free when a gang is accepted, so that the same record with other node names, or other people's annotations,
-/// still fit later.
-pub const HEADROOM: usize = 8 * 1024;
+/// The most bytes that the record of one gang may take: about 10,000 pods. Two of them fit into one object of the journal.
+pub const LIMIT: usize = 400 * 1024;
 
 /// What a gang has been promised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
+    /// The gang; a PodGroup.
+    pub gang: GangKey,
     /// What is being done with it.
     pub state: RecordState,
-    /// The lease epoch of the leader that wrote it.
-    pub epoch: u64,
     /// The innermost HyperNode around the gang; `None` for the whole cluster.
     pub domain: Option<String>,
     /// Its tier.
@@ -50,8 +61,6 @@ pub enum RecordState {
     Binding,
     /// Its bound pods are being evicted; whoever leads finishes that.
     RollingBack,
-    /// Nothing is left to do. The entries say where the pods were put, for those that come back.
-    Done,
 }
 
 /// A pod and its node; the namespace is the PodGroup's.
@@ -59,8 +68,8 @@ pub enum RecordState {
 pub struct Entry {
     /// The pod's name.
     pub name: String,
-    /// Its uid; `None` where only the name's last node is remembered.
-    pub uid: Option<String>,
+    /// Its uid.
+    pub uid: String,
     /// The node's name.
     pub node: String,
 }
@@ -68,26 +77,59 @@ pub struct Entry {
 /// Why a text is not a record that this version can act on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// Another version of Phalanx wrote it.
-    #[error("is of version {0}, this is version v1; run the version that wrote it, or remove the annotation")]
-    UnknownVersion(String),
+    /// A newer version of Phalanx wrote it.
+    #[error("is of the kind {0}, which this version does not know")]
+    UnknownKind(String),
+    /// A newer version of Phalanx wrote it: it is in a state of this letter.
+    #[error("is in a state {0}, which this version does not know")]
+    UnknownState(char),
+    /// A newer version of Phalanx wrote it: it has a part of this letter.
+    #[error("has a part {0}, which this version does not know")]
+    UnknownPart(char),
     /// Nobody wrote it like that.
-    #[error("is malformed in {0}; remove the annotation")]
+    #[error("is malformed in {0}")]
     Malformed(&'static str),
+}
+
+impl RecordError {
+    /// Did a newer version write it?
+    pub fn is_of_newer(&self) -> bool {
+        !matches!(self, RecordError::Malformed(_))
+    }
+}
+
+impl RecordState {
+    const ALL: [RecordState; 2] = [RecordState::Binding, RecordState::RollingBack];
+
+    fn letter(self) -> char {
+        match self {
+            RecordState::Binding => 'b',
+            RecordState::RollingBack => 'r',
+        }
+    }
+
+    fn decode(text: &str) -> Result<RecordState, RecordError> {
+        let mut letters = text.chars();
+        let (Some(letter @ 'a'..='z'), None) = (letters.next(), letters.next()) else {
+            return Err(RecordError::Malformed("the state"));
+        };
+        let found = RecordState::ALL.into_iter().find(|state| state.letter() == letter);
+        found.ok_or(RecordError::UnknownState(letter))
+    }
 }
 
 impl Record {
     /// The text.
     pub fn encode(&self) -> String {
         let mut text = String::with_capacity(32 + 36 * self.entries.len());
-        let state = match self.state {
-            RecordState::Binding => 'b',
-            RecordState::RollingBack => 'r',
-            RecordState::Done => 'd',
-        };
+        let state = self.state.letter();
         let tier = self.tier.map(|tier| tier.to_string()).unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = write!(text, "v1;{state};{};{tier};", self.epoch);
+        let _ = write!(text, "gang1;{state};");
+        escape(&self.gang.namespace, &mut text);
+        text.push(';');
+        escape(&self.gang.name, &mut text);
+        let _ = write!(text, ";{tier};");
         escape(self.domain.as_deref().unwrap_or_default(), &mut text);
         text.push(';');
         let suffix = self.node_suffix();
@@ -99,13 +141,11 @@ impl Record {
             text.push(';');
             push_shared(&entry.name, &mut name, &mut scratch, &mut text);
             text.push(',');
-            if let Some(uid) = &entry.uid {
-                match uid::pack(uid) {
-                    Some(packed) => text.push_str(&packed),
-                    None => {
-                        text.push('=');
-                        escape(uid, &mut text);
-                    }
+            match uid::pack(&entry.uid) {
+                Some(packed) => text.push_str(&packed),
+                None => {
+                    text.push('=');
+                    escape(&entry.uid, &mut text);
                 }
             }
             text.push(',');
@@ -119,19 +159,15 @@ impl Record {
         use RecordError::Malformed;
         let mut fields = text.split(';');
         match fields.next().unwrap_or_default() {
-            "v1" => {}
-            version if is_version(version) => {
-                return Err(RecordError::UnknownVersion(version.to_owned()));
-            }
-            _ => return Err(Malformed("the version")),
+            "gang1" => {}
+            kind if is_kind(kind) => return Err(RecordError::UnknownKind(kind.to_owned())),
+            _ => return Err(Malformed("the kind")),
         }
-        let state = match fields.next() {
-            Some("b") => RecordState::Binding,
-            Some("r") => RecordState::RollingBack,
-            Some("d") => RecordState::Done,
-            _ => return Err(Malformed("the state")),
-        };
-        let epoch = fields.next().and_then(number).ok_or(Malformed("the epoch"))?;
+        let state = RecordState::decode(fields.next().unwrap_or_default())?;
+        let mut named = || fields.next().and_then(unescape).filter(|name| !name.is_empty());
+        let namespace = named().ok_or(Malformed("the namespace"))?;
+        let name = named().ok_or(Malformed("the name"))?;
+        let gang = GangKey { is_pod_group: true, namespace, name };
         let tier = match fields.next() {
             Some("") => None,
             Some(tier) => {
@@ -144,7 +180,8 @@ impl Record {
         let count = fields.next().and_then(number).ok_or(Malformed("the count"))?;
         let mut entries = Vec::new();
         let (mut name, mut node) = (String::new(), String::new());
-        for entry in fields {
+        for _ in 0..count {
+            let entry = fields.next().ok_or(Malformed("the number of entries"))?;
             let mut parts = entry.split(',');
             let (Some(name_part), Some(uid_part), Some(node_part), None) =
                 (parts.next(), parts.next(), parts.next(), parts.next())
@@ -152,20 +189,27 @@ impl Record {
                 return Err(Malformed("an entry"));
             };
             let uid = match uid_part.strip_prefix('=') {
-                Some(plain) => Some(unescape(plain).ok_or(Malformed("a uid"))?),
-                None if uid_part.is_empty() => None,
-                None => Some(uid::unpack(uid_part).ok_or(Malformed("a uid"))?),
+                // What fits into 22 characters is written so.
+                Some(plain) => unescape(plain).filter(|plain| uid::pack(plain).is_none()),
+                None => uid::unpack(uid_part),
             };
+            let uid = uid.ok_or(Malformed("a uid"))?;
             entries.push(Entry {
                 name: take_shared(name_part, &mut name).ok_or(Malformed("a pod's name"))?,
                 uid,
                 node: take_shared(node_part, &mut node).ok_or(Malformed("a node's name"))? + &suffix,
             });
         }
-        if entries.len() as u64 != count {
-            return Err(Malformed("the number of entries"));
+        if let Some(part) = fields.next() {
+            let mut part = part.chars();
+            return match (part.next(), part.next()) {
+                (Some(letter @ 'a'..='z'), Some(':')) => Err(RecordError::UnknownPart(letter)),
+                _ => Err(Malformed("the number of entries")),
+            };
         }
-        Ok(Record { state, epoch, domain: (!domain.is_empty()).then_some(domain), tier, entries })
+        let record = Record { gang, state, domain: (!domain.is_empty()).then_some(domain), tier, entries };
+        // Whatever could be read and would not be written so is nobody's work but a mistake's.
+        if record.encode() == text { Ok(record) } else { Err(Malformed("its spelling")) }
     }
 
     /// What all node names end in.
@@ -179,19 +223,18 @@ impl Record {
     }
 }
 
-/// How many bytes a record may take beside other annotations of so many bytes (keys and values).
-pub fn room_beside(other_bytes: usize) -> usize {
-    ANNOTATIONS_LIMIT.saturating_sub(HEADROOM + RESERVATION.len() + other_bytes)
-}
-
-fn is_version(text: &str) -> bool {
-    text.strip_prefix('v').is_some_and(|digits| {
-        !digits.is_empty() && digits.len() <= 9 && digits.bytes().all(|b| b.is_ascii_digit())
-    })
+/// A word and a number, as the kinds of entries are called.
+fn is_kind(text: &str) -> bool {
+    let letters = text.bytes().take_while(u8::is_ascii_lowercase).count();
+    let digits = text.bytes().skip(letters);
+    (1..=16).contains(&letters)
+        && (1..=4).contains(&(text.len() - letters))
+        && digits.clone().all(|byte| byte.is_ascii_digit())
 }
 
 /// A number in plain digits; no sign, no more than fits.
 fn number(text: &str) -> Option<u64> {
+    (text.len() < 2 || !text.starts_with('0')).then_some(())?;
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
@@ -233,116 +276,4 @@ fn take_shared(part: &str, before: &mut String) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn gang(count: u32) -> Record {
-        let entries = (0..count)
-            .map(|i| Entry {
-                name: format!("llama-multinode-0-decode-{}-{}", i / 8, i % 8),
-                uid: Some(format!("9f86d081-884c-4d65-9a2f-{i:012x}")),
-                node: format!("gpu-node-{:05}.cluster.example", i * 7 % 10_240),
-            })
-            .collect();
-        Record {
-            state: RecordState::Binding,
-            epoch: 7,
-            domain: Some("rack-7".into()),
-            tier: Some(1),
-            entries,
-        }
-    }
-
-    #[test]
-    fn the_text_is_what_the_page_says() {
-        let mut record = gang(3);
-        record.entries[1].uid = None;
-        record.entries[2].node = "GPU 9.cluster.example".into();
-        record.entries[2].uid = Some("u;1".into());
-        let expect = "v1;b;7;1;rack-7;.cluster.example;3;00llama-multinode-0-decode-0-0,n4bQgYhMTWWaLwAAAAAAAA,\
-                      00gpu-node-00000;1b1,,0d7;1b2,=u%3B1,00GPU%209";
-        assert_eq!(record.encode(), expect);
-        assert_eq!(Record::decode(expect), Ok(record));
-    }
-
-    #[test]
-    fn a_thousand_pods_fit_many_times_over() {
-        let text = gang(1024).encode();
-        assert!(text.len() < 40 * 1024, "{} bytes", text.len());
-        assert!(text.len() < room_beside(0) / 6);
-    }
-
-    #[test]
-    fn what_is_not_a_record_is_said_to_be_none() {
-        let check = |text: &str, expect: RecordError| assert_eq!(Record::decode(text), Err(expect), "{text}");
-        check("v2;b;whatever", RecordError::UnknownVersion("v2".into()));
-        check("v10", RecordError::UnknownVersion("v10".into()));
-        check("", RecordError::Malformed("the version"));
-        check("v;b;1", RecordError::Malformed("the version"));
-        check("v1", RecordError::Malformed("the state"));
-        check("v1;b;-1;;;;0", RecordError::Malformed("the epoch"));
-        check("v1;b;99999999999999999999;;;;0", RecordError::Malformed("the epoch"));
-        check("v1;b;1;5000000000;;;0", RecordError::Malformed("the tier"));
-        check("v1;b;1;;%4;;0", RecordError::Malformed("the domain"));
-        check("v1;b;1;;;;1", RecordError::Malformed("the number of entries"));
-        check("v1;b;1;;;;0;00a,,00b", RecordError::Malformed("the number of entries"));
-        check("v1;b;1;;;;1;00a,,00b,", RecordError::Malformed("an entry"));
-        check("v1;b;1;;;;1;01a,,00b", RecordError::Malformed("a pod's name"));
-        check("v1;b;1;;;;1;00a,short,00b", RecordError::Malformed("a uid"));
-        check("v1;b;1;;;;1;00a,,00%C3%28", RecordError::Malformed("a node's name"));
-    }
-
-    fn name() -> impl Strategy<Value = String> {
-        prop_oneof![
-            4 => "[a-z][a-z0-9.-]{0,12}",
-            2 => "(llama|mistral)-[0-9]-(prefill|decode)-[0-9]{1,2}-[0-9]",
-            1 => any::<String>(),
-            1 => "[ab%,;]{0,300}",
-        ]
-    }
-
-    fn uid() -> impl Strategy<Value = Option<String>> {
-        prop_oneof![
-            1 => Just(None),
-            4 => "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".prop_map(Some),
-            1 => any::<String>().prop_map(Some),
-        ]
-    }
-
-    fn record() -> impl Strategy<Value = Record> {
-        let state =
-            prop_oneof![Just(RecordState::Binding), Just(RecordState::RollingBack), Just(RecordState::Done)];
-        let entry = (name(), uid(), name()).prop_map(|(name, uid, node)| Entry { name, uid, node });
-        let domain = proptest::option::of("[a-z;% ][a-z0-9.-]{0,20}");
-        let entries = proptest::collection::vec(entry, 0..20);
-        (state, any::<u64>(), domain, any::<Option<u32>>(), entries)
-            .prop_map(|(state, epoch, domain, tier, entries)| Record { state, epoch, domain, tier, entries })
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read(record in record()) {
-            prop_assert_eq!(Record::decode(&record.encode()), Ok(record));
-        }
-
-        #[test]
-        fn garbage_is_refused_or_read_but_never_fatal(text in any::<String>()) {
-            let _ = Record::decode(&text);
-            let _ = Record::decode(&format!("v1;b;1;;;;{text}"));
-        }
-
-        #[test]
-        fn a_damaged_record_never_panics_and_stays_stable(
-            record in record(), at in any::<prop::sample::Index>(), with in any::<char>(), cut in any::<bool>(),
-        ) {
-            let mut chars: Vec<char> = record.encode().chars().collect();
-            let at = at.index(chars.len());
-            if cut { chars.truncate(at) } else { chars[at] = with }
-            let text: String = chars.into_iter().collect();
-            if let Ok(read) = Record::decode(&text) {
-                prop_assert_eq!(Record::decode(&read.encode()), Ok(read));
-            }
-        }
-    }
-}
+mod tests;

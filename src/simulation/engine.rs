@@ -118,7 +118,7 @@ impl Simulation {
             // Gangs that are made by the thousand have no objects that could be evicted.
             (config.sharing.reclaim, config.sharing.preempt) = (false, false);
         }
-        let scheduling = drive::Driven::scheduler(config.clone(), &store, 1);
+        let scheduling = drive::Driven::scheduler(config.clone(), 1);
         let serving = drive::Driven::controller(config.clone());
         let mut agenda = Agenda::default();
         let mut orders = Vec::new();

@@ -7,6 +7,8 @@ mod differences;
 #[cfg(feature = "live")]
 mod fields;
 mod input;
+#[cfg(feature = "live")]
+mod journal;
 mod output;
 mod permissions;
 mod readme;

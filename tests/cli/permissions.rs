@@ -4,6 +4,7 @@
 use crate::simulations::read;
 use phalanx::engine::{Needed, TABLE};
 use phalanx::modelserving::Kind;
+use phalanx::reservation::journal::{OBJECTS, Place};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -82,26 +83,49 @@ fn the_controller_may_do_what_it_does() {
     }
 }
 
-/// Kinds are watched by the table of the engine, and written by what it asks for.
+/// Kinds are watched by the table of the engine, and written by what it asks for. It has no right that it does not use.
 #[test]
-fn the_scheduler_may_do_what_it_does() {
-    let granted = granted("phalanx-scheduler");
+fn the_scheduler_may_do_what_it_does_and_nothing_else() {
     let own = [
-        ("", "pods", "patch delete"),
+        ("", "pods", "get patch delete"),
         ("", "pods/binding", "create"),
         ("", "pods/status", "patch"),
-        ("", "persistentvolumeclaims", "patch"),
+        ("", "persistentvolumeclaims", "get patch"),
+        ("", "persistentvolumes", "get patch"),
         ("", "events", "create patch"),
-        ("scheduling.volcano.sh", "podgroups", "create patch delete"),
+        ("scheduling.volcano.sh", "podgroups", "get create patch delete"),
         ("scheduling.volcano.sh", "queues", "create"),
         ("topology.volcano.sh", "hypernodes/status", "patch"),
     ];
     let watched = TABLE.iter().filter(|row| !matches!(row.needed, Needed::ByServing | Needed::Never));
     let watched = watched.map(|row| (row.group(), row.plural, "list watch"));
+    let mut used = BTreeSet::new();
     for (group, resource, verbs) in own.into_iter().chain(watched) {
-        for verb in verbs.split(' ') {
-            let needed = (group.to_owned(), resource.to_owned(), verb.to_owned());
-            assert!(granted.contains(&needed), "{needed:?} is not granted");
-        }
+        used.extend(verbs.split(' ').map(|verb| (group.to_owned(), resource.to_owned(), verb.to_owned())));
     }
+    assert_eq!(granted("phalanx-scheduler"), used);
+}
+
+/// In its own namespace: the Lease, and the objects of the journal, all of which it may come to need.
+#[test]
+fn the_journal_is_written_by_name_in_one_namespace() {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&read(MANIFESTS)).unwrap();
+    let role = documents.iter().find(|document| document["kind"] == "Role").expect("there is one");
+    assert_eq!(role["metadata"]["namespace"], "phalanx-system");
+    let place = Place { namespace: String::new(), name: "phalanx".into(), holder: String::new() };
+    let names: Vec<String> = (0..OBJECTS).map(|number| place.object(number)).collect();
+    let rules = role["rules"].as_array().unwrap();
+    let of = |resource: &str| -> Vec<(Value, Value)> {
+        let rules = rules.iter().filter(|rule| rule["resources"] == serde_json::json!([resource]));
+        rules.map(|rule| (rule["resourceNames"].clone(), rule["verbs"].clone())).collect()
+    };
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(
+        of("configmaps"),
+        [(Value::Null, json(r#"["create"]"#)), (serde_json::json!(names), json(r#"["get","patch"]"#))]
+    );
+    assert_eq!(
+        of("leases"),
+        [(Value::Null, json(r#"["create"]"#)), (json(r#"["phalanx"]"#), json(r#"["get","update"]"#))]
+    );
 }

@@ -118,10 +118,6 @@ fn failing_calls_leave_no_gang_half() {
     for group in list(&report, "podGroups") {
         assert_eq!((&group["scheduled"], &group["tier"]), (&json!(2), &json!(1)), "{group}");
     }
-    let objects = simulate(&["simulations/failing-calls.yaml", "--objects"], "").out;
-    let done =
-        |epoch: u32| objects.matches(&format!("phalanx.dev/reservation: v1;d;{epoch};1;rack-")).count();
-    assert_eq!((done(1), done(2)), (3, 1), "each is done, the last by a later leader");
 }
 
 #[test]

@@ -28,17 +28,22 @@ fn manifests_are_accepted_and_grant_no_more_than_needed() {
         (true, "get list watch create patch delete", "pods", "", "any"),
         (true, "create", "pods", "binding", "any"),
         (true, "patch", "pods", "status", "any"),
-        (true, "create", "pods", "eviction", "any"),
+        (false, "create", "pods", "eviction", "any"),
         (true, "list watch", "nodes", "", ""),
         (true, "list watch create patch delete", "podgroups.scheduling.volcano.sh", "", "any"),
         (true, "list watch create", "queues.scheduling.volcano.sh", "", ""),
-        (true, "patch", "queues.scheduling.volcano.sh", "status", ""),
         (true, "patch", "hypernodes.topology.volcano.sh", "status", ""),
         (true, "patch", "modelservings.workload.serving.volcano.sh", "status", "any"),
         (true, "create patch delete", "services", "", "any"),
         (true, "create patch delete", "controllerrevisions.apps", "", "any"),
         (true, "create patch", "events", "", "any"),
-        (true, "list watch", "customresourcedefinitions.apiextensions.k8s.io", "", ""),
+        (false, "list watch", "customresourcedefinitions.apiextensions.k8s.io", "", ""),
+        (true, "create", "configmaps", "", "phalanx-system"),
+        (true, "get patch", "configmaps/phalanx-journal-0", "", "phalanx-system"),
+        (true, "get patch", "configmaps/phalanx-journal-15", "", "phalanx-system"),
+        (false, "get patch", "configmaps/other", "", "phalanx-system"),
+        (false, "get patch create", "configmaps", "", "any"),
+        (false, "update delete", "configmaps/phalanx-journal-0", "", "phalanx-system"),
         (true, "create", "leases.coordination.k8s.io", "", "phalanx-system"),
         (true, "get update", "leases.coordination.k8s.io/phalanx", "", "phalanx-system"),
         (false, "update", "leases.coordination.k8s.io/other", "", "phalanx-system"),
@@ -157,8 +162,10 @@ fn a_changed_policy_is_taken_up_and_a_broken_one_is_not() {
     let config = cluster.kubeconfig.with_file_name("changing.yaml");
     std::fs::write(&config, "placement: {packing: tight}\n").unwrap();
     let flag = format!("--config={}", config.display());
-    let phalanx =
-        Phalanx::start(&cluster.kubeconfig, &["--scheduler-name=nobody", "--leader-elect=false", &flag]);
+    let phalanx = Phalanx::start(
+        &cluster.kubeconfig,
+        &["--scheduler-name=nobody", "--leader-elect=false", "--leader-elect-name=nobody", &flag],
+    );
     let says = |text: &str| {
         let started = std::time::Instant::now();
         while !phalanx.log().contains(text) {

@@ -2,8 +2,8 @@
 //! lease in mid-gang, a start on lists that are behind, pods that others bind, members that go for good; and, in
 //! `random`, everything at once. The bodies of the first two run against the real API server as well, in real time.
 
-mod late;
 mod random;
+mod sealed;
 
 use crate::cluster::TestCluster;
 use crate::double::instance::{Instance, Way};
@@ -14,7 +14,7 @@ use crate::double::store::{key, text};
 use crate::double::world::{NAMESPACE, SCHEDULER, group, node, nth, parted, pod};
 use phalanx::engine::{Kind, Request};
 use phalanx::live::call::{Answer, Call};
-use phalanx::reservation::record::{RESERVATION, Record, RecordState};
+use phalanx::reservation::journal::read;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -158,9 +158,12 @@ impl UnderTest {
     }
 
     async fn is_done(&self, gang: &str) -> bool {
-        let group = self.ask(Call::get(format!("{}/{gang}", self.path("podgroups")))).await;
-        let record = group["metadata"]["annotations"].get(RESERVATION).and_then(Value::as_str);
-        record.is_none_or(|text| Record::decode(text).unwrap().state == RecordState::Done)
+        let list = self.ask(Call::get("/api/v1/namespaces/kube-system/configmaps".to_owned())).await;
+        let ours = list["items"].as_array().unwrap().iter();
+        let ours = ours.filter(|object| text(object, "/metadata/name").starts_with(&self.way.lease_name));
+        let mut records =
+            ours.flat_map(|object| read("", &serde_json::from_value(object["data"].clone()).unwrap()).0);
+        !records.any(|(_, record)| record.gang.namespace == self.namespace && record.gang.name == gang)
     }
 
     /// Waits until the gang is whole and nothing is left to do.
@@ -174,6 +177,14 @@ impl UnderTest {
         while self.bound(gang).await < members || !self.is_done(gang).await {
             assert!(started.elapsed() < Duration::from_secs(200), "{what}: {gang} is not whole in time");
             sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Writes of a deposed leader to the journal that were answered with 409; `None` where nobody counts them.
+    fn sealed_out(&self) -> Option<usize> {
+        match &self.upstream {
+            Upstream::Double(server) => Some(server.store().judge.sealed_out),
+            Upstream::Real { .. } => None,
         }
     }
 
@@ -220,7 +231,8 @@ async fn one_fault(mut cluster: UnderTest, writes: impl Iterator<Item = u32>, fa
     cases
 }
 
-/// The leader stands still with a write under way, longer than its lease lasts; another takes over; it goes on.
+/// The leader stands still with a write under way, longer than its lease lasts; another takes over; it goes on. What it then
+/// sends to the journal is answered with 409, and no gang waits for longer than the lease lasts.
 async fn stands_still(mut cluster: UnderTest, writes: impl Iterator<Item = u32>) -> usize {
     let rates = rates(0, 0, 0);
     let mut cases = 0;
@@ -231,13 +243,25 @@ async fn stands_still(mut cluster: UnderTest, writes: impl Iterator<Item = u32>)
         sleep(cluster.way.lease * 2).await;
         let second = cluster.start(&rates, seed + 1);
         first.link.pause_at(write);
-        let gang = cluster.create(MEMBERS).await;
+        let sealed_out = cluster.sealed_out();
+        let (gang, created) = (cluster.create(MEMBERS).await, Instant::now());
         cluster.settle(&gang, MEMBERS, &format!("stood still at write {write}")).await;
+        let most = cluster.way.lease * 2 + Duration::from_secs(15);
+        assert!(created.elapsed() < most, "{:?} for write {write}", created.elapsed());
         assert!(first.link.is(Condition::Paused) && !second.has_ended());
+        assert_eq!(cluster.sealed_out(), sealed_out, "it is not sent yet");
         first.link.set(Condition::Running);
         sleep(Duration::from_secs(3)).await;
         cluster.settle(&gang, MEMBERS, &format!("went on after write {write}")).await;
         assert!(first.has_ended(), "it knows that it leads no longer");
+        // The append, and the removal after the last bind.
+        if write == 0 || write > MEMBERS as u32 {
+            let refused = cluster.sealed_out().zip(sealed_out).map(|(now, before)| now - before);
+            assert!(
+                refused.is_none_or(|refused| refused == 1),
+                "{refused:?} writes refused for write {write}"
+            );
+        }
         drop(second);
         cluster.delete(&gang, MEMBERS).await;
         sleep(cluster.way.lease).await;

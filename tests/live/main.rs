@@ -20,6 +20,8 @@ mod failover;
 #[cfg(feature = "live")]
 mod faults;
 #[cfg(feature = "live")]
+mod forged;
+#[cfg(feature = "live")]
 mod gateway;
 #[cfg(feature = "live")]
 mod hostile;

@@ -6,7 +6,7 @@ use crate::double::link::{Upstream, rates};
 use crate::double::server::Server;
 use crate::double::store::{Change, key, text};
 use crate::double::world::{NAMESPACE, SCHEDULER, group, node, pod};
-use phalanx::reservation::record::RESERVATION;
+use phalanx::reservation::journal::read;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -177,12 +177,12 @@ fn what_completed_its_gang_is_not_bound_when_the_others_have_gone_meanwhile() {
         server.store().bind_as_another(&key("pods", NAMESPACE, "theirs"), "n1");
         create(&server, "ours", "g", Some("data"));
         check(&server, "ours", "/n0").await;
-        let record = || {
-            let group =
-                server.store().find(&key("podgroups", NAMESPACE, "g")).cloned().expect("nobody deletes it");
-            group["metadata"]["annotations"].get(RESERVATION).cloned()
+        let data: Vec<Value> = {
+            let store = server.store();
+            store.all("configmaps", "kube-system").map(|object| object["data"].clone()).collect()
         };
-        assert_eq!(record(), None, "one bind would have been all");
+        let records = data.into_iter().flat_map(|data| read("", &serde_json::from_value(data).unwrap()).0);
+        assert_eq!(records.count(), 0, "one bind would have been all");
         server.store().remove(&key("pods", NAMESPACE, "theirs"));
         server.tell();
         provision(&server);

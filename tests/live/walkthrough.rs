@@ -159,7 +159,7 @@ fn everything(cluster: &TestCluster) -> BTreeSet<String> {
 }
 
 /// What the releases leave: definitions, which helm never removes; namespaces, which nobody asked it to remove, with what
-/// Kubernetes puts into each; and the leases that the binaries held.
+/// Kubernetes puts into each; the leases that the binaries held; and the scheduler's journal.
 fn only_definitions_are_left(cluster: &TestCluster, bare: &BTreeSet<String>) {
     let of_any_namespace =
         ["ServiceAccount/{}/default", "ConfigMap/{}/kube-root-ca.crt", "Namespace//{}", "Lease/{}/phalanx"];
@@ -167,6 +167,7 @@ fn only_definitions_are_left(cluster: &TestCluster, bare: &BTreeSet<String>) {
         .iter()
         .flat_map(|namespace| of_any_namespace.map(|object| object.replace("{}", namespace)))
         .collect();
+    expect.insert("ConfigMap/volcano-system/phalanx-journal-0".to_owned());
     let names = [
         "podgroups.scheduling.volcano.sh",
         "queues.scheduling.volcano.sh",

@@ -4,8 +4,8 @@ use super::super::Count;
 use super::world::{Blow, Faults, World};
 
 const GANG: usize = 16;
-/// One record, a bind each, the record closed.
-const WRITES: u64 = GANG as u64 + 2;
+/// The journal made, one record, a bind each, the record removed.
+const WRITES: u64 = GANG as u64 + 3;
 
 fn world(instances: usize, recreated: bool, until: u64) -> World {
     let mut world = World::new(1, Faults { until, ..Faults::default() }, instances);

@@ -1,11 +1,12 @@
 //! An instance of Phalanx in the model: a lease, a cache fed by watches, a ledger of capacity, a scheduler that takes the
 //! first domain with room, and the reservations under test.
 
+use super::super::journal::{Ask, Event, Journal, Place, Reply};
 use super::super::lease::{Held, Seen};
-use super::super::record::{Record, RecordState};
+use super::super::record::Record;
 use super::super::{
-    BoundPod, CallId, Count, Decided, Effect, GangKey, GroupFacts, Input, Outcome, PodFacts, Promise,
-    Recovered, RecoveredPod, Report, Reservations, Settings,
+    Answer, BoundPod, Call, CallId, Count, Decided, Effect, GangKey, GroupFacts, Input, Outcome, PodFacts,
+    Promise, Recovered, RecoveredPod, Report, Reservations, Settings,
 };
 use super::server::{Change, NAMESPACE, Server, subgroup};
 use crate::scheduler::{PodRef, SubgroupRef};
@@ -27,6 +28,11 @@ pub(super) struct Core {
     /// Tells its events from those of an earlier term.
     pub(super) term: u64,
     pub(super) reservations: Reservations,
+    pub(super) journal: Journal,
+    /// Have the records been taken in that stood in the journal?
+    pub(super) recovered: bool,
+    /// Another leader has sealed the journal.
+    pub(super) superseded: bool,
     pods: BTreeMap<String, (PodFacts, String)>,
     groups: BTreeMap<String, GroupFacts>,
     /// Name, domain, slots, ready.
@@ -55,7 +61,14 @@ impl Core {
             .map(|(name, node)| (name.clone(), node.domain.clone(), node.slots as usize, node.ready));
         Core {
             term,
-            reservations: Reservations::new(settings.clone(), epoch),
+            reservations: Reservations::new(settings.clone()),
+            journal: Journal::new(
+                Place { namespace: NAMESPACE.into(), name: "phalanx".into(), holder: format!("term-{term}") },
+                epoch,
+                true,
+            ),
+            recovered: false,
+            superseded: false,
             pods: server
                 .pods
                 .iter()
@@ -83,6 +96,41 @@ impl Core {
         self.reservations.step(Duration::from_millis(now), input, effects);
         for effect in &effects[from..] {
             self.book(effect);
+            if let Effect::Call { id, gang, call: Call::WriteRecord { record, may_wait } } = effect {
+                let now = Duration::from_millis(now);
+                self.journal.put(now, gang.clone(), *id, record.as_ref(), *may_wait);
+            }
+        }
+    }
+
+    /// Does what has followed in the journal. The records that stood in it when it had been sealed, once.
+    pub(super) fn heed_journal(&mut self, now: u64, effects: &mut Vec<Effect>) -> Option<Vec<Record>> {
+        let mut opened = None;
+        loop {
+            let events = self.journal.events();
+            if events.is_empty() {
+                return opened;
+            }
+            for event in events {
+                let (call, answer) = match event {
+                    Event::Opened(records) => {
+                        opened = Some(records);
+                        continue;
+                    }
+                    Event::Written(call) => (call, Answer::Written),
+                    Event::Refused { call, message } => (call, Answer::Refused { message }),
+                    Event::Superseded { .. } => {
+                        self.superseded = true;
+                        continue;
+                    }
+                    Event::Quarantined(quarantined) => {
+                        self.violations.push(format!("quarantined: {quarantined:?}"));
+                        continue;
+                    }
+                    Event::Trouble { .. } => continue,
+                };
+                self.step(now, Input::Answered { call, answer }, effects);
+            }
         }
     }
 
@@ -102,8 +150,6 @@ impl Core {
                     Report::Held { .. } => "held",
                     Report::BoundElsewhere { .. } => "bound elsewhere",
                     Report::RecordTooLarge { .. } => "too large",
-                    Report::RecordUnreadable(_) => "unreadable",
-                    Report::Superseded { .. } => "superseded",
                     Report::CallRefused { .. } => "refused",
                 };
                 *self.reports.entry(name).or_default() += 1;
@@ -135,8 +181,8 @@ impl Core {
         }
     }
 
-    /// Takes in what a watch shows; returns a gang whose record should be looked at.
-    pub(super) fn watch(&mut self, now: u64, change: Change, effects: &mut Vec<Effect>) -> Option<GangKey> {
+    /// Takes in what a watch shows.
+    pub(super) fn watch(&mut self, now: u64, change: Change, effects: &mut Vec<Effect>) {
         match change {
             Change::Pod(facts, gang) => {
                 if let Some(assumed) = self.assumed.get(&facts.pod.uid)
@@ -160,17 +206,9 @@ impl Core {
                 self.gang_changed(now, &gang, effects);
             }
             Change::Group(name, facts) => {
-                let record = facts.record.as_deref().and_then(|text| Record::decode(text).ok());
                 let minimum = self.groups.insert(name.clone(), facts.clone()).map(|old| old.minimum);
                 if minimum != Some(facts.minimum) {
                     self.gang_changed(now, &name, effects);
-                }
-                let key = group_key(&name);
-                if record.is_some_and(|record| {
-                    record.state != RecordState::Done && record.epoch < self.reservations.epoch()
-                }) && self.reservations.phase(&key).is_none()
-                {
-                    return Some(key);
                 }
             }
             Change::GroupGone(name) => {
@@ -184,7 +222,6 @@ impl Core {
                 }
             }
         }
-        None
     }
 
     /// Takes a pod into the cache; one that was bound is never unbound again.
@@ -278,21 +315,17 @@ impl Core {
     pub(super) fn recover(
         &mut self,
         now: u64,
-        name: &str,
+        record: Record,
         server: &Server,
         forget: bool,
         effects: &mut Vec<Effect>,
     ) {
-        let key = group_key(name);
-        let Some(group) = server.group_facts(name) else { return };
-        let Some(Ok(record)) = group.record.as_deref().map(Record::decode) else { return };
-        if record.state == RecordState::Done || self.reservations.phase(&key).is_some() {
-            return;
-        }
+        let name = record.gang.name.clone();
+        let group = server.group_facts(&name);
         let mut pods = Vec::new();
-        for (name, _) in server.pods_of(name) {
+        for (name, _) in server.pods_of(&name) {
             let Some(facts) = server.facts(name) else { continue };
-            let entry = record.entries.iter().find(|e| e.uid.as_ref() == Some(&facts.pod.uid));
+            let entry = record.entries.iter().find(|e| e.uid == facts.pod.uid);
             let (mut taken, mut usable) = (false, false);
             if forget && facts.node.is_some() && pods.len() % 3 == 1 {
                 // As if the list were older than the record.
@@ -300,7 +333,6 @@ impl Core {
             }
             if let Some(entry) = entry
                 && facts.node.is_none()
-                && record.epoch <= self.reservations.epoch()
                 && !self.promised.contains_key(&facts.pod.uid)
             {
                 let node = self.nodes.iter().find(|node| node.0 == entry.node);
@@ -314,13 +346,18 @@ impl Core {
             let subgroup = server.subgroup(&facts.pod.name);
             pods.push(RecoveredPod { facts, taken, usable, subgroup });
         }
-        self.groups.insert(name.to_owned(), group.clone());
-        let bound = server.bound_of(name);
-        self.step(now, Input::Recovered(Recovered { gang: key, group, pods, bound }), effects);
+        if let Some(group) = &group {
+            self.groups.insert(name.clone(), group.clone());
+        }
+        let bound = server.bound_of(&name);
+        self.step(now, Input::Recovered(Recovered { record, group, pods, bound }), effects);
     }
 
     /// Places every gang that can be placed, and more members of those that grow.
     pub(super) fn schedule(&mut self, now: u64, effects: &mut Vec<Effect>) {
+        if !self.recovered {
+            return;
+        }
         let gangs: BTreeSet<String> = self.groups.keys().cloned().collect();
         for gang in gangs {
             let key = group_key(&gang);
@@ -474,4 +511,37 @@ pub(super) fn group_key(name: &str) -> GangKey {
 }
 
 /// A call on its way.
-pub(super) type Sent = (CallId, super::super::Call);
+#[derive(Clone, Debug)]
+pub(super) enum Sent {
+    /// Of a reservation.
+    Call(CallId, Call),
+    /// For an object of the journal, by its number.
+    Journal(usize, Ask),
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub(super) enum Back {
+    Call(Answer),
+    Journal(Reply),
+}
+
+impl Sent {
+    /// The answer that was sent instead of the true one, or nothing that came at all.
+    pub(super) fn answered(&self, answer: Answer) -> Back {
+        match self {
+            Sent::Call(..) => Back::Call(answer),
+            Sent::Journal(..) => Back::Journal(match answer {
+                Answer::Conflict => Reply::Conflict,
+                Answer::TooMany { retry_after } => Reply::TooMany(retry_after),
+                Answer::ServerError { retry_after } => Reply::Unknown(retry_after),
+                Answer::Refused { message } => Reply::Refused(message),
+                _ => Reply::Unknown(None),
+            }),
+        }
+    }
+
+    pub(super) fn is_write(&self) -> bool {
+        !matches!(self, Sent::Call(_, Call::ReadPod { .. }) | Sent::Journal(_, Ask::Read))
+    }
+}

@@ -30,7 +30,7 @@ fn key() -> GangKey {
     GangKey::new(true, "ns/g")
 }
 
-/// Reservations of the leader of epoch 3, and the time.
+/// Reservations, and the time.
 struct Play {
     reservations: Reservations,
     now: Duration,
@@ -38,7 +38,7 @@ struct Play {
 
 impl Play {
     fn new() -> Self {
-        Play { reservations: Reservations::new(Settings::default(), 3), now: Duration::from_secs(1) }
+        Play { reservations: Reservations::new(Settings::default()), now: Duration::from_secs(1) }
     }
 
     fn step(&mut self, input: Input) -> Vec<Effect> {
@@ -54,22 +54,7 @@ impl Play {
     }
 
     fn decide(&mut self, minimum: &Count, pods: Vec<Promise>, bound: Vec<BoundPod>) -> Vec<Effect> {
-        self.decide_over(None, minimum, pods, bound)
-    }
-
-    fn decide_over(
-        &mut self,
-        record: Option<Record>,
-        minimum: &Count,
-        pods: Vec<Promise>,
-        bound: Vec<BoundPod>,
-    ) -> Vec<Effect> {
-        let group = GroupFacts {
-            resource_version: "1".into(),
-            record: record.map(|record| record.encode()),
-            minimum: minimum.clone(),
-            ..GroupFacts::default()
-        };
+        let group = GroupFacts { minimum: minimum.clone(), ..GroupFacts::default() };
         let decided = Decided { gang: key(), pods, domain: None, tier: None, group: Some(group), bound };
         self.step(Input::Decided(decided))
     }
@@ -81,10 +66,18 @@ impl Play {
     /// The one call of these effects writes a record; it is written.
     fn write(&mut self, effects: &[Effect], state: RecordState, names: &[&str]) -> Vec<Effect> {
         let [(call, Call::WriteRecord { record, .. })] = calls(effects)[..] else { panic!("{effects:?}") };
-        let record = Record::decode(record.as_deref().unwrap_or_default()).unwrap();
+        let record = record.as_ref().expect("one is to be there");
         let named: Vec<&str> = record.entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!((record.state, named), (state, names.to_vec()));
-        self.answer(call, Answer::Written { resource_version: "2".into() })
+        self.answer(call, Answer::Written)
+    }
+
+    /// The one call of these effects removes the record; it is gone.
+    fn close(&mut self, effects: &[Effect]) -> Vec<Effect> {
+        let [(call, Call::WriteRecord { record: None, .. })] = calls(effects)[..] else {
+            panic!("{effects:?}")
+        };
+        self.answer(call, Answer::Written)
     }
 
     /// Does it say that the gang waits for this?
@@ -129,23 +122,6 @@ fn members(count: u32) -> Count {
 }
 
 const LATER: Answer = Answer::TooMany { retry_after: None };
-
-#[test]
-fn what_is_decided_over_an_unfinished_record_is_given_back() {
-    let check = |epoch: u64, expect: Effect| {
-        let entries = vec![Entry { name: "a".into(), uid: Some("a".into()), node: "m".into() }];
-        let record = Record { state: RecordState::Binding, epoch, domain: None, tier: None, entries };
-        let mut play = Play::new();
-        let pods = vec![promise("a", true, None), promise("b", true, None)];
-        let effects = play.decide_over(Some(record), &members(2), pods, Vec::new());
-        assert_eq!((calls(&effects), released(&effects)), (Vec::new(), vec!["a", "b"]));
-        assert!(effects.contains(&expect), "epoch {epoch}: {effects:?}");
-        assert_eq!((effects.len(), play.phase()), (3, None), "epoch {epoch}: {effects:?}");
-    };
-    check(2, Effect::Recover(key()));
-    check(3, Effect::Recover(key()));
-    check(4, Effect::Report { gang: key(), report: Report::Superseded { epoch: 4 } });
-}
 
 #[test]
 fn members_and_others_count_for_their_subgroups() {
@@ -228,7 +204,7 @@ fn a_gang_that_is_late_keeps_what_meets_its_minimum_and_gives_up_the_rest() {
     play.answer(id, LATER);
     let effects = play.at(121);
     assert_eq!(released(&effects), Vec::<&str>::new(), "the record names it still");
-    let effects = play.write(&effects, RecordState::Done, &["a"]);
+    let effects = play.close(&effects);
     assert_eq!(released(&effects), ["b"]);
     let ended = Report::Ended { outcome: Outcome::Partly, bound: 1, evicted: 0 };
     assert!(effects.contains(&Effect::Report { gang: key(), report: ended }), "{effects:?}");
@@ -346,7 +322,7 @@ fn what_cannot_be_written_down_in_time_is_given_up_once_nothing_of_it_stands_the
     assert_eq!((play.at(115), play.phase()), (Vec::new(), Some(Phase::Decided)));
     let effects = play.at(121);
     assert_eq!(released(&effects), Vec::<&str>::new());
-    let effects = play.write(&effects, RecordState::Done, &[]);
+    let effects = play.close(&effects);
     assert_eq!(released(&effects), ["a", "b"]);
     let ended = Report::Ended { outcome: Outcome::Abandoned, bound: 0, evicted: 0 };
     assert!(effects.contains(&Effect::Report { gang: key(), report: ended }), "{effects:?}");
@@ -404,9 +380,7 @@ fn what_is_said_of_a_gang_that_was_rolled_back_is_what_was_done() {
             effects = play.at(seconds);
             for (id, call) in open {
                 let more = match call {
-                    Call::WriteRecord { .. } => {
-                        play.answer(id, Answer::Written { resource_version: "3".into() })
-                    }
+                    Call::WriteRecord { .. } => play.answer(id, Answer::Written),
                     Call::Evict { pod } => match answers.next() {
                         Some(answer) => play.answer(id, answer),
                         None => {
@@ -436,25 +410,15 @@ fn what_is_said_of_a_gang_that_was_rolled_back_is_what_was_done() {
 #[test]
 fn a_record_that_is_taken_over_counts_who_is_bound_and_leaves_nodes_that_are_lost() {
     let taken_over = |usable: bool, recreated: bool| {
-        let entry = |name: &str| Entry { name: name.into(), uid: Some(name.into()), node: "n".into() };
+        let entry = |name: &str| Entry { name: name.into(), uid: name.into(), node: "n".into() };
         let entries = vec![entry("a")];
-        let record = Record { state: RecordState::Binding, epoch: 2, domain: None, tier: None, entries };
-        let group = GroupFacts {
-            resource_version: "1".into(),
-            record: Some(record.encode()),
-            minimum: members(2),
-            ..GroupFacts::default()
-        };
+        let record = Record { gang: key(), state: RecordState::Binding, domain: None, tier: None, entries };
+        let group = Some(GroupFacts { minimum: members(2), ..GroupFacts::default() });
         let facts = facts("a", None, recreated);
         let pods = vec![RecoveredPod { facts, taken: true, usable, subgroup: None }];
         let bound = vec![BoundPod { uid: "z".into(), role: String::new(), subgroup: None }];
         let mut play = Play::new();
-        let effects = play.step(Input::Recovered(Recovered { gang: key(), group, pods, bound }));
-        let first = match calls(&effects)[..] {
-            [(call, Call::WriteRecord { .. })] => call,
-            _ => panic!("{effects:?}"),
-        };
-        let effects = play.answer(first, Answer::Written { resource_version: "2".into() });
+        let effects = play.step(Input::Recovered(Recovered { record, group, pods, bound }));
         let calls: Vec<Call> = calls(&effects).into_iter().map(|(_, call)| call.clone()).collect();
         (play.phase(), calls, play.says("1 pod lost the node that an earlier leader had promised"))
     };

@@ -1,8 +1,9 @@
 //! The API server of the model: pods, PodGroups, nodes, and what it answers. It also watches over what must never
 //! happen, at the moment when it would.
 
+use super::super::journal::{Ask, HEAD, Head, Reply, Stored, read};
 use super::super::lease::Lease;
-use super::super::record::{Record, RecordState};
+use super::super::record::Record;
 use super::super::{Answer, BoundPod, Call, Count, GroupFacts, PodFacts};
 use crate::scheduler::{PodRef, SubgroupRef};
 use std::collections::BTreeMap;
@@ -33,9 +34,7 @@ impl Pod {
 
 #[derive(Clone, Debug)]
 pub(super) struct Group {
-    pub(super) version: u64,
     pub(super) generation: i64,
-    pub(super) record: Option<String>,
     pub(super) minimum: Count,
     /// Those before it was changed, and until when they held: the leader may not have heard of the change.
     earlier_minima: Vec<(Count, u64)>,
@@ -47,20 +46,23 @@ pub(super) struct Group {
 }
 
 impl Group {
+    /// Its record is gone: its leader thinks that it is whole, or that nothing is bound.
     fn note_done(&mut self, now: u64) {
-        let record = self.record.as_deref().and_then(|text| Record::decode(text).ok());
-        if record.is_some_and(|record| record.state == RecordState::Done) {
-            let mut bound = Count::default();
-            let heard = self.bound_until.iter().filter(|(_, (_, until))| until + NEWS_TAKE > now);
-            heard.for_each(|(name, (role, _))| bound.add(role, subgroup(name, &self.minimum).as_ref()));
-            self.note(&bound, now);
-        }
+        let heard = self.bound_until.iter().filter(|(_, (_, until))| until + NEWS_TAKE > now);
+        let bound: Vec<_> = heard.map(|(name, (role, _))| (name.clone(), role.clone())).collect();
+        self.note(&bound, now);
     }
 
-    fn note(&mut self, bound: &Count, now: u64) {
+    /// These pods are bound, by name and role. Each minimum has subgroups of its own.
+    fn note(&mut self, bound: &[(String, String)], now: u64) {
         let earlier = self.earlier_minima.iter().filter(|(_, until)| until + NEWS_TAKE > now);
         let mut minima = earlier.map(|(minimum, _)| minimum).chain([&self.minimum]);
-        self.ever_met |= bound.members > 0 && minima.any(|minimum| bound.short_of(minimum).is_none());
+        let is_met = |minimum: &Count| {
+            let mut count = Count::default();
+            bound.iter().for_each(|(name, role)| count.add(role, subgroup(name, minimum).as_ref()));
+            count.short_of(minimum).is_none()
+        };
+        self.ever_met |= !bound.is_empty() && minima.any(is_met);
     }
 }
 
@@ -87,6 +89,10 @@ pub(super) struct Server {
     pub(super) groups: BTreeMap<String, Group>,
     pub(super) nodes: BTreeMap<String, Node>,
     pub(super) lease: Option<Lease>,
+    /// The objects of the journal, and their versions.
+    journal: BTreeMap<String, (u64, BTreeMap<String, String>)>,
+    /// Writes of deposed leaders to the journal that were refused.
+    pub(super) sealed_out: u64,
     pub(super) version: u64,
     pub(super) now: u64,
     next_uid: u64,
@@ -120,9 +126,7 @@ impl Server {
     pub(super) fn create_group(&mut self, name: &str, minimum: Count) {
         self.version += 1;
         let group = Group {
-            version: self.version,
             generation: 1,
-            record: None,
             earlier_minima: Vec::new(),
             minimum,
             bound_until: BTreeMap::new(),
@@ -146,13 +150,7 @@ impl Server {
 
     pub(super) fn group_facts(&self, name: &str) -> Option<GroupFacts> {
         let group = self.groups.get(name)?;
-        Some(GroupFacts {
-            resource_version: group.version.to_string(),
-            generation: group.generation,
-            record: group.record.clone(),
-            other_annotation_bytes: 100,
-            minimum: group.minimum.clone(),
-        })
+        Some(GroupFacts { generation: group.generation, minimum: group.minimum.clone() })
     }
 
     /// The subgroup of a pod, where its gang has any.
@@ -188,10 +186,6 @@ impl Server {
     /// Somebody changed the PodGroup.
     pub(super) fn group_changed(&mut self, name: &str) {
         self.version += 1;
-        let version = self.version;
-        if let Some(group) = self.groups.get_mut(name) {
-            group.version = version;
-        }
         if let Some(facts) = self.group_facts(name) {
             self.changes.push(Change::Group(name.to_owned(), facts));
         }
@@ -260,26 +254,77 @@ impl Server {
         }
     }
 
+    /// Everything that stands in the journal.
+    pub(super) fn records(&self) -> Vec<Record> {
+        let pages = self.journal.iter().flat_map(|(object, (_, data))| {
+            let (records, quarantined) = read(object, data);
+            assert_eq!(quarantined, [], "we write what we can read");
+            records
+        });
+        pages.map(|(_, record)| record).collect()
+    }
+
+    /// What stands in the journal of a gang.
+    pub(super) fn record(&self, gang: &str) -> Option<Record> {
+        self.records().into_iter().find(|record| record.gang.name == gang)
+    }
+
+    /// Carries out a call for an object of the journal.
+    pub(super) fn serve_journal(&mut self, object: &str, ask: &Ask) -> Reply {
+        let before = self.records();
+        let head = |data: &BTreeMap<String, String>| Head::decode(&data[HEAD]).expect("we write it");
+        let reply = match (ask, self.journal.get_mut(object)) {
+            (Ask::Read, None) | (Ask::Write { .. }, None) => return Reply::Absent,
+            (Ask::Read, Some((version, data))) => {
+                return Reply::Found(Stored { resource_version: version.to_string(), data: data.clone() });
+            }
+            (Ask::Create(_), Some(_)) => return Reply::Conflict,
+            (Ask::Create(data), None) => {
+                if data.len() > 1 {
+                    self.violations.push(format!("sealed: {object} is made with entries"));
+                }
+                self.version += 1;
+                self.journal.insert(object.to_owned(), (self.version, data.clone()));
+                Reply::Written(self.version.to_string())
+            }
+            (Ask::Write { resource_version, changes }, Some((version, data))) => {
+                let theirs = Head::decode(changes[HEAD].as_deref().unwrap_or_default()).expect("we write it");
+                let is_deposed = theirs.epoch < head(data).epoch;
+                if version.to_string() != *resource_version {
+                    self.sealed_out += u64::from(is_deposed);
+                    return Reply::Conflict;
+                }
+                if is_deposed {
+                    self.violations.push(format!("sealed: a write of epoch {} is applied", theirs.epoch));
+                }
+                for (key, text) in changes {
+                    match text {
+                        Some(text) => drop(data.insert(key.clone(), text.clone())),
+                        None => drop(data.remove(key)),
+                    }
+                }
+                self.version += 1;
+                *version = self.version;
+                Reply::Written(self.version.to_string())
+            }
+        };
+        self.writes += 1;
+        let (after, now) = (self.records(), self.now);
+        for record in before {
+            if !after.iter().any(|left| left.gang == record.gang) {
+                self.note_minimum(&record.gang.name);
+                if let Some(group) = self.groups.get_mut(&record.gang.name) {
+                    group.note_done(now);
+                }
+            }
+        }
+        reply
+    }
+
     /// Carries out a call of ours. The second value names a pod that has begun to end or was bound.
     pub(super) fn serve(&mut self, call: &Call) -> (Answer, Option<String>) {
         match call {
-            Call::WriteRecord { name, resource_version, record, .. } => {
-                let now = self.now;
-                self.note_minimum(name);
-                let Some(group) = self.groups.get_mut(name) else { return (Answer::NotFound, None) };
-                if group.version.to_string() != *resource_version {
-                    return (Answer::Conflict, None);
-                }
-                if group.record != *record {
-                    group.record.clone_from(record);
-                    group.note_done(now);
-                    self.writes += 1;
-                    self.group_changed(name);
-                }
-                let version = self.groups.get(name).map(|group| group.version.to_string());
-                (Answer::Written { resource_version: version.unwrap_or_default() }, None)
-            }
-            Call::ReadGroup { name, .. } => (Answer::Group(self.group_facts(name)), None),
+            Call::WriteRecord { .. } => panic!("records are written into the journal"),
             Call::ReadPod { pod } => (Answer::Pod(self.facts(&pod.name)), None),
             Call::Bind { pod, node } => {
                 let Some(found) = self.pods.get_mut(&pod.name) else { return (Answer::NotFound, None) };
@@ -318,19 +363,16 @@ impl Server {
         let gang = self.pods.get(&pod.name).map(|pod| pod.gang.clone()).unwrap_or_default();
         self.note_bound(&pod.name);
         let Some(group) = self.groups.get(&gang) else { return };
-        let record = group.record.as_deref().and_then(|text| Record::decode(text).ok());
-        let named = record.is_some_and(|record| {
+        let record = self.record(&gang);
+        let named = record.as_ref().is_some_and(|record| {
             // One that is on its way while we begin to roll back is found, and evicted.
-            record.state != RecordState::Done
-                && record.entries.iter().any(|entry| {
-                    entry.name == pod.name && entry.uid.as_ref() == Some(&pod.uid) && entry.node == node
-                })
+            record.entries.iter().any(|e| e.name == pod.name && e.uid == pod.uid && e.node == node)
         });
         // Without a record, one pod may be bound to a gang that has the rest.
         if !named && !group.ever_met {
             self.violations.push(format!(
-                "one-writer: {} is bound to {node}, the record of {gang} is {:?}",
-                pod.name, group.record
+                "one-writer: {} is bound to {node}, the record of {gang} is {record:?}",
+                pod.name
             ));
         }
     }
@@ -342,17 +384,15 @@ impl Server {
     }
 
     fn note_minimum(&mut self, gang: &str) {
-        let mut bound = Count::default();
         let well: Vec<(String, String)> = self
             .pods_of(gang)
             .filter(|(_, pod)| pod.counts())
             .map(|(name, pod)| (name.clone(), pod.role.clone()))
             .collect();
-        well.iter().for_each(|(name, role)| bound.add(role, self.subgroup(name).as_ref()));
         let now = self.now;
         if let Some(group) = self.groups.get_mut(gang) {
+            group.note(&well, now);
             well.into_iter().for_each(|(name, role)| drop(group.bound_until.insert(name, (role, now))));
-            group.note(&bound, now);
         }
     }
 }

@@ -9,7 +9,7 @@ mod wire;
 use super::super::lease::LeaseSettings;
 use super::super::{Answer, Backoff, Call, Count, Effect, GangKey, Input, Settings};
 use super::dice::Dice;
-use super::instance::{Core, Instance, Sent};
+use super::instance::{Back, Core, Instance, Sent};
 use super::server::{Change, Node, Server};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,10 +36,9 @@ pub(super) struct Faults {
 #[derive(Debug)]
 enum Event {
     Arrive { instance: usize, term: u64, sent: Sent, reply: Reply },
-    Answer { instance: usize, term: u64, sent: Sent, answer: Answer },
+    Answer { instance: usize, term: u64, sent: Sent, answer: Back },
     Watch { instance: usize, term: u64, change: Change },
     Wake { instance: usize, term: u64 },
-    Recover { instance: usize, term: u64, gang: GangKey },
     PlaceAgain { instance: usize, term: u64, gang: GangKey, short: Count },
     Schedule { instance: usize },
     Elect { instance: usize },
@@ -57,7 +56,7 @@ enum Event {
 enum Reply {
     After(u64),
     /// This instead, whatever the server says.
-    Instead(u64, Answer),
+    Instead(u64, Back),
     Never,
 }
 
@@ -248,7 +247,6 @@ impl World {
             Event::Answer { instance, .. }
             | Event::Watch { instance, .. }
             | Event::Wake { instance, .. }
-            | Event::Recover { instance, .. }
             | Event::PlaceAgain { instance, .. }
             | Event::Schedule { instance }
             | Event::Elect { instance }
@@ -268,40 +266,34 @@ impl World {
         match event {
             Event::Arrive { instance, term, sent, reply } => self.arrive(instance, term, sent, reply),
             Event::Answer { instance, term, sent, answer } => {
-                self.log(|| format!("i{instance} {:?} {answer:?}", sent.0));
-                self.tell(instance, term, |core, now, effects| {
-                    match (&answer, &sent.1) {
-                        (Answer::Pod(facts), Call::ReadPod { pod }) => core.read(pod, facts.as_ref()),
-                        (Answer::Done, Call::Evict { pod }) => core.evicted(pod),
-                        (Answer::NotFound, Call::Bind { pod, .. })
-                        | (Answer::NotFound | Answer::Conflict, Call::Evict { pod }) => core.read(pod, None),
-                        _ => {}
+                self.log(|| format!("i{instance} {sent:?} {answer:?}"));
+                self.tell(instance, term, |core, now, effects| match (sent, answer) {
+                    (Sent::Journal(page, _), Back::Journal(reply)) => {
+                        core.journal.answered(Duration::from_millis(now), page, reply);
                     }
-                    core.step(now, Input::Answered { call: sent.0, answer }, effects);
+                    (Sent::Call(call, asked), Back::Call(answer)) => {
+                        match (&answer, &asked) {
+                            (Answer::Pod(facts), Call::ReadPod { pod }) => core.read(pod, facts.as_ref()),
+                            (Answer::Done, Call::Evict { pod }) => core.evicted(pod),
+                            (Answer::NotFound, Call::Bind { pod, .. })
+                            | (Answer::NotFound | Answer::Conflict, Call::Evict { pod }) => {
+                                core.read(pod, None)
+                            }
+                            _ => {}
+                        }
+                        core.step(now, Input::Answered { call, answer }, effects);
+                    }
+                    _ => unreachable!("calls are answered with what they are asked for"),
                 });
             }
             Event::Watch { instance, term, change } => {
-                let mut recover = None;
-                self.tell(instance, term, |core, now, effects| recover = core.watch(now, change, effects));
-                if let Some(gang) = recover {
-                    self.tried.add("late records", 1);
-                    self.after(5, Event::Recover { instance, term, gang });
-                }
+                self.tell(instance, term, |core, now, effects| core.watch(now, change, effects));
             }
             Event::Wake { instance, term } => {
                 self.tell(instance, term, |core, now, effects| {
                     core.wake = None;
                     core.step(now, Input::Tick, effects);
                 });
-            }
-            Event::Recover { instance, term, gang } => {
-                let server = std::mem::take(&mut self.server);
-                self.tell(instance, term, |core, now, effects| {
-                    core.recover(now, &gang.name, &server, false, effects);
-                });
-                let changes = std::mem::take(&mut self.server.changes);
-                self.server = server;
-                self.server.changes.extend(changes);
             }
             Event::PlaceAgain { instance, term, gang, short } => {
                 self.tell(instance, term, |core, now, effects| {
@@ -365,12 +357,32 @@ impl World {
         let Some(core) = self.instances[at].core.as_mut().filter(|core| core.term == term) else { return };
         let mut effects = Vec::new();
         change(core, now, &mut effects);
-        let wake = core.reservations.wake_at().map(|time| time.as_millis() as u64 + 1);
+        if let Some(records) = core.heed_journal(now, &mut effects) {
+            let forget = self.now < self.faults.until && self.dice.chance(200);
+            let core = self.instances[at].core.as_mut().expect("it leads");
+            for record in records {
+                core.recover(now, record, &self.server, forget, &mut effects);
+            }
+            core.recovered = true;
+            core.heed_journal(now, &mut effects);
+        }
+        let core = self.instances[at].core.as_mut().expect("it leads");
+        if core.superseded {
+            self.tried.add("superseded", 1);
+            return self.depose(at);
+        }
+        let asks = core.journal.commit(Duration::from_millis(now));
+        let wakes = core.reservations.wake_at().into_iter().chain(core.journal.wake_at());
+        let wake = wakes.min().map(|time| time.as_millis() as u64 + 1);
         if wake != core.wake {
             core.wake = wake;
             if let Some(time) = wake {
                 self.after(time.saturating_sub(now), Event::Wake { instance: at, term });
             }
+        }
+        for (page, ask) in asks {
+            self.log(|| format!("i{at} journal {page} {ask:?}"));
+            self.send(at, term, Sent::Journal(page, ask));
         }
         for effect in effects {
             self.carry_out(at, term, effect);
@@ -383,12 +395,12 @@ impl World {
         }
         self.log(|| format!("i{at} {effect:?}"));
         match effect {
-            Effect::Call { id, call, .. } => self.send(at, term, (id, call)),
+            Effect::Call { call: Call::WriteRecord { .. }, .. } => {}
+            Effect::Call { id, call, .. } => self.send(at, term, Sent::Call(id, call)),
             Effect::PlaceAgain { gang, short, .. } => {
                 let delay = self.dice.range(0, 300);
                 self.after(delay, Event::PlaceAgain { instance: at, term, gang, short });
             }
-            Effect::Recover(gang) => self.after(20, Event::Recover { instance: at, term, gang }),
             Effect::Bound { .. } | Effect::Release { .. } | Effect::Report { .. } => {}
         }
     }

@@ -1,31 +1,38 @@
 //! What the API server answers to the engines' requests, and the failures that the timeline orders.
 
 use super::Simulation;
+use super::telling::key_of;
 use crate::api::keys::MODEL_SERVING_NAME;
 use crate::apiserver::{
     Actor, Answer as Served, At as _, Body, Key, Kind, Request as Serve, Response, Verb as HttpVerb,
 };
 use crate::engine::{Answer, Kind as Asked, Request, Verb};
+use crate::reservation::GangKey;
 use crate::simulation::scenario::{CallKind, FailCalls, Failure};
 use serde_json::Value;
 
 impl Simulation {
     /// Answers a request. Only what a reservation asks for fails by order of the timeline.
-    pub(super) fn ask(&mut self, request: &Request, by: Actor, of_reservation: bool) -> Answer {
+    pub(super) fn ask(&mut self, request: &Request, by: Actor, gang: Option<&GangKey>) -> Answer {
         let key = key(request);
-        let call = call_kind(request).filter(|_| of_reservation);
-        match call.and_then(|call| Some((call, self.failure(call, &key)?))) {
+        let call = gang.and_then(|_| call_kind(request));
+        // What is written into the journal is told of the gang.
+        let about = match gang {
+            Some(gang) if call == Some(CallKind::Record) => key_of(gang),
+            _ => key.clone(),
+        };
+        match call.and_then(|call| Some((call, self.failure(call, &about)?))) {
             None => self.serve(request, &key, by, call),
             Some((call, Failure::Unavailable)) => {
-                self.call_failed(call, &key, "the API server is not available");
+                self.call_failed(call, &about, "the API server is not available");
                 refused(503, "ServiceUnavailable", "the API server is not available")
             }
             Some((call, Failure::Refused)) => {
-                self.call_failed(call, &key, "the API server forbids it");
+                self.call_failed(call, &about, "the API server forbids it");
                 refused(403, "Forbidden", "forbidden")
             }
             Some((call, Failure::Lost)) => {
-                self.call_failed(call, &key, "the answer was lost");
+                self.call_failed(call, &about, "the answer was lost");
                 self.serve(request, &key, by, Some(call));
                 Answer::Unknown("the answer was lost".to_owned())
             }
@@ -84,7 +91,7 @@ impl Simulation {
         call: Option<CallKind>,
         refusal: &Response,
     ) {
-        // That others write to a PodGroup as well, its status above all, is no failure.
+        // What was lost before may have been written.
         let expected = call == Some(CallKind::Record) && refusal.code == 409;
         if let Some(call) = call.filter(|call| !expected && *call != CallKind::Read) {
             self.call_failed(call, key, message(refusal));
@@ -172,7 +179,7 @@ pub(super) fn key(request: &Request) -> Key {
 /// What a request of a reservation does.
 fn call_kind(request: &Request) -> Option<CallKind> {
     Some(match (request.verb, request.kind, request.subresource) {
-        (Verb::Merge, Asked::PodGroup, _) => CallKind::Record,
+        (Verb::Merge, Asked::ConfigMap, _) => CallKind::Record,
         (Verb::Get, Asked::Pod | Asked::PodGroup, _) => CallKind::Read,
         (Verb::Create, Asked::Pod, "binding") => CallKind::Bind,
         (Verb::Delete, Asked::Pod, _) => CallKind::Evict,

@@ -3,10 +3,10 @@
 
 use super::Simulation;
 use super::telling::key_of;
-use crate::apiserver::{Actor, Key, Kind, Store};
-use crate::engine::{Engine, Input, Kind as Observed, Now, Output, Pace, Plan, Request, RequestId, Step};
+use crate::apiserver::{Actor, Key};
+use crate::engine::{Engine, Input, Kind, Now, Output, Pace, Plan, Request, RequestId, Step};
 use crate::grouping::GroupedBy;
-use crate::reservation::record::{RESERVATION, Record};
+use crate::reservation::journal::Place;
 use crate::reservation::{GangKey, Settings};
 use crate::scheduler::{Decision, Scheduler, SchedulerConfig};
 use crate::simulation::agenda::Task;
@@ -36,7 +36,7 @@ pub struct Recording {
 pub(super) struct Driven {
     pub(super) engine: Engine,
     /// What it watches.
-    watched: BTreeSet<Observed>,
+    watched: BTreeSet<Kind>,
     epoch: u64,
     /// It dies after so many more writes, and another begins so long after.
     pub(super) doomed: Option<(u32, Millis)>,
@@ -56,19 +56,19 @@ impl Driven {
             scheduler: half == Half::Scheduler,
             model_serving: half == Half::Controller,
             reservation: Settings::default(),
+            journal: Place {
+                namespace: "kube-system".to_owned(),
+                name: "phalanx".to_owned(),
+                holder: format!("leader-{epoch}"),
+            },
             pace: Pace::AtOnce,
         };
         let engine = Engine::new(plan, epoch);
         Driven { watched: engine.watched(), engine, epoch, doomed: None, lives: true }
     }
 
-    /// A scheduler that comes after all who have written a record; of this epoch at least.
-    pub(super) fn scheduler(config: SchedulerConfig, store: &Store, epoch: u64) -> Driven {
-        let records = store.of_kind(&Kind::PodGroup).filter_map(|(_, group)| {
-            let text = group.value.get("metadata")?.get("annotations")?.get(RESERVATION)?.as_str()?;
-            Record::decode(text).ok()
-        });
-        let epoch = records.map(|record| record.epoch + 1).fold(epoch, u64::max);
+    /// A scheduler, the leader of this epoch.
+    pub(super) fn scheduler(config: SchedulerConfig, epoch: u64) -> Driven {
         Driven::new(Half::Scheduler, config, epoch)
     }
 
@@ -218,12 +218,12 @@ impl Simulation {
             return false;
         }
         let by = match half {
-            // The queues that are always there are nothing that this run made.
-            _ if request.kind == Observed::Queue => Actor::System,
+            // The queues that are always there, and the journal, are nothing that this run made.
+            _ if matches!(request.kind, Kind::Queue | Kind::ConfigMap) => Actor::System,
             Half::Scheduler => Actor::Scheduler,
             Half::Controller => Actor::Controller,
         };
-        let answer = self.ask(request, by, gang.is_some());
+        let answer = self.ask(request, by, gang);
         let now = self.clock();
         let engine = &mut self.half(half).engine;
         engine.handle(now, Input::Answered(id, answer));
@@ -247,7 +247,7 @@ impl Simulation {
                 let key = gang.map_or_else(|| super::answer::key(request), key_of);
                 self.note("scheduler", &key, "Warning", "SchedulerCrashed", message);
                 let next = self.scheduling.epoch + 1;
-                let next = Driven::scheduler(self.config.clone(), &self.store, next);
+                let next = Driven::scheduler(self.config.clone(), next);
                 self.succeed(half, next);
                 self.scheduling.lives = false;
                 // It watches while it waits to lead.
@@ -307,7 +307,7 @@ impl Simulation {
     }
 
     /// Shows an engine all objects of a kind, and every change from then on.
-    fn list(&mut self, half: Half, kind: Observed) {
+    fn list(&mut self, half: Half, kind: Kind) {
         self.half(half).watched.insert(kind);
         let now = self.clock();
         let keys: Vec<Key> = self.store.of_kind(&kind.into()).map(|(key, _)| key.clone()).collect();
@@ -320,7 +320,7 @@ impl Simulation {
     }
 
     /// Tells the engines that watch a kind. A controller that is down lists when it is back.
-    pub(super) fn tell_engines(&mut self, kind: Observed, input: Input) {
+    pub(super) fn tell_engines(&mut self, kind: Kind, input: Input) {
         let now = self.clock();
         if self.serving.lives && self.serving.watched.contains(&kind) {
             self.serving.engine.handle(now, input.clone());
@@ -331,7 +331,7 @@ impl Simulation {
     }
 
     /// Does an engine watch this kind?
-    pub(super) fn is_watched(&self, kind: Observed) -> bool {
+    pub(super) fn is_watched(&self, kind: Kind) -> bool {
         self.serving.watched.contains(&kind) || self.scheduling.watched.contains(&kind)
     }
 

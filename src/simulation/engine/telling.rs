@@ -43,10 +43,7 @@ impl Simulation {
                     // Each of its pods says so.
                     Fate::Ended { outcome: Outcome::Bound, .. } => {}
                     // Tried, and refused, again and again.
-                    Fate::CallRefused { .. }
-                    | Fate::RecordTooLarge { .. }
-                    | Fate::RecordUnreadable(_)
-                    | Fate::Superseded { .. } => self.history.say(happened),
+                    Fate::CallRefused { .. } | Fate::RecordTooLarge { .. } => self.history.say(happened),
                     _ => self.history.note(happened),
                 }
             }

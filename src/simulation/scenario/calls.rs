@@ -18,7 +18,7 @@ pub struct FailCalls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CallKind {
-    /// Writes what is promised on the PodGroup.
+    /// Writes what is promised to a gang into the journal.
     Record,
     /// Binds a pod.
     Bind,

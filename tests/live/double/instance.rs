@@ -8,6 +8,7 @@ use phalanx::live::clock::Clock;
 use phalanx::live::http::Health;
 use phalanx::live::lease::{Election, Gate, Standing};
 use phalanx::live::shell::Shell;
+use phalanx::reservation::journal::Place;
 use phalanx::reservation::lease::LeaseSettings;
 use phalanx::reservation::{Backoff, Settings};
 use phalanx::scheduler::SchedulerConfig;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
 pub(crate) struct Instance {
     pub(crate) link: Arc<Link>,
@@ -114,6 +116,8 @@ impl Drop for Instance {
 
 async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health: Arc<Health>) {
     let clients = link.clients();
+    let journal =
+        Place { namespace: "kube-system".to_owned(), name: way.lease_name.clone(), holder: identity.clone() };
     let settings = LeaseSettings { duration: way.lease, margin: way.lease / 3, renew_every: way.lease / 8 };
     let election = Election {
         namespace: "kube-system".to_owned(),
@@ -144,6 +148,7 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
         scheduler: true,
         model_serving: false,
         reservation: way.reservation,
+        journal,
         pace: Pace::Considerate,
     };
     let gate = Gate::new(standing, settings, clock);
@@ -152,8 +157,9 @@ async fn lead(link: Arc<Link>, way: Way, clock: Clock, identity: String, health:
     let (_running, stop) = watch::channel(false);
     let shell = Shell { plan, changes: None, clients, gate, epoch, recording, stop, health, clock };
     let _ = tokio::join!(shell.run(), do_again(steps));
-    // The process ends with it, as soon as it goes on.
+    // The process ends with it, as soon as it goes on; what it had given to the wire by then is sent.
     link.go_on().await;
+    sleep(Duration::from_millis(1)).await;
     link.set(Condition::Dead);
 }
 

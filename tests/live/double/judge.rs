@@ -2,7 +2,8 @@
 
 use super::store::{Key, Store, key, text};
 use super::world::{CLAIMS, is_reached};
-use phalanx::reservation::record::{RESERVATION, Record, RecordState};
+use phalanx::reservation::journal::{HEAD, Head, read};
+use phalanx::reservation::record::Record;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +19,8 @@ pub(crate) struct Judge {
     pub(crate) violations: Vec<String>,
     /// Gangs, by uid, that have had their minimum: what they lose later is not ours to undo.
     met: BTreeSet<String>,
-    /// The highest epoch in a gang's record so far, by uid.
-    epochs: BTreeMap<String, u64>,
+    /// Writes of deposed leaders to the journal that were refused.
+    pub(crate) sealed_out: usize,
     /// Bound members that were lost, and minima that were changed: gang's uid and time.
     losses: Vec<(String, u64, String)>,
     minima: Vec<(String, u64, Minimum)>,
@@ -55,17 +56,36 @@ fn subgroup_of(pod: &Value) -> &str {
     text(pod, "/metadata/labels/subgroup")
 }
 
-fn record(group: &Value) -> Option<Record> {
-    let text = group["metadata"]["annotations"].get(RESERVATION)?.as_str()?;
-    Some(Record::decode(text).expect("we write records that we can read"))
+/// The entries of an object of the journal.
+fn entries(object: &Value) -> Vec<Record> {
+    let data = serde_json::from_value(object["data"].clone()).unwrap_or_default();
+    let (records, quarantined) = read(text(object, "/metadata/name"), &data);
+    assert_eq!(quarantined, [], "we write what we can read");
+    records.into_iter().map(|(_, record)| record).collect()
+}
+
+fn epoch(object: &Value) -> u64 {
+    Head::decode(text(&object["data"], &format!("/{HEAD}"))).map_or(0, |head| head.epoch)
+}
+
+/// What stands in the journal of a gang.
+fn record(store: &Store, group: &Value) -> Option<Record> {
+    let (namespace, name) = (text(group, "/metadata/namespace"), text(group, "/metadata/name"));
+    let mut records = store.all("configmaps", "kube-system").flat_map(entries);
+    records.find(|record| record.gang.namespace == namespace && record.gang.name == name)
+}
+
+/// Would this write to the journal be one of a leader that another has succeeded?
+pub(crate) fn is_deposed(store: &Store, at: &Key, patch: &Value) -> bool {
+    store.find(at).is_some_and(|object| patch["data"][HEAD].is_string() && epoch(patch) < epoch(object))
 }
 
 /// The node that an unfinished record has promised to a pod.
 pub(crate) fn promised(store: &Store, pod: &Value) -> Option<String> {
     let group = store.find(&key("podgroups", text(pod, "/metadata/namespace"), gang_of(pod)))?;
-    let record = record(group).filter(|record| record.state != RecordState::Done)?;
+    let record = record(store, group)?;
     let uid = text(pod, "/metadata/uid");
-    record.entries.into_iter().find(|entry| entry.uid.as_deref() == Some(uid)).map(|entry| entry.node)
+    record.entries.into_iter().find(|entry| entry.uid == uid).map(|entry| entry.node)
 }
 
 /// What a gang needs: pods, and whole subgroups of a size.
@@ -172,6 +192,7 @@ impl Judge {
                 self.changes += 1;
                 self.pod_changed(store, before, after);
             }
+            "configmaps" => self.journal_changed(store, before, after),
             "podgroups" => {
                 self.changes += 1;
                 if let Some(group) = after {
@@ -255,19 +276,16 @@ impl Judge {
             self.violations.push(format!("hard-means-hard: {name} does not reach its volume from {node}"));
         }
         let Some(group) = group else { return };
-        let named = record(group).is_some_and(|record| {
-            record.state != RecordState::Done
-                && record.entries.iter().any(|entry| {
-                    entry.name == name && entry.uid.as_deref() == Some(uid) && entry.node == node
-                })
+        let record = record(store, group);
+        let named = record.as_ref().is_some_and(|record| {
+            record.entries.iter().any(|entry| entry.name == name && entry.uid == uid && entry.node == node)
         });
         // One pod that completes its gang, as far as its leader can know, or joins one that is whole, needs no record.
         let known = self.known(store, group, true);
         if !named && !self.is_enough(store, group, &known) && !self.met.contains(text(group, "/metadata/uid"))
         {
             self.violations.push(format!(
-                "all-or-nothing: {name} is bound to {node}, and the record of its gang is {:?}",
-                record(group)
+                "all-or-nothing: {name} is bound to {node}, and the record of its gang is {record:?}"
             ));
         }
     }
@@ -279,24 +297,31 @@ impl Judge {
         {
             self.minima.push((uid.clone(), store.now, Minimum::of(before)));
         }
-        let mut done = false;
-        if let Some(record) = record(group) {
-            done = record.state == RecordState::Done;
-            let latest = self.epochs.entry(uid).or_default();
-            if record.epoch < *latest {
-                self.violations.push(format!(
-                    "one-writer: a record of epoch {} after one of epoch {latest}",
-                    record.epoch
-                ));
-            }
-            *latest = record.epoch.max(*latest);
-            for entry in record.entries.into_iter().filter(|_| !done) {
-                if let Some(uid) = entry.uid {
-                    self.promised.entry((uid, entry.node)).or_insert(store.now);
-                }
+        self.note(store, group, false);
+    }
+
+    fn journal_changed(&mut self, store: &Store, before: Option<&Value>, after: Option<&Value>) {
+        if let (Some(before), Some(after)) = (before, after)
+            && epoch(after) < epoch(before)
+        {
+            let (late, sealed) = (epoch(after), epoch(before));
+            self.violations.push(format!("sealed: a write of epoch {late} is applied after epoch {sealed}"));
+        }
+        let is = after.map(entries).unwrap_or_default();
+        for record in &is {
+            for entry in &record.entries {
+                self.promised.entry((entry.uid.clone(), entry.node.clone())).or_insert(store.now);
             }
         }
-        self.note(store, group, done);
+        // Its leader thinks that it is whole, or that nothing is bound.
+        for gone in before.map(entries).unwrap_or_default() {
+            if is.iter().any(|record| record.gang == gone.gang) {
+                continue;
+            }
+            if let Some(group) = store.find(&key("podgroups", &gone.gang.namespace, &gone.gang.name)) {
+                self.note(store, group, true);
+            }
+        }
     }
 
     /// Has the gang its minimum now? `heard`: members that were lost just now count, since their leader cannot know.
@@ -371,7 +396,7 @@ pub(crate) fn unsettled(store: &Store) -> Vec<String> {
         let waits = pods.iter().filter(|pod| !counts(pod) && !in_part(pod)).count();
         let by_us = pods.iter().filter(|pod| counts(pod) && !store.judge.is_foreign(pod)).count();
         let bare = pods.iter().any(|pod| pod["metadata"]["ownerReferences"].is_null() && counts(pod));
-        let open = record(group).filter(|record| record.state != RecordState::Done);
+        let open = record(store, group);
         // Their volume may keep them from where there is room. Without a claim that they share there is room for all.
         let needs = minimum.needs(
             &have(pods.iter().copied().filter(|pod| counts(pod))),

@@ -98,9 +98,7 @@ pub(crate) struct Link {
     expired: Mutex<BTreeSet<String>>,
     /// Kinds whose lists are served as of an earlier version, until they are watched.
     behind: Mutex<BTreeMap<String, u64>>,
-    /// Kinds whose watches say nothing for now.
-    silent: watch::Sender<BTreeSet<String>>,
-    /// Binds, evictions and writes of PodGroups so far, and what is to become of some.
+    /// Binds, evictions and writes of the journal so far, and what is to become of some.
     writes: AtomicU32,
     script: Mutex<BTreeMap<u32, Fault>>,
     /// At this write the instance begins to stand still: before it leaves, or when it is under way.
@@ -126,7 +124,6 @@ impl Link {
             rates,
             expired: Mutex::default(),
             behind: Mutex::default(),
-            silent: watch::channel(BTreeSet::new()).0,
             writes: AtomicU32::new(0),
             script: Mutex::default(),
             pause_at: Mutex::default(),
@@ -160,13 +157,7 @@ impl Link {
     pub(crate) fn lists_as_of(&self, kinds: &[&str], version: u64) {
         self.behind.lock().unwrap().extend(kinds.iter().map(|kind| ((*kind).to_owned(), version)));
     }
-
-    /// Watches of these kinds, and of no others, say nothing for now; what they have to say is said later.
-    pub(crate) fn silence_watches(&self, kinds: &[&str]) {
-        self.silent.send_replace(kinds.iter().map(|kind| (*kind).to_owned()).collect());
-    }
-
-    /// What is to become of the n-th write of a pod or PodGroup from now, counted from 0.
+    /// What is to become of the n-th write of a pod or of the journal from now, counted from 0.
     pub(crate) fn script(&self, n: u32, fault: Fault) {
         self.script.lock().unwrap().insert(self.writes.load(Ordering::SeqCst) + n, fault);
     }
@@ -213,7 +204,7 @@ impl Link {
         // Records, binds and evictions; statuses are not counted.
         let content = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         let writes = parts.method != Method::GET
-            && ["pods", "podgroups"].contains(&target.plural.as_str())
+            && ["pods", "configmaps"].contains(&target.plural.as_str())
             && target.subresource != "status"
             && content.is_none_or(|content| !content.contains("json-patch"));
         let number = writes.then(|| self.writes.fetch_add(1, Ordering::SeqCst));
@@ -370,8 +361,6 @@ impl Link {
                 sleep(Duration::from_millis(lag)).await;
             }
             link.go_on().await;
-            let mut silent = link.silent.subscribe();
-            let _ = silent.wait_for(|kinds| !kinds.contains(&plural)).await;
             let half = frame.slice(..frame.len() / 2);
             let (frame, ended) = match cut {
                 None => (Ok(frame), false),

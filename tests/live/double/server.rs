@@ -1,5 +1,6 @@
 //! The double's way in: requests of the real client become those of the API server in memory, and watches become streams.
 
+use super::judge::is_deposed;
 use super::store::{Key, Store, key, text};
 use axum::body::{Body, Bytes};
 use http::{Method, Response};
@@ -112,7 +113,15 @@ impl Server {
         let answer = {
             let mut store = self.store();
             self.note(&mut store, &request, target);
+            let deposed = match &request.body {
+                Content::Json(patch) if target.plural == "configmaps" => {
+                    is_deposed(&store, &target.key(), patch)
+                }
+                _ => false,
+            };
             let answer = store.api.serve(&request);
+            let refused = matches!(&answer, Answer::Done(response) if response.code == 409);
+            store.judge.sealed_out += usize::from(deposed && refused);
             store.look();
             answer
         };

@@ -2,7 +2,6 @@
 
 use super::super::super::Input;
 use super::super::super::lease::{self, Held, LeaseDecision, Seen};
-use super::super::super::record::Record;
 use super::super::instance::{Core, Instance};
 use super::{Event, World};
 
@@ -45,7 +44,7 @@ impl World {
         }
         let Some(seen) = &instance.seen else { return };
         let held = instance.held;
-        let decision = lease::decide(&self.lease, &instance.name, seen, held.as_ref(), 0, now);
+        let decision = lease::decide(&self.lease, &instance.name, seen, held.as_ref(), now);
         let (epoch, precondition) = match decision {
             LeaseDecision::WaitUntil(_) => return,
             LeaseDecision::Lost => return self.depose(at),
@@ -89,21 +88,7 @@ impl World {
         self.terms += 1;
         let term = self.terms;
         self.instances[at].core = Some(Core::new(term, epoch, &self.settings, &self.server, self.now));
-        let mut records: Vec<(u64, String)> = self
-            .server
-            .groups
-            .iter()
-            .filter_map(|(name, group)| {
-                Some((Record::decode(group.record.as_deref()?).ok()?.epoch, name.clone()))
-            })
-            .collect();
-        records.sort_by(|a, b| b.cmp(a));
-        let forget = self.faulty() && self.dice.chance(200);
-        let mut server = std::mem::take(&mut self.server);
-        server.changes.clear();
-        for (_, name) in records {
-            self.tell(at, term, |core, now, effects| core.recover(now, &name, &server, forget, effects));
-        }
-        self.server = server;
+        self.server.changes.clear();
+        self.tell(at, term, |_, _, _| {});
     }
 }

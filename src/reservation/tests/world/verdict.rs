@@ -1,6 +1,5 @@
 //! What must hold while the world goes on, and when it has settled.
 
-use super::super::super::record::{Record, RecordState};
 use super::super::super::{Count, GangKey, Outcome, Phase};
 use super::super::instance::{Core, group_key};
 use super::World;
@@ -17,11 +16,11 @@ impl World {
         self.instances.iter().find_map(|instance| instance.core.as_ref())
     }
 
-    /// Reservations that should go on by themselves: all but those that are held.
+    /// The journal is being sealed, or there are reservations that should go on by themselves: all but those that are held.
     pub(super) fn in_progress(&self) -> bool {
         match self.leader() {
             None => true,
-            Some(core) => core.reservations.gangs().any(|(gang, _)| !self.is_held(gang)),
+            Some(core) => !core.recovered || core.reservations.gangs().any(|(gang, _)| !self.is_held(gang)),
         }
     }
 
@@ -59,6 +58,7 @@ impl World {
         }
         self.tried.add("runs", 1);
         self.tried.add("binds", self.server.binds);
+        self.tried.add("journal writes of deposed leaders refused", self.server.sealed_out);
         self.tried.add("evictions", self.server.evictions);
         self.tried.add("virtual seconds", self.now / 1000);
         if let Some(violation) = self.violation() {
@@ -87,10 +87,12 @@ impl World {
                 }
             };
             seen.push(what);
-            let record = group.record.as_deref().map(Record::decode);
-            if phase.is_none() && !matches!(&record, None | Some(Ok(Record { state: RecordState::Done, .. })))
-            {
-                return Err(format!("convergence: {name} is left with the record {record:?}"));
+        }
+        // What is over leaves with the next write, or soon.
+        for record in self.server.records() {
+            let phase = self.leader().and_then(|core| core.reservations.phase(&record.gang));
+            if phase.is_none() {
+                return Err(format!("convergence: {} is left with the record {record:?}", record.gang));
             }
         }
         seen.into_iter().for_each(|what| self.tried.add(what, 1));

@@ -1,10 +1,10 @@
 //! What is on its way between instances and the server: calls, answers, watches, and what becomes of them.
 
+use super::super::super::journal::Ask;
 use super::super::super::lease::{Held, Moment};
-use super::super::super::record::Record;
 use super::super::super::{Answer, Call};
 use super::super::dice::Dice;
-use super::super::instance::Sent;
+use super::super::instance::{Back, Sent};
 use super::{Blow, CALL_DEADLINE, Event, Reply, World};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl World {
     }
 
     pub(super) fn send(&mut self, at: usize, term: u64, sent: Sent) {
-        let write = !matches!(sent.1, Call::ReadPod { .. } | Call::ReadGroup { .. });
+        let write = sent.is_write();
         let may = |held: &Held| held.may_write(&self.lease, self.moment());
         if write && !self.instances[at].held.as_ref().is_some_and(may) {
             self.tried.add("writes held back by the lease", 1);
@@ -47,16 +47,17 @@ impl World {
                 }
             }
         }
-        if let Call::Bind { pod, .. } = &sent.1
+        let forbidden = || Answer::Refused { message: "admission webhook denied the request".into() };
+        if let Sent::Call(_, Call::Bind { pod, .. }) = &sent
             && self.faulty()
             && self.refused.contains(&pod.name)
         {
-            let answer = Answer::Refused { message: "admission webhook denied the request".into() };
+            let answer = sent.answered(forbidden());
             return self.after(5, Event::Answer { instance: at, term, sent, answer });
         }
         let travel = self.dice.range(1, self.latency);
-        let cursed = match &sent.1 {
-            Call::Bind { pod, .. } => {
+        let cursed = match &sent {
+            Sent::Call(_, Call::Bind { pod, .. }) => {
                 Dice::new(pod.uid.bytes().map(u64::from).sum()).chance(self.faults.cursed)
             }
             _ => false,
@@ -67,7 +68,11 @@ impl World {
             self.after(travel, Event::Arrive { instance: at, term, sent, reply: Reply::After(back) });
             return;
         }
-        let lost = |sent| Event::Answer { instance: at, term, sent, answer: Answer::Unknown };
+        let back = |sent: Sent, answer| {
+            let answer = sent.answered(answer);
+            Event::Answer { instance: at, term, sent, answer }
+        };
+        let lost = |sent| back(sent, Answer::Unknown);
         let retry_after = self.dice.chance(500).then(|| Duration::from_millis(self.dice.range(100, 3_000)));
         match self.dice.below(7) {
             0 => self.after(CALL_DEADLINE, lost(sent)),
@@ -78,31 +83,27 @@ impl World {
             2 => {
                 // It hangs, and takes effect long after everybody has given it up. A bind without a record cannot be
                 // made up for then, so such calls end with their deadline.
-                let until = if self.may_be_late(&sent.1) { 25_000 } else { CALL_DEADLINE };
+                let until = if self.may_be_late(&sent) { 25_000 } else { CALL_DEADLINE };
                 let late = self.dice.range(travel, until);
                 self.tried.add("late calls", 1);
                 self.after(CALL_DEADLINE, lost(sent.clone()));
                 self.after(late, Event::Arrive { instance: at, term, sent, reply: Reply::Never });
             }
             3 => {
-                let answer = Answer::TooMany { retry_after };
-                self.after(travel, Event::Answer { instance: at, term, sent, answer });
+                self.after(travel, back(sent, Answer::TooMany { retry_after }));
             }
             4 => {
-                let answer = Answer::ServerError { retry_after };
-                self.after(travel, Event::Answer { instance: at, term, sent, answer });
+                // It may have taken effect as far as anybody knows, and has not.
+                self.after(travel, back(sent, Answer::ServerError { retry_after }));
             }
             5 => {
-                let reply = Reply::Instead(5, Answer::ServerError { retry_after });
+                let reply = Reply::Instead(5, sent.answered(Answer::ServerError { retry_after }));
                 self.after(travel, Event::Arrive { instance: at, term, sent, reply });
             }
-            _ if matches!(sent.1, Call::Bind { .. } | Call::WriteRecord { .. }) => {
-                self.after(travel, Event::Answer { instance: at, term, sent, answer: Answer::Conflict });
+            _ if matches!(sent, Sent::Call(_, Call::Bind { .. }) | Sent::Journal(_, Ask::Write { .. })) => {
+                self.after(travel, back(sent, Answer::Conflict));
             }
-            _ => {
-                let answer = Answer::Refused { message: "admission webhook denied the request".into() };
-                self.after(travel, Event::Answer { instance: at, term, sent, answer });
-            }
+            _ => self.after(travel, back(sent, forbidden())),
         }
     }
 
@@ -136,23 +137,24 @@ impl World {
     }
 
     /// Where something recreates the pods, no lateness does harm; otherwise none within the doubt.
-    pub(super) fn may_be_late(&self, call: &Call) -> bool {
-        let pod = match call {
-            Call::Bind { pod, .. } | Call::Evict { pod } => pod,
-            _ => return true,
-        };
+    pub(super) fn may_be_late(&self, sent: &Sent) -> bool {
+        let Sent::Call(_, Call::Bind { pod, .. } | Call::Evict { pod }) = sent else { return true };
         let Some(found) = self.server.pods.get(&pod.name) else { return true };
-        let Some(group) = self.server.groups.get(&found.gang) else { return false };
-        let named =
-            group.record.as_deref().and_then(|text| Record::decode(text).ok()).is_some_and(|record| {
-                record.entries.iter().any(|entry| entry.uid.as_ref() == Some(&pod.uid))
-            });
-        named && found.recreated
+        let record = self.server.record(&found.gang).filter(|_| self.server.groups.contains_key(&found.gang));
+        record.is_some_and(|r| r.entries.iter().any(|entry| entry.uid == pod.uid)) && found.recreated
     }
 
     pub(super) fn arrive(&mut self, at: usize, term: u64, sent: Sent, reply: Reply) {
-        let (answer, touched) = self.server.serve(&sent.1);
-        self.log(|| format!("api {:?} {:?} -> {answer:?}", sent.0, sent.1));
+        let (answer, touched) = match &sent {
+            Sent::Call(_, call) => {
+                let (answer, touched) = self.server.serve(call);
+                (Back::Call(answer), touched)
+            }
+            Sent::Journal(page, ask) => {
+                (Back::Journal(self.server.serve_journal(&format!("phalanx-journal-{page}"), ask)), None)
+            }
+        };
+        self.log(|| format!("api {sent:?} -> {answer:?}"));
         if let Some(name) = touched
             && let Some(pod) = self.server.pods.get(&name)
         {

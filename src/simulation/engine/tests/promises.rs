@@ -1,7 +1,8 @@
 //! Placements on their way, with calls that fail, pods that go and nodes that die in between.
 
 use super::*;
-use crate::reservation::record::{RESERVATION, Record, RecordState};
+use crate::reservation::journal;
+use crate::reservation::record::Record;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +54,18 @@ fn bound(run: &Simulation) -> BTreeMap<String, String> {
 }
 
 fn record(run: &Simulation, group: &str) -> Option<Record> {
-    let annotations = &object(run, Kind::PodGroup, group)["metadata"]["annotations"];
-    annotations.get(RESERVATION).map(|text| Record::decode(text.as_str().unwrap()).unwrap())
+    let (_, object) = run.store.iter().find(|(key, _)| &*key.name == "phalanx-journal-0")?;
+    let data = serde_json::from_value(object.value["data"].clone()).expect("texts");
+    let (records, quarantined) = journal::read("phalanx-journal-0", &data);
+    assert_eq!(quarantined, []);
+    records.into_iter().map(|(_, record)| record).find(|record| record.gang.name == group)
+}
+
+/// The epoch that the journal is sealed with.
+fn epoch(run: &Simulation) -> u64 {
+    let journal = run.store.iter().find(|(key, _)| &*key.name == "phalanx-journal-0");
+    let head = journal.map(|(_, object)| object.text("/data/journal").to_owned());
+    journal::Head::decode(&head.expect("there is one")).expect("we write it").epoch
 }
 
 /// Runs it twice: the same bytes come out.
@@ -78,25 +89,11 @@ fn on(nodes: [&str; 2]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_placed_gang_carries_a_record_of_its_pods_and_nodes() {
-    let run = run_twice(&format!("{}{}", simulation(RACKS), pair("")));
-    let record = record(&run, "pair").expect("there is one");
-    let entries: BTreeMap<String, String> =
-        record.entries.iter().map(|entry| (entry.name.clone(), entry.node.clone())).collect();
-    assert_eq!((record.state, record.epoch), (RecordState::Done, 1));
-    assert_eq!((record.domain.as_deref(), record.tier), (Some("rack-0"), Some(1)));
-    assert_eq!((&entries, bound(&run)), (&on(["g-0", "g-1"]), entries.clone()));
-    assert!(crate::simulation::report::objects(&run).iter().any(|object| {
-        object["kind"] == "PodGroup" && object["metadata"]["annotations"][RESERVATION].is_string()
-    }));
-}
-
-#[test]
 fn a_failed_call_is_made_again_or_found_to_have_been_done() {
     let whole = |step: &str, expect: &[&str]| {
         let run = check("", &[step], expect);
         assert_eq!(bound(&run), on(["g-0", "g-1"]), "{step}");
-        assert_eq!(record(&run, "pair").unwrap().state, RecordState::Done, "{step}");
+        assert_eq!(record(&run, "pair"), None, "{step}");
         assert_eq!(run.placed, 2);
     };
     whole(
@@ -146,7 +143,7 @@ fn a_node_that_is_lost_before_the_bind_is_replaced_within_the_domain() {
         let doings = doings(&run);
         assert_eq!(doings[3..], *expect, "{steps:?}");
         assert_eq!(bound(&run), on(["g-0", "g-2"]), "{steps:?}");
-        assert_eq!(record(&run, "pair").unwrap().state, RecordState::Done);
+        assert_eq!(record(&run, "pair"), None);
     };
     let again =
         |at: &str| format!("at: {at}, apply: {{apiVersion: v1, kind: Pod, {}}}", member_fields("b", OWNED));
@@ -233,8 +230,7 @@ fn a_scheduler_that_dies_leaves_nothing_half_wherever_it_dies() {
         assert_eq!(bound(&run), on(["g-0", "g-1"]), "{writes}");
         let crashed = doings(&run).iter().any(|doing| doing == "0s SchedulerCrashed pair");
         assert_eq!(crashed, writes < 4, "{writes}: {:?}", doings(&run));
-        let found = record(&run, "pair").unwrap();
-        assert_eq!((found.state, found.epoch), (RecordState::Done, if crashed { 2 } else { 1 }), "{writes}");
+        assert_eq!((record(&run, "pair"), epoch(&run)), (None, if crashed { 2 } else { 1 }), "{writes}");
         // It took over what had been promised, and decided nothing anew.
         let placed = doings(&run).iter().filter(|doing| doing.ends_with("Placed pair")).count();
         assert_eq!(placed, if writes == 0 { 2 } else { 1 }, "{writes}");
@@ -330,15 +326,6 @@ fn what_changes_meanwhile_is_heeded() {
         "{:?}",
         doings(&run)
     );
-    // Somebody else writes to the PodGroup before the record is there: it is read again.
-    let steps = [
-        "at: 0s, failCalls: {call: record}",
-        "at: 0s, failCalls: {call: read, name: pair}",
-        "at: 10ms, patch: {kind: PodGroup, name: pair, merge: {metadata: {labels: {team: serving}}}}",
-    ];
-    let run = run_twice(&format!("{}{}", timeline(&steps), pair("")));
-    assert!(story(&run).iter().any(|line| line.contains("CallFailed pair: read: ")), "{:?}", story(&run));
-    assert_eq!(bound(&run), on(["g-0", "g-1"]));
 }
 
 /// Somebody else fills the node while the bind fails: the pod is not bound to it on top.
@@ -352,23 +339,6 @@ fn a_promise_ends_where_others_take_the_room() {
         assert_eq!([&bound(&run)["a"], &bound(&run)["b"]], ["g-0", "g-2"], "{step}: {:?}", doings(&run));
         assert!(doings(&run).contains(&"0s Repairing pair".to_owned()), "{step}: {:?}", doings(&run));
     }
-}
-
-/// A record of a predecessor turns up while a pod is bound that needs none: only the end of that brings it up again.
-#[test]
-fn a_record_that_comes_while_its_gang_is_being_bound_is_heeded_afterwards() {
-    let third = format!(
-        "at: 1m, apply: {{apiVersion: v1, kind: Pod, {}}}",
-        member_fields("c", "").replacen("name: c,", "name: c, uid: uc,", 1)
-    );
-    let late = "at: 60100ms, patch: {kind: PodGroup, name: pair, merge: {metadata: {annotations: {phalanx.dev/reservation: 'v1;b;0;1;rack-0;;1;00c,=uc,00g-2'}}}}";
-    let refused = "at: 1m, failCalls: {name: c, count: 3, with: refused}";
-    let text = format!("{}{}", timeline(&[&third, refused, late]), pair(""));
-    // Nothing changes the PodGroup afterwards: no pod runs.
-    let run = run(&text.replacen("spec:\n", "spec:\n  until: 1h\n  kubelet: {startup: 2h}\n", 1));
-    assert_eq!(bound(&run)["c"], "g-2", "{:?}", doings(&run));
-    let found = record(&run, "pair").unwrap();
-    assert_eq!((found.state, found.epoch), (RecordState::Done, 1), "{:?}", doings(&run));
 }
 
 #[test]
@@ -389,28 +359,25 @@ fn what_cannot_be_written_down_is_not_bound() {
     assert!(conditions.contains("the API server refuses (record): forbidden"), "{conditions}");
 }
 
+/// Releases before the journal wrote what was promised on the PodGroup, where others may write as well.
 #[test]
-fn the_record_of_a_scheduler_that_died_is_carried_out() {
-    let half = |state: &str| {
-        let text = format!("v1;{state};7;1;rack-1;;2;00a,=ua,00g-3;00b,=ub,00g-5");
-        let pairs = pair(OWNED)
-            .replacen(
-                "name: pair}",
-                &format!("name: pair, annotations: {{phalanx.dev/reservation: {text:?}}}}}"),
-                1,
-            )
-            .replacen("name: a,", "name: a, uid: ua,", 1)
-            .replacen("name: b,", "name: b, uid: ub,", 1)
-            .replacen("spec: {schedulerName", "spec: {nodeName: g-3, schedulerName", 1);
-        run_twice(&format!("{}{pairs}", simulation(RACKS)))
-    };
-    let run = half("b");
-    assert_eq!(bound(&run), on(["g-3", "g-5"]), "where it was promised");
-    let found = record(&run, "pair").unwrap();
-    assert_eq!((found.state, found.epoch), (RecordState::Done, 8), "by a later leader");
-    // The other wanted it undone.
-    let run = half("r");
-    assert_eq!(bound(&run), BTreeMap::new(), "{:?}", story(&run));
+fn an_annotation_of_an_earlier_release_steers_nothing() {
+    let text = "v1;b;7;1;rack-1;;2;00a,=ua,00g-3;00b,=ub,00g-5";
+    let pairs = pair(OWNED)
+        .replacen(
+            "name: pair}",
+            &format!("name: pair, annotations: {{phalanx.dev/reservation: {text:?}}}}}"),
+            1,
+        )
+        .replacen("name: a,", "name: a, uid: ua,", 1)
+        .replacen("name: b,", "name: b, uid: ub,", 1)
+        .replacen("spec: {schedulerName", "spec: {nodeName: g-3, schedulerName", 1);
+    let run = run_twice(&format!("{}{pairs}", simulation(RACKS)));
+    assert_eq!(
+        bound(&run),
+        on(["g-3", "g-4"]),
+        "the first that is free in the rack of the one that is bound"
+    );
 }
 
 /// Two ServingGroups of two pods each, that a controller keeps going.
@@ -470,8 +437,7 @@ proptest! {
             prop_assert_eq!(nodes.len(), 2, "{:?}: {:?}", steps, bound);
             let racks: BTreeSet<bool> = nodes.iter().map(|node| *node < "g-3").collect();
             prop_assert_eq!(racks.len(), 1, "{:?}: {:?}", steps, bound);
-            let state = record(&run, group).map(|record| record.state);
-            prop_assert_eq!(state, Some(RecordState::Done), "{:?}", steps);
+            prop_assert_eq!(record(&run, group), None, "{:?}", steps);
         }
     }
 }
