@@ -44,6 +44,7 @@ mod act;
 mod calls;
 mod claims;
 mod count;
+mod dialects;
 mod endings;
 mod families;
 mod grouping;
@@ -172,6 +173,8 @@ struct Telling {
     reviewed: u64,
     /// What objects ask for and do not get.
     notices: Notices,
+    /// What groups of other dialects say of themselves.
+    said: dialects::Said,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -535,7 +538,7 @@ fn watched(plan: &Plan) -> BTreeSet<Kind> {
         Needed::ByScheduler => plan.scheduler,
         Needed::ByServing => plan.model_serving,
         Needed::WithClaims | Needed::WithOwners | Needed::Never => false,
-        Needed::ForGrouping => plan.scheduler,
+        Needed::ForGrouping | Needed::IfServed => plan.scheduler,
     };
     TABLE.iter().filter(|row| is_watched(row.needed)).map(|row| row.kind).collect()
 }

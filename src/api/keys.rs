@@ -1,8 +1,10 @@
 //! Every label, annotation and environment key that Phalanx reads or writes, and the names of API groups.
 //! Sources: volcano `pkg/apis`, kthena `pkg/apis`, kubernetes well-known labels.
 
-/// Pod annotation: the PodGroup (same namespace) that the pod belongs to. The only key the scheduler groups by.
+/// Pod annotation: the PodGroup (same namespace) that the pod belongs to. `super::gang` has the keys of other dialects.
 pub const GROUP_NAME: &str = "scheduling.k8s.io/group-name";
+/// Pod label: the PodGroup of scheduler-plugins that the pod belongs to.
+pub const COSCHEDULING_GROUP: &str = "scheduling.x-k8s.io/pod-group";
 /// PodGroup or ModelServing annotation: the queue.
 pub const QUEUE_NAME: &str = "scheduling.volcano.sh/queue-name";
 /// Pod annotation, else label: the role of the pod within its gang (`minTaskMember` counts by it).

@@ -20,6 +20,8 @@ pub enum Needed {
     WithOwners,
     /// The scheduler, to know who groups pods; it does without where it may not read the kind.
     ForGrouping,
+    /// The scheduler, where the API server serves it; it does without where it may not read the kind.
+    IfServed,
     /// Nobody watches it.
     Never,
 }
@@ -122,6 +124,8 @@ macro_rules! with_kinds {
             VolcanoJob "batch.volcano.sh/v1alpha1" "Job" "jobs" NAMESPACED Never Read UNSERVED;
             ControllerRevision "apps/v1" "ControllerRevision" "controllerrevisions" NAMESPACED ByServing Read PLAIN;
             PodGroup "scheduling.volcano.sh/v1beta1" "PodGroup" "podgroups" NAMESPACED ByBoth Read CUSTOM_WHOLE;
+            NativePodGroup "scheduling.k8s.io/v1beta1" "PodGroup" "podgroups" NAMESPACED IfServed Read WORKLOAD;
+            CoschedulingPodGroup "scheduling.x-k8s.io/v1alpha1" "PodGroup" "podgroups" NAMESPACED IfServed Read CUSTOM;
             Service "v1" "Service" "services" NAMESPACED ByServing Read SERVICE;
             PodDisruptionBudget "policy/v1" "PodDisruptionBudget" "poddisruptionbudgets" NAMESPACED Never Read BUDGET;
             Pod "v1" "Pod" "pods" NAMESPACED ByBoth Read POD;
@@ -174,6 +178,30 @@ impl Row {
         self.api_version.split_once('/').map_or(self.api_version, |(_, version)| version)
     }
 
+    /// Versions by which the kind may be served instead of the one of the table, those preferred first; what is read of
+    /// objects is the same in all of them.
+    pub fn other_versions(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::NativePodGroup => &["scheduling.k8s.io/v1alpha3", "scheduling.k8s.io/v1alpha2"],
+            _ => &[],
+        }
+    }
+
+    /// Are objects of this apiVersion of the kind?
+    pub fn has_version(&self, api_version: &str) -> bool {
+        self.api_version == api_version || self.other_versions().contains(&api_version)
+    }
+
+    /// All versions that objects of the kind may have, those preferred first.
+    pub fn versions(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.api_version).chain(self.other_versions().iter().copied())
+    }
+
+    /// May the API server not serve the kind, now or ever?
+    pub fn may_be_missing(&self) -> bool {
+        self.habits.custom || self.needed == Needed::IfServed
+    }
+
     /// `podgroups.scheduling.volcano.sh`, `pods`: how messages of the API server name it.
     pub fn resource_name(&self) -> String {
         match self.group() {
@@ -196,7 +224,7 @@ impl Kind {
 
     /// The kind that objects with this apiVersion and kind are of, if it is in the table.
     pub fn of(api_version: &str, name: &str) -> Option<Kind> {
-        let row = TABLE.iter().find(|row| row.name == name && row.api_version == api_version);
+        let row = TABLE.iter().find(|row| row.name == name && row.has_version(api_version));
         row.map(|row| row.kind)
     }
 
@@ -212,9 +240,14 @@ impl Kind {
 
     /// The path of an object, or of a subresource of it; of the collection where `name` is empty.
     pub fn path(self, namespace: &str, name: &str, subresource: &str) -> String {
+        self.path_in(self.api_version(), namespace, name, subresource)
+    }
+
+    /// The same in a version of the kind.
+    pub fn path_in(self, api_version: &str, namespace: &str, name: &str, subresource: &str) -> String {
         let row = self.row();
         let mut path = if row.group().is_empty() { "/api/" } else { "/apis/" }.to_owned();
-        path.push_str(row.api_version);
+        path.push_str(api_version);
         if row.namespaced && !namespace.is_empty() {
             path.push_str("/namespaces/");
             path.push_str(namespace);

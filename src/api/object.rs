@@ -13,6 +13,7 @@ use super::meta::ObjectMeta;
 use super::model_serving::ModelServing;
 use super::pod_group::PodGroup;
 use super::queue::Queue;
+use super::scheduling_group::{CoschedulingPodGroup, NativePodGroup};
 use super::workload::{
     Deployment, WebhookConfiguration as MutatingWebhookConfiguration, Workload as Job,
     Workload as ReplicaSet, Workload as StatefulSet,
@@ -141,10 +142,25 @@ objects! {
     Job
     ControllerRevision
     PodGroup
+    NativePodGroup
+    CoschedulingPodGroup
     Service
     PodDisruptionBudget
     Pod
     Namespace
     MutatingWebhookConfiguration
     ConfigMap
+}
+
+impl Object {
+    /// The object as it was read in this version: items of a list do not say theirs.
+    #[must_use]
+    pub fn in_version(mut self, api_version: &str) -> Object {
+        if let Object::NativePodGroup(group) = &mut self
+            && group.api_version.is_empty()
+        {
+            Arc::make_mut(group).api_version = api_version.to_owned();
+        }
+        self
+    }
 }

@@ -11,6 +11,7 @@ mod tests;
 mod workload;
 
 use super::keys;
+use super::kind::Kind;
 use super::meta::ObjectMeta;
 use super::strict::Fault;
 use serde_json::Value;
@@ -68,6 +69,9 @@ pub fn notices(object: &Value) -> Vec<Notice> {
     match (text("apiVersion"), text("kind")) {
         ("v1", "Pod") => pod::pod(object),
         (keys::SCHEDULING_V1BETA1, "PodGroup") => workload::pod_group(object),
+        (version, "PodGroup") if Kind::NativePodGroup.row().has_version(version) => {
+            workload::native_group(object)
+        }
         (keys::SCHEDULING_V1BETA1, "Queue") => workload::queue(object),
         (keys::LEADER_WORKER_SET_V1, "LeaderWorkerSet") => workload::leader_worker_set(object),
         (keys::WORKLOAD_V1ALPHA1, "ModelServing") => workload::model_serving(object),

@@ -51,7 +51,9 @@ pub(crate) fn faults(schemas: &Schemas, object: &Value) -> (Option<Key>, Vec<Fau
     let mut faults = Vec::new();
     if !key.kind.is_read() {
         let kind = object["kind"].as_str().unwrap_or_default();
-        if let Some(read) = Kind::version_of(kind) {
+        let group = object["apiVersion"].as_str().and_then(|version| version.split_once('/'));
+        let read = Kind::versions_of(kind, group.map_or("", |(group, _)| group));
+        if !read.is_empty() {
             let written = object["apiVersion"].as_str().unwrap_or_default();
             let what = format!("is {written}, which is not read");
             faults.push(fault("apiVersion", what, &format!("Phalanx reads {kind} of {read}"), true));

@@ -26,7 +26,7 @@ pub(super) fn body_object(resource: &Resource, target: &Target, body: &Body) -> 
         let found = value[field].as_str().unwrap_or("").to_owned();
         if found.is_empty() && !resource.habits.custom {
             value[field] = expected.into();
-        } else if found != expected {
+        } else if found != expected && !(field == "apiVersion" && resource.has_version(&found)) {
             let message =
                 format!("the {field} in the data ({found}) does not match the expected {field} ({expected})");
             return Err(Response::bad_request(message));

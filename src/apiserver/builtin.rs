@@ -23,6 +23,13 @@ fn set(value: &mut Value, steps: &[&str], default: Value) {
 pub(super) fn complete(resource: &Resource, value: &mut Value) -> Result<(), &'static str> {
     match resource.name {
         "Pod" | "ConfigMap" | "Lease" | "ControllerRevision" => {}
+        "PodGroup" => {
+            let mode = match value.at("/apiVersion").and_then(Value::as_str) {
+                Some("scheduling.k8s.io/v1alpha2") => json!("Pod"),
+                _ => json!({ "single": {} }),
+            };
+            set(value, &["spec", "disruptionMode"], mode);
+        }
         "Secret" => set(value, &["type"], json!("Opaque")),
         "PriorityClass" => {
             set(value, &["value"], json!(0));

@@ -87,6 +87,15 @@ impl Kind {
         Kind::read().find(|row| row.name == kind).map(|row| row.api_version)
     }
 
+    /// The apiVersions of the known kinds of a name, in one text: those of this group where there are any. Empty if there is
+    /// no such kind.
+    pub(crate) fn versions_of(kind: &str, group: &str) -> String {
+        let named = || Kind::read().filter(|row| row.name == kind);
+        let of_group = named().any(|row| row.group() == group);
+        let meant = named().filter(|row| !of_group || row.group() == group);
+        meant.map(|row| row.api_version).collect::<Vec<_>>().join(", ")
+    }
+
     /// apiVersion and kind, as objects say them.
     pub fn identity(&self) -> (&str, &str) {
         match self {

@@ -11,7 +11,7 @@ pub fn resources() -> impl Iterator<Item = &'static Resource> {
 
 /// What is served at a plural of a `group/version`.
 pub fn served(api_version: &str, plural: &str) -> Option<&'static Resource> {
-    resources().find(|resource| resource.plural == plural && resource.api_version == api_version)
+    resources().find(|resource| resource.plural == plural && resource.has_version(api_version))
 }
 
 /// How a kind is served; `None` for kinds that are only kept.

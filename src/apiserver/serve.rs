@@ -121,7 +121,7 @@ impl Store {
 }
 
 fn served(target: &Target) -> Result<&'static Resource, Response> {
-    let is_known = resources().any(|resource| resource.api_version == target.api_version);
+    let is_known = resources().any(|resource| resource.has_version(&target.api_version));
     let unknown = || if is_known { Response::no_such_resource() } else { Response::no_such_page() };
     let resource = resource::served(&target.api_version, &target.plural).ok_or_else(unknown)?;
     if resource.namespaced == target.namespace.is_empty() && (resource.namespaced != target.name.is_empty()) {
@@ -142,7 +142,7 @@ fn options(body: &Body) -> Result<Value, Response> {
 fn discover(target: &Target) -> Result<Response, Response> {
     let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
     let mut resources = Vec::new();
-    for resource in super::resource::resources().filter(|resource| resource.api_version == target.api_version)
+    for resource in super::resource::resources().filter(|resource| resource.has_version(&target.api_version))
     {
         let mut row = json!({
             "name": resource.plural, "singularName": resource.name.to_lowercase(), "namespaced": resource.namespaced,

@@ -189,7 +189,9 @@ impl Store {
             next["metadata"] = json!({});
         }
         named(&next, target)?;
-        if next["kind"] != resource.name || next["apiVersion"] != resource.api_version {
+        if next["kind"] != resource.name
+            || !next["apiVersion"].as_str().is_some_and(|version| resource.has_version(version))
+        {
             return Err(Response::invalid(
                 resource,
                 &key.name,

@@ -8,6 +8,7 @@ use super::account::warnings::Warnings;
 use super::found::{Found, Objects};
 use super::run::read_config;
 use super::{BAD_INPUT, output};
+use crate::api::gang::Dialect;
 use crate::api::keys;
 use crate::api::pod_group::PodGroup;
 use crate::engine::Kind;
@@ -128,7 +129,7 @@ impl Object {
             pods.chain([("PodGroup", key.to_owned())]).collect::<BTreeSet<_>>()
         };
         match self {
-            Object::Podgroup { name } => of_gang(&key(name)),
+            Object::Podgroup { name } => of_gang(&gang_key(found, namespace, name)),
             Object::Pod { name } => {
                 let cluster = found.scheduler.cluster();
                 let pod = cluster.pods().id(&key(name)).and_then(|pod| cluster.pods().get(pod));
@@ -149,7 +150,7 @@ impl Object {
 
     fn account(&self, found: &Found, namespace: &str) -> Option<Account> {
         match self {
-            Object::Podgroup { name } => account::of_pod_group(found, &format!("{namespace}/{name}")),
+            Object::Podgroup { name } => account::of_pod_group(found, &gang_key(found, namespace, name)),
             Object::Modelserving { name } => model_serving(found, namespace, name),
             Object::Pod { name } => objects::pod(found, namespace, name),
             Object::Queue { name } => objects::queue(found, name),
@@ -275,6 +276,16 @@ fn model_serving(found: &Found, namespace: &str, name: &str) -> Option<Account> 
         "conditions": status.conditions, "podGroups": accounts,
     });
     Some((text, value))
+}
+
+/// The key of the gang of a PodGroup: Volcano's where there is one of the name, else that of another API. The name may be the
+/// one under which reports list the gang.
+fn gang_key(found: &Found, namespace: &str, name: &str) -> String {
+    let keys = Dialect::ALL.map(|dialect| format!("{namespace}/{}", dialect.gang_name(name)));
+    let listed = format!("{namespace}/{name}");
+    let gangs = found.scheduler.cluster().gangs();
+    let known = keys.into_iter().find(|key| gangs.id(key).is_some());
+    known.unwrap_or(listed)
 }
 
 /// The PodGroups of a ModelServing, in natural order.

@@ -9,11 +9,13 @@ use crate::api::core::{
     CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass,
     StorageClass,
 };
+use crate::api::gang::Dialect;
 use crate::api::hyper_node::HyperNode;
 use crate::api::kind::Kind;
 use crate::api::object::Object;
 use crate::api::pod_group::PodGroup;
 use crate::api::queue::Queue;
+use crate::api::scheduling_group::{CoschedulingPodGroup, NativePodGroup};
 use std::collections::BTreeSet;
 
 /// One change. An upsert carries the whole object; parts may arrive in any order.
@@ -36,6 +38,19 @@ pub enum Event<'a> {
     PodGroup(&'a PodGroup),
     /// A PodGroup is gone.
     PodGroupGone {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+    /// A PodGroup of `scheduling.k8s.io` is new or changed.
+    NativePodGroup(&'a NativePodGroup),
+    /// A PodGroup of `scheduling.x-k8s.io` is new or changed.
+    CoschedulingPodGroup(&'a CoschedulingPodGroup),
+    /// A PodGroup of one of these is gone.
+    OtherPodGroupGone {
+        /// Whose it was.
+        dialect: Dialect,
         /// Its namespace.
         namespace: &'a str,
         /// Its name.
@@ -92,6 +107,8 @@ impl<'a> Event<'a> {
             Object::Node(node) => Event::Node(node),
             Object::Pod(pod) => Event::Pod(pod),
             Object::PodGroup(group) => Event::PodGroup(group),
+            Object::NativePodGroup(group) => Event::NativePodGroup(group),
+            Object::CoschedulingPodGroup(group) => Event::CoschedulingPodGroup(group),
             Object::HyperNode(hyper_node) => Event::HyperNode(hyper_node),
             Object::Queue(queue) => Event::Queue(queue),
             Object::PodDisruptionBudget(budget) => Event::Budget(budget),
@@ -110,6 +127,10 @@ impl<'a> Event<'a> {
             Kind::Node => Event::NodeGone(name),
             Kind::Pod => Event::PodGone { namespace, name },
             Kind::PodGroup => Event::PodGroupGone { namespace, name },
+            Kind::NativePodGroup => Event::OtherPodGroupGone { dialect: Dialect::Native, namespace, name },
+            Kind::CoschedulingPodGroup => {
+                Event::OtherPodGroupGone { dialect: Dialect::Coscheduling, namespace, name }
+            }
             Kind::HyperNode => Event::HyperNodeGone(name),
             Kind::Queue => Event::QueueGone(name),
             Kind::PodDisruptionBudget => Event::BudgetGone { namespace, name },

@@ -1,8 +1,12 @@
 //! Gangs: a PodGroup and its pods, whichever arrives first; or one plain pod that has no PodGroup.
 
+pub mod adapt;
+
 use super::ids::{GangId, PodId, ResourceId};
 use super::slab::Slab;
+use crate::api::gang::Dialect;
 use crate::api::pod_group::{PodGroupSpec, PodGroupStatus};
+use adapt::Terms;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +31,7 @@ pub struct GangRecord {
 /// What makes a gang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GangKind {
-    /// A `podgroups.scheduling.volcano.sh`.
+    /// A PodGroup, of whichever dialect.
     PodGroup,
     /// A pod of ours that names no PodGroup.
     Pod,
@@ -55,6 +59,8 @@ pub struct Group {
     pub evictable: bool,
     /// How long it waits before anybody is evicted for it; `None`: its queue says.
     pub preemption_delay: Option<Duration>,
+    /// What its dialect says and Volcano's has no word for.
+    pub terms: Terms,
 }
 
 impl GangRecord {
@@ -63,7 +69,12 @@ impl GangRecord {
         self.key.split_once('/').map_or("", |(namespace, _)| namespace)
     }
 
-    /// The name.
+    /// The API that its PodGroup is of.
+    pub fn dialect(&self) -> Dialect {
+        Dialect::split(self.name()).0
+    }
+
+    /// The name by which it is known ([`Dialect::gang_name`]).
     pub fn name(&self) -> &str {
         self.key.split_once('/').map_or(&*self.key, |(_, name)| name)
     }

@@ -79,11 +79,7 @@ fn devices(spec: &PodSpec) -> Option<String> {
                 .to_owned(),
         );
     }
-    spec.scheduling_group.as_ref().map(|_| {
-        "spec.schedulingGroup: native scheduling groups are not supported; name a PodGroup in the annotation \
-         scheduling.k8s.io/group-name"
-            .to_owned()
-    })
+    None
 }
 
 fn volumes(spec: &PodSpec) -> Option<String> {

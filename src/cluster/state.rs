@@ -11,6 +11,7 @@ mod room;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use intake::Holder;
 use recent::Recent;
@@ -25,6 +26,7 @@ use super::coupling::Coupling;
 use super::eligibility::Eligibility;
 use super::event::{Event, Marks};
 use super::gangs::Gangs;
+use super::gangs::adapt::{self, Gang, Terms};
 use super::ids::{GangId, NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
@@ -36,7 +38,7 @@ use super::text::Texts;
 use super::topology::{Finding, HyperNodeInput, LabelLevels, NodeInput, Topology};
 use super::volumes::Volumes;
 use super::{View, requests};
-use crate::api::core::Node;
+use crate::api::core::{Node, Pod};
 use crate::api::hyper_node::HyperNodeSpec;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +76,8 @@ pub struct Cluster {
     /// What sidecars of pods take of extended resources, for those few pods of which any does.
     sidecars: FxHashMap<PodId, Box<[Sidecar]>>,
     strangers: Strangers,
+    /// Pods of groups of `scheduling.k8s.io`, as they were last seen.
+    native_pods: FxHashMap<PodId, Box<Pod>>,
     /// Promised pods whose claims have changed.
     unsettled: BTreeSet<PodId>,
     capacity: Capacity,
@@ -115,6 +119,7 @@ impl Cluster {
             queue_gated: BTreeSet::new(),
             sidecars: FxHashMap::default(),
             strangers: Strangers::default(),
+            native_pods: FxHashMap::default(),
             unsettled: BTreeSet::new(),
             capacity: Capacity::default(),
             classes: Classes::default(),
@@ -143,8 +148,19 @@ impl Cluster {
             Event::NodeGone(name) => self.remove_node(name),
             Event::Pod(pod) => self.apply_pod(pod),
             Event::PodGone { namespace, name } => self.remove_pod(namespace, name),
-            Event::PodGroup(group) => self.apply_group(group),
+            Event::PodGroup(group) => self.apply_group(group, Terms::default()),
             Event::PodGroupGone { namespace, name } => self.remove_group(namespace, name),
+            Event::NativePodGroup(group) => {
+                let Gang { object, terms } = adapt::native(group);
+                self.apply_group(&object, terms);
+            }
+            Event::CoschedulingPodGroup(group) => {
+                let Gang { object, terms } = adapt::coscheduling(group);
+                self.apply_group(&object, terms);
+            }
+            Event::OtherPodGroupGone { dialect, namespace, name } => {
+                self.remove_group(namespace, &dialect.gang_name(name));
+            }
             Event::HyperNode(hyper_node) => {
                 let known = self.hyper_nodes.get(&hyper_node.metadata.name);
                 if known != Some(&hyper_node.spec) {

@@ -1,6 +1,7 @@
 //! What is decided, done: cycles become reservations, and reservations become requests.
 
 use super::calls::{Lane, Purpose};
+use super::dialects::object_of;
 use super::output::{Note, Origin, Output, Report};
 use super::request::Answer as Reply;
 use super::tape::What;
@@ -50,8 +51,15 @@ impl Engine {
                     "PodGroup" => self.intake.mirror.group(&key).map(|group| group.uid.clone()),
                     _ => self.intake.mirror.pod(&key).map(|pod| pod.facts.pod.uid.clone()),
                 };
+                let (api_version, name) = match kind {
+                    "PodGroup" => {
+                        let (kind, name) = object_of(&name);
+                        (kind.api_version(), name.to_owned())
+                    }
+                    _ => ("v1", name),
+                };
                 self.note(Note {
-                    api_version: if kind == "PodGroup" { keys::SCHEDULING_V1BETA1 } else { "v1" }.to_owned(),
+                    api_version: api_version.to_owned(),
                     kind,
                     namespace,
                     name,
@@ -246,11 +254,12 @@ impl Engine {
             self.count_gang(&key);
         }
         if gang.is_pod_group {
+            let (kind, name) = object_of(&gang.name);
             self.note(Note {
-                api_version: keys::SCHEDULING_V1BETA1.to_owned(),
+                api_version: kind.api_version().to_owned(),
                 kind: "PodGroup",
                 namespace: gang.namespace.clone(),
-                name: gang.name.clone(),
+                name: name.to_owned(),
                 uid: self.intake.mirror.group(&key).map(|group| group.uid.clone()).unwrap_or_default(),
                 warning: !is_bound,
                 reason: report.reason().to_owned(),

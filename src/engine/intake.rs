@@ -8,6 +8,7 @@ use super::output::{Note, Origin};
 use super::request::Request;
 use super::{Change, Engine};
 use crate::api::core::{Node, Pod};
+use crate::api::gang::Dialect;
 use crate::api::keys;
 use crate::api::pod_group::PodGroup;
 use crate::cluster::Event;
@@ -112,6 +113,7 @@ impl Engine {
         match object {
             Object::Node(node) => self.apply_node(&node),
             Object::PodGroup(group) => self.apply_group(&group),
+            object if self.apply_other_group(&object) => {}
             Object::Pod(pod) => {
                 self.intake.watched = self.intake.watched.max(version(&pod));
                 if self.is_news(&pod) {
@@ -219,6 +221,9 @@ impl Engine {
         }
         let Some(uid) = self.intake.mirror.take_old_record(key) else { return };
         let (namespace, name) = key.split_once('/').unwrap_or(("", key));
+        if Dialect::split(name).0 != Dialect::Volcano {
+            return; // those releases knew no other
+        }
         let body = json!({ "metadata": { "uid": uid, "annotations": { keys::OLD_RECORD: null } } });
         let request = Request::merge(Kind::PodGroup, namespace, name, "", body);
         self.send(Lane::Statuses, Purpose::Tell, request);
@@ -273,7 +278,7 @@ impl Engine {
         bound.collect()
     }
 
-    fn gang_changed(&mut self, key: &str) {
+    pub(super) fn gang_changed(&mut self, key: &str) {
         let gang = GangKey::new(true, key);
         if self.commitments.reservations.phase(&gang).is_none() {
             return;
@@ -323,7 +328,9 @@ impl Engine {
                 self.tell(Told::NodeLost(name.to_owned()));
             }
             Kind::HyperNode => self.telling.findings.gone(name),
-            Kind::PodGroup => {
+            kind if let Some(dialect) = Dialect::of(kind) => {
+                let key = format!("{namespace}/{}", dialect.gang_name(name));
+                self.forget_other_group(&key);
                 self.intake.mirror.drop_group(&key);
                 self.intake.last_seen.remove(&key);
                 self.telling.statuses.forget(&key);

@@ -1,6 +1,7 @@
 //! What the reservation must know of objects and the core does not keep: resourceVersions, annotations, owners.
 
 use crate::api::core::Pod;
+use crate::api::gang::membership;
 use crate::api::keys;
 use crate::api::pod_group::{PodGroup, PodGroupPhase};
 use crate::api::time::Timestamp;
@@ -102,7 +103,7 @@ impl Mirror {
     pub fn put_pod(&mut self, pod: &Pod) -> &Member {
         let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
         let condition = pod.status.conditions.iter().find(|condition| condition.type_ == "PodScheduled");
-        let group = pod.metadata.annotations.get(keys::GROUP_NAME).filter(|name| !name.is_empty());
+        let group = membership(pod);
         let mut facts = pod_facts(pod);
         // The watch may be behind a bind of ours; a pod never loses its node.
         if let Some(before) = self.pods.get(&key).filter(|before| before.facts.pod.uid == facts.pod.uid) {
@@ -174,8 +175,7 @@ impl Mirror {
     /// A pod of another scheduler is new or changed; it may name a PodGroup.
     pub fn put_other(&mut self, pod: &Pod) {
         let key = format!("{}/{}", pod.metadata.namespace, pod.metadata.name);
-        let group = pod.metadata.annotations.get(keys::GROUP_NAME).filter(|name| !name.is_empty());
-        let group = group.map(|name| format!("{}/{name}", pod.metadata.namespace));
+        let group = membership(pod).map(|name| format!("{}/{name}", pod.metadata.namespace));
         if self.named.get(&key) == group.as_ref() {
             return;
         }

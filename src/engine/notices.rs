@@ -57,6 +57,7 @@ impl Engine {
                 of(object, &**pod, has_shares(pod))
             }
             Object::PodGroup(group) if self.plan.scheduler => of(object, &**group, false),
+            Object::NativePodGroup(group) if self.plan.scheduler => of(object, &**group, true),
             Object::Queue(queue) if self.plan.scheduler => of(object, &**queue, true),
             Object::ModelServing(serving) if self.plan.model_serving => of(object, &**serving, true),
             _ => return,

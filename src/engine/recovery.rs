@@ -2,13 +2,13 @@
 //! journal.
 
 use super::calls::{Lane, Purpose};
+use super::dialects::{object_of, read};
 use super::kind::Kind;
 use super::mirror::Shown;
 use super::output::{Output, Report};
 use super::request::{Answer, Request};
 use super::{Engine, Recovery};
 use crate::api::core::Pod;
-use crate::api::pod_group::PodGroup;
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::record::Record;
 use crate::reservation::{GangKey, GroupFacts, Input as Told, PodFacts, Recovered};
@@ -54,7 +54,9 @@ impl Engine {
         let mut requests = Vec::new();
         for (gang, found) in &self.commitments.finding {
             let purpose = Purpose::Group { gang: gang.clone() };
-            requests.push((purpose, Request::get(Kind::PodGroup, &gang.namespace, &gang.name)));
+            let (kind, object) = object_of(&gang.name);
+            let request = Request::get(kind, &gang.namespace, object);
+            requests.push((purpose, self.in_served_version(&gang.to_string(), request)));
             for entry in &found.record.entries {
                 let purpose = Purpose::Member { gang: gang.clone() };
                 requests.push((purpose, Request::get(Kind::Pod, &gang.namespace, &entry.name)));
@@ -69,7 +71,7 @@ impl Engine {
     /// The PodGroup of a record has been read.
     pub(super) fn group_read(&mut self, gang: GangKey, request: Request, answer: Answer) {
         let group = match answer {
-            Answer::Done(value) => serde_json::from_value::<PodGroup>(value).ok(),
+            Answer::Done(value) => read(&gang.name, &value),
             Answer::Refused { code: 404, .. } => None,
             answer => return self.read_again(Purpose::Group { gang }, request, answer),
         };

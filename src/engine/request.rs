@@ -29,6 +29,8 @@ pub struct Request {
     pub verb: Verb,
     /// Kind of the object.
     pub kind: Kind,
+    /// The version that it is served in, where that is not the one of the table.
+    pub api_version: Option<&'static str>,
     /// Its namespace; empty for cluster-scoped kinds.
     pub namespace: String,
     /// Its name.
@@ -48,7 +50,21 @@ impl Request {
         subresource: &'static str,
         body: Value,
     ) -> Self {
-        Request { verb, kind, namespace: namespace.to_owned(), name: name.to_owned(), subresource, body }
+        Request {
+            verb,
+            kind,
+            api_version: None,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            subresource,
+            body,
+        }
+    }
+
+    /// The same in a version of the kind; the table's for `None`.
+    #[must_use]
+    pub fn in_version(self, api_version: Option<&'static str>) -> Self {
+        Request { api_version, ..self }
     }
 
     /// Reads an object.
@@ -109,12 +125,15 @@ impl Request {
     pub fn path(&self) -> String {
         let creates = self.verb == Verb::Create && self.subresource.is_empty();
         let name = if creates { "" } else { self.name.as_str() };
-        self.kind.path(&self.namespace, name, self.subresource)
+        let version = self.api_version.unwrap_or(self.kind.api_version());
+        self.kind.path_in(version, &self.namespace, name, self.subresource)
     }
 
     /// What it asks, without the body.
     pub fn head(&self) -> Request {
-        Request::new(self.verb, self.kind, &self.namespace, &self.name, self.subresource, Value::Null)
+        let head =
+            Request::new(self.verb, self.kind, &self.namespace, &self.name, self.subresource, Value::Null);
+        head.in_version(self.api_version)
     }
 
     /// Does it change anything? Such a request is sent only while the lease allows it.

@@ -8,6 +8,7 @@ use super::kind::Kind;
 use super::mirror::Mirror;
 use super::request::{Answer, Request, Verb};
 use super::{Engine, Pace};
+use crate::api::gang::Dialect;
 use crate::api::pod_group::{PodGroupPhase, PodGroupStatus};
 use crate::reservation::{GangKey, Phase, Reservations};
 use serde_json::{json, to_value};
@@ -119,6 +120,12 @@ impl Engine {
         for (gang, status) in due {
             let Some(group) = self.intake.mirror.group(&gang) else { continue };
             let (namespace, name) = gang.split_once('/').unwrap_or(("", &gang));
+            if Dialect::split(name).0 != Dialect::Volcano {
+                if let Some(request) = self.other_status(&gang, &group.uid, &status) {
+                    self.send(Lane::Statuses, Purpose::Status { gang, status: Box::new(status) }, request);
+                }
+                continue;
+            }
             let whole =
                 json!({ "op": "add", "path": "/status", "value": to_value(&status).unwrap_or_default() });
             let request = Request::json_patch(Kind::PodGroup, namespace, name, "", &group.uid, vec![whole]);

@@ -2,6 +2,7 @@
 
 use super::{WorkloadKind, pod_ref};
 use crate::api::core::{Pod, PodPhase};
+use crate::api::gang::{conflict, membership};
 use crate::api::keys;
 use crate::api::meta::{ObjectMeta, OwnerReference};
 use crate::scheduler::PodRef;
@@ -60,7 +61,7 @@ const ASKING: [&str; 3] =
 impl Loose {
     /// The pod, if it is without a PodGroup and has not ended. `known` is what was kept of the name.
     pub(super) fn of(pod: &Pod, known: Option<&Loose>, now: Duration) -> Option<Loose> {
-        let has_group = pod.metadata.annotations.get(keys::GROUP_NAME).is_some_and(|group| !group.is_empty());
+        let has_group = membership(pod).is_some() || conflict(pod).is_some();
         let has_ended = matches!(pod.status.phase, Some(PodPhase::Succeeded | PodPhase::Failed));
         if has_group || has_ended || pod.metadata.deletion_timestamp.is_some() {
             return None;

@@ -5,7 +5,7 @@
 //! Kinds whose CRD is missing are looked for again every few seconds.
 
 use super::log::Once;
-use super::whole::{Whole, resource};
+use super::whole::{Whole, resource_in};
 use crate::engine::{Change, Input, Kind, Needed, Object};
 use futures::StreamExt;
 use kube::Client;
@@ -26,21 +26,42 @@ const LOOK_AGAIN_LATER: Duration = Duration::from_secs(60);
 /// How long a watch whose version has expired waits before everything is listed again.
 const EXPIRED: Duration = Duration::from_millis(500);
 
-/// Watches a kind until the receiver is gone.
+/// Watches a kind until the receiver is gone. A kind that need not be served may come in another version when the API server
+/// is another: what was known of it is kept meanwhile, since an API that is gone says nothing about its objects.
 pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
-    if kind.row().habits.custom {
-        let mut told = false;
-        while !served(&client, kind).await {
-            if !std::mem::replace(&mut told, true) && inputs.send(Input::Missing(kind)).await.is_err() {
-                return;
+    let mut known = BTreeSet::new();
+    while watch_version(&client, kind, &inputs, &mut known).await {}
+}
+
+/// Watches a kind in the version that is served. Returns whether it is not served any more, else the receiver is gone.
+async fn watch_version(
+    client: &Client,
+    kind: Kind,
+    inputs: &Sender<Input>,
+    known: &mut BTreeSet<(String, String)>,
+) -> bool {
+    let row = kind.row();
+    let may_do_without = matches!(row.needed, Needed::ForGrouping | Needed::IfServed);
+    let mut api_version = row.api_version;
+    let mut told = false;
+    if row.may_be_missing() {
+        api_version = loop {
+            let answer = served(client, kind).await;
+            if let Ok(Some(version)) = answer {
+                break version;
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+            // A server that cannot be reached counts as "not yet".
+            let is_rare = row.needed == Needed::IfServed && answer.is_ok();
+            let again = if is_rare { LOOK_AGAIN_LATER } else { LOOK_AGAIN };
+            if !std::mem::replace(&mut told, true) && inputs.send(Input::Missing(kind)).await.is_err() {
+                return false;
+            }
+            tokio::time::sleep(again).await;
+        };
     }
-    if kind.row().needed == Needed::ForGrouping {
-        let mut told = false;
+    if may_do_without {
         loop {
-            match readable(&client, kind).await {
+            match readable(client, kind, api_version).await {
                 Some(true) => break,
                 Some(false) => {}
                 None => {
@@ -49,27 +70,27 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
                 }
             }
             if !std::mem::replace(&mut told, true) {
-                tracing::info!(
-                    ?kind,
-                    "it may not be read; Volcano's controllers are known by their PodGroups alone"
-                );
+                let without = match row.needed {
+                    Needed::ForGrouping => "Volcano's controllers are known by their PodGroups alone",
+                    _ => "pods of its gangs are not placed",
+                };
+                tracing::info!(?kind, "it may not be read; {without}");
                 if inputs.send(Input::Missing(kind)).await.is_err() {
-                    return;
+                    return false;
                 }
             }
             tokio::time::sleep(LOOK_AGAIN_LATER).await;
         }
     }
-    let resource = resource(kind);
-    let api: Api<Whole> = Api::all_with(client, &resource);
-    let applied = |object: Whole| Input::Observed(read(kind, &object));
+    let resource = resource_in(kind, api_version);
+    let api: Api<Whole> = Api::all_with(client.clone(), &resource);
+    let applied = |object: Whole| Input::Observed(read(kind, api_version, &object));
     let config = match kind.selector() {
         "" => watcher::Config::default(),
         selector => watcher::Config::default().labels(selector),
     };
     let start = || watcher(api.clone(), config.clone()).default_backoff().boxed();
     let mut stream = start();
-    let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     let mut listed: BTreeSet<(String, String)> = BTreeSet::new();
     let mut once = Once::default();
     while let Some(event) = stream.next().await {
@@ -90,10 +111,10 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
                     let (namespace, name) = (namespace.clone(), name.clone());
                     let gone = Input::Observed(Change::Gone { kind, namespace, name });
                     if inputs.send(gone).await.is_err() {
-                        return;
+                        return false;
                     }
                 }
-                known = std::mem::take(&mut listed);
+                *known = std::mem::take(&mut listed);
                 Input::Synced(kind)
             }
             Ok(watcher::Event::Apply(object)) => {
@@ -109,6 +130,9 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
                 if once.is_news(kind.name(), &error.to_string()) {
                     tracing::warn!(?kind, %error, "the watch fails, and is tried again until it does not");
                 }
+                if row.needed == Needed::IfServed && is_unserved(&error) {
+                    return true;
+                }
                 if has_expired(&error) {
                     tokio::time::sleep(EXPIRED).await;
                     stream = start();
@@ -117,15 +141,16 @@ pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
             }
         };
         if inputs.send(input).await.is_err() {
-            return;
+            return false;
         }
     }
+    false
 }
 
 /// The object as its kind, or what is wrong with it.
-fn read(kind: Kind, object: &Whole) -> Change {
+fn read(kind: Kind, api_version: &str, object: &Whole) -> Change {
     match Object::read(kind, &object.of(kind)) {
-        Ok(object) => Change::Applied(object),
+        Ok(object) => Change::Applied(object.in_version(api_version)),
         Err(error) => {
             let (namespace, name) = object.key();
             Change::Malformed {
@@ -139,22 +164,32 @@ fn read(kind: Kind, object: &Whole) -> Change {
     }
 }
 
-/// Every object of a kind, once; none where its CRD is missing.
+/// Every object of a kind, once; none where it is not served.
 pub async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Value>> {
-    let resource: ApiResource = resource(kind);
+    for api_version in kind.row().versions() {
+        if let Some(objects) = list_in(client, kind, api_version).await? {
+            return Ok(objects);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The same of one version; nothing where it is not served.
+async fn list_in(client: &Client, kind: Kind, api_version: &str) -> kube::Result<Option<Vec<Value>>> {
+    let resource: ApiResource = resource_in(kind, api_version);
     let api: Api<Whole> = Api::all_with(client.clone(), &resource);
     let mut page = ListParams::default().limit(500);
     let mut objects = Vec::new();
     loop {
         let list = match api.list(&page).await {
             Ok(list) => list,
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(objects),
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
             Err(error) => return Err(error),
         };
         objects.extend(list.items.into_iter().map(|object| object.value(&resource)));
         match list.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => page = page.continue_token(&token),
-            None => return Ok(objects),
+            None => return Ok(Some(objects)),
         }
     }
 }
@@ -164,10 +199,21 @@ fn has_expired(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
+/// Does the API server know nothing of the kind in this version?
+fn is_unserved(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(cause)
+    | watcher::Error::WatchStartFailed(cause)
+    | watcher::Error::WatchFailed(cause)) = error
+    else {
+        return false;
+    };
+    matches!(cause, kube::Error::Api(status) if status.code == 404)
+}
+
 /// May the kind be read? Nothing while the server gives no answer: a watch begun on a guess would be refused for ever, and
 /// everything would wait for its list.
-async fn readable(client: &Client, kind: Kind) -> Option<bool> {
-    let resource = resource(kind);
+async fn readable(client: &Client, kind: Kind, api_version: &str) -> Option<bool> {
+    let resource = resource_in(kind, api_version);
     let api: Api<Whole> = Api::all_with(client.clone(), &resource);
     let page = ListParams::default().limit(1).labels(kind.selector());
     match api.list(&page).await {
@@ -177,11 +223,17 @@ async fn readable(client: &Client, kind: Kind) -> Option<bool> {
     }
 }
 
-/// Is the kind served? A server that cannot be reached counts as "not yet".
-async fn served(client: &Client, kind: Kind) -> bool {
-    let resource = resource(kind);
-    match client.list_api_group_resources(&resource.api_version).await {
-        Ok(list) => list.resources.iter().any(|served| served.name == resource.plural),
-        Err(_) => false,
+/// The version that the kind is served in, if it is; or why nobody knows.
+async fn served(client: &Client, kind: Kind) -> kube::Result<Option<&'static str>> {
+    for api_version in kind.row().versions() {
+        match client.list_api_group_resources(api_version).await {
+            Ok(list) if list.resources.iter().any(|served| served.name == kind.row().plural) => {
+                return Ok(Some(api_version));
+            }
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(None)
 }

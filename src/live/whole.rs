@@ -85,11 +85,14 @@ impl Source for OfKind<'_> {
 
 /// Group, version, kind and plural, as the client has them.
 pub fn resource(kind: Kind) -> ApiResource {
+    resource_in(kind, kind.api_version())
+}
+
+/// The same in another version of the kind.
+pub fn resource_in(kind: Kind, api_version: &str) -> ApiResource {
     let row = kind.row();
-    ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk(row.group(), row.version(), row.name),
-        row.plural,
-    )
+    let version = api_version.rsplit('/').next().unwrap_or(api_version);
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(row.group(), version, row.name), row.plural)
 }
 
 /// What is read at once.

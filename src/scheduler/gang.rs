@@ -10,6 +10,7 @@ pub(super) use members::{stuck, too_few, unanswered};
 
 use super::reason::Reason;
 use super::report::{counts, minimum};
+use crate::api::gang::Dialect;
 use crate::api::pod_group::{NetworkTopology, PodGroupPhase, PodGroupSpec, TopologyMode};
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord};
@@ -74,8 +75,9 @@ pub(super) fn members_lost(cluster: &Cluster, gang: &GangRecord) -> Option<Hold>
     (was_placed && !is_over && left < minimum).then(|| Hold {
         reason: Reason::MembersLost,
         message: format!(
-            "{left} of {} are left (spec.minMember), {} of them running; the others are to be created again",
+            "{left} of {} are left ({}), {} of them running; the others are to be created again",
             counted(minimum, "pod"),
+            gang.dialect().minimum_field(),
             counts.running
         ),
     })
@@ -113,7 +115,9 @@ fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -
     let spec = match (gang.kind, &gang.group) {
         (GangKind::Pod, _) => return plain_pod(pods),
         (GangKind::PodGroup, Some(group)) => &group.spec,
-        (GangKind::PodGroup, None) if gang.name().contains('/') => {
+        (GangKind::PodGroup, None)
+            if gang.dialect() == Dialect::Volcano && gang.name().contains(['/', '(']) =>
+        {
             return hold(
                 Reason::PodGroupNotFound,
                 format!(
@@ -131,13 +135,15 @@ fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -
             );
         }
     };
+    others_say(cluster, gang, pods)?;
     admit(cluster, spec)?;
     let minimum = match spec.min_member.unwrap_or(0) {
         negative @ ..0 => {
             return hold(
                 Reason::InvalidPodGroup,
                 format!(
-                    "spec.minMember: {negative} is negative; set 0 for no gang, or the pods that must start together"
+                    "{}: {negative} is negative; set 0 for no gang, or the pods that must start together",
+                    gang.dialect().minimum_field()
                 ),
             );
         }
@@ -157,6 +163,50 @@ fn request(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -
     members::enough(cluster, gang, spec, pods, &request)?;
     deal_ranks(&mut request);
     Ok(request)
+}
+
+/// What groups of `scheduling.k8s.io` and of others are held for and Volcano's are not: what they ask for and nobody here
+/// does, members of another scheduler, members of another priority, their own deletion.
+fn others_say(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]) -> Result<(), Hold> {
+    let Some(group) = gang.group.as_ref().filter(|_| gang.dialect() != Dialect::Volcano) else {
+        return Ok(());
+    };
+    if let Some(refusal) = &group.terms.refusal {
+        return hold(Reason::InvalidPodGroup, refusal.to_string());
+    }
+    if gang.dialect() != Dialect::Native {
+        return Ok(());
+    }
+    if group.deleting {
+        return hold(
+            Reason::PodGroupNotFound,
+            format!("PodGroup {} is being deleted; pods join it no more", gang.key),
+        );
+    }
+    // Each scheduler would place its own part.
+    if let Some((pod, scheduler)) = cluster.strangers(&gang.key).next() {
+        let ours = cluster.scheduler_names().join(", ");
+        return hold(
+            Reason::OtherScheduler,
+            format!(
+                "pod {pod} names {scheduler} and the others {ours}; let all pods of a group name one scheduler"
+            ),
+        );
+    }
+    let Some(priority) = group.terms.priority else { return Ok(()) };
+    let differs =
+        pods.iter().find(|(_, pod)| pod.wants_node() && pod.priority.is_some_and(|own| own != priority));
+    match differs {
+        Some((_, pod)) => hold(
+            Reason::InvalidPodGroup,
+            format!(
+                "pod {} has priority {} and the group {priority}; give pods and group one priorityClassName",
+                pod.key,
+                pod.priority.unwrap_or(0)
+            ),
+        ),
+        None => Ok(()),
+    }
 }
 
 /// A pod without a PodGroup is a gang of one.

@@ -1,6 +1,7 @@
 //! What objects ask for and do not get because of other objects: a PriorityClass that does not exist, minima that bind
 //! nothing, pods on nodes that are not there. What an object says alone is in [`unsupported`](crate::api::unsupported).
 
+use crate::api::gang::Dialect;
 use crate::api::unsupported::Notice;
 use crate::cluster::Cluster;
 use crate::cluster::gangs::{GangKind, GangRecord, Group};
@@ -65,10 +66,14 @@ fn of_group(cluster: &Cluster, gang: &GangRecord, group: &Group) -> Vec<Notice> 
         ));
     }
     // Pods that ask for another scheduler are told of beside the gang.
+    let (dialect, name) = Dialect::split(gang.name());
     if gang.pods.is_empty() && cluster.strangers(&gang.key).next().is_none() {
         notices.push(Notice::new(
             "PodGroupWithoutPods",
-            format!("no pod of this scheduler names it; pods join it with the annotation scheduling.k8s.io/group-name: {}", gang.name()),
+            format!(
+                "no pod of this scheduler names it; pods join it with the {}: {name}",
+                dialect.joined_by()
+            ),
         ));
     }
     notices

@@ -62,9 +62,12 @@ pub fn deadline(gang: &GangRecord, times: WaitingTimes) -> Option<i64> {
 /// The highest priority of a class that is not the system's (Kubernetes' `HighestUserDefinablePriority`).
 const HIGHEST_OF_USERS: i32 = 1_000_000_000;
 
-/// The PodGroup's class decides; else the highest among its pods; else the global default. A class of the system on pods protects
+/// The PodGroup's priority or class decides; else the highest among its pods; else the global default. A class of the system on pods protects
 /// them from eviction and does not put the gang of a PodGroup before all others: for that the PodGroup is to name it.
 pub fn priority(cluster: &Cluster, gang: &GangRecord) -> i32 {
+    if let Some(priority) = gang.group.as_ref().and_then(|group| group.terms.priority) {
+        return priority;
+    }
     let class = gang.group.as_ref().map_or("", |group| group.spec.priority_class_name.as_str());
     if !class.is_empty()
         && let Some(value) = cluster.priority(class)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it is")]
 
 mod binary;
+mod dialects;
 mod differences;
 #[cfg(feature = "live")]
 mod fields;

@@ -94,6 +94,10 @@ fn the_scheduler_may_do_what_it_does_and_nothing_else() {
         ("", "persistentvolumes", "get patch"),
         ("", "events", "create patch"),
         ("scheduling.volcano.sh", "podgroups", "get create patch delete"),
+        ("scheduling.k8s.io", "podgroups", "get"),
+        ("scheduling.k8s.io", "podgroups/status", "patch"),
+        ("scheduling.x-k8s.io", "podgroups", "get"),
+        ("scheduling.x-k8s.io", "podgroups/status", "patch"),
         ("scheduling.volcano.sh", "queues", "create"),
         ("topology.volcano.sh", "hypernodes/status", "patch"),
     ];

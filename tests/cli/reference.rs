@@ -28,11 +28,13 @@ fn kinds_are_those_that_are_read() {
             Needed::WithClaims => ("scheduler", "a pod uses claims"),
             Needed::WithOwners => ("scheduler", "a pod of such a controller is in no PodGroup"),
             Needed::ForGrouping => ("scheduler", "it may be read"),
+            Needed::IfServed => ("scheduler", "it is served, and may be read"),
             Needed::Never => continue,
         };
         let when =
             if row.habits.custom { format!("{when}, once its CRD is installed") } else { when.to_owned() };
-        let _ = writeln!(rows, "| {} | {} | {by} | {when} |", row.name, row.kind.api_version());
+        let versions: Vec<&str> = row.versions().collect();
+        let _ = writeln!(rows, "| {} | {} | {by} | {when} |", row.name, versions.join(", "));
     }
     check("kinds", &rows);
 }

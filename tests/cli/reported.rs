@@ -97,7 +97,7 @@ const RIGHT: &[Right] = &[
     ),
     shows(
         "gang-marks-of-other-schedulers-ignored-silently",
-        &["scheduler-plugins", "Koordinator", "annotation scheduling.k8s.io/group-name"],
+        &["2 of 3 pods exist (spec.minMember)", "Koordinator", "annotation scheduling.k8s.io/group-name"],
         &[],
     ),
     shows(

@@ -93,12 +93,15 @@ fn values_that_the_api_does_not_know_are_refused() {
 #[test]
 fn what_nobody_reads_is_listed() {
     warns(&pod("p", "", &format!(", gangOf: 4{GPU}")), &["spec.gangOf: is not a field"]);
-    let marks = pod("cs-0", ", labels: {scheduling.x-k8s.io/pod-group: cs}", GPU)
-        + &pod("cs-1", ", labels: {scheduling.x-k8s.io/pod-group: cs}", GPU)
+    let marks = pod("cs-0", ", labels: {pod-group.scheduling.sigs.k8s.io: cs}", GPU)
+        + &pod("cs-1", ", labels: {pod-group.scheduling.sigs.k8s.io: cs}", GPU)
         + &pod("ko-0", ", annotations: {gang.scheduling.koordinator.sh/name: ko}", GPU);
     warns(
         &marks,
-        &["Pod default/cs-0 and 1 more: metadata.labels: scheduling.x-k8s.io/pod-group: cs", "Koordinator"],
+        &[
+            "Pod default/cs-0 and 1 more: metadata.labels: pod-group.scheduling.sigs.k8s.io: cs",
+            "Koordinator",
+        ],
     );
     let queue = "---\napiVersion: scheduling.volcano.sh/v1beta1\nkind: Queue\nmetadata: {name: team-a}\n\
                  spec: {weight: 1, capability: {nvidia.com/gpu: 2}, deserved: {nvidia.com/gpu: 4}}\n";

@@ -22,6 +22,11 @@ pub(crate) struct TestCluster {
 impl TestCluster {
     /// Brings up a cluster of one's own, in some seconds. `None`, loudly, if the binaries are not built.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further options of the script.
+    pub(crate) fn start_with(options: &[&str]) -> Option<Self> {
         static BUILT: OnceLock<bool> = OnceLock::new();
         let built = || {
             let mut binaries = Command::new(scripts().join("binaries"));
@@ -34,6 +39,7 @@ impl TestCluster {
         }
         let mut script = Command::new(scripts().join("cluster"))
             .args(["serve", "--no-build", "--lifetime", "900"])
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -12,6 +12,8 @@ mod cluster;
 mod conformance;
 mod deploy;
 #[cfg(feature = "live")]
+mod dialects;
+#[cfg(feature = "live")]
 mod double;
 #[cfg(feature = "live")]
 mod e2e;

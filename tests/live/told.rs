@@ -68,7 +68,7 @@ fn said(output: &Output) -> String {
 #[test]
 fn what_is_read_and_not_done_is_told_on_the_object_and_explained() {
     let Some((cluster, phalanx)) = start() else { return };
-    cluster.create(&pod("marked", "labels: {scheduling.x-k8s.io/pod-group: cs}", "volcano"));
+    cluster.create(&pod("marked", "labels: {pod-group.scheduling.sigs.k8s.io: cs}", "volcano"));
     cluster.create(
         "apiVersion: scheduling.volcano.sh/v1beta1\nkind: Queue\nmetadata: {name: linked}\n\
          spec: {weight: 1, extendClusters: [{name: other, weight: 1}]}\n",
@@ -77,7 +77,7 @@ fn what_is_read_and_not_done_is_told_on_the_object_and_explained() {
         &cluster,
         "marked",
         "GangMarkNotRead",
-        "scheduling.x-k8s.io/pod-group: cs is a gang of scheduler-plugins",
+        "pod-group.scheduling.sigs.k8s.io: cs is a gang of scheduler-plugins",
     );
     has_event(&cluster, "linked", "QueueLimitNotEnforced", "spec.extendClusters is not read");
 
@@ -103,7 +103,9 @@ fn what_is_read_and_not_done_is_told_on_the_object_and_explained() {
     let explain = |arguments: &[&str]| said(&run(&cluster.kubeconfig, &[&["explain"], arguments].concat()));
     let text = explain(&["pod", "marked", "-n", SPACE]);
     assert!(
-        text.contains("Asked for and not done:\n- Pod told/marked: metadata.labels: scheduling.x-k8s.io"),
+        text.contains(
+            "Asked for and not done:\n- Pod told/marked: metadata.labels: pod-group.scheduling.sigs.k8s.io"
+        ),
         "{text}"
     );
     let text = explain(&["podgroup", "misspelt", "-n", SPACE]);

@@ -4,6 +4,7 @@ use super::node::TaintEffect;
 use super::pod_affinity::{Affinity, TopologySpreadConstraint};
 use crate::api::meta::{Condition, ObjectMeta, null_as_default};
 use crate::api::quantity::ResourceList;
+use crate::api::scheduling_group::PodSchedulingGroup;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -50,9 +51,9 @@ pub struct PodSpec {
     /// Dynamic resource allocation; only its presence matters so far.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub resource_claims: Vec<serde_json::Value>,
-    /// Membership in a native `scheduling.k8s.io` PodGroup (1.36+); only its presence matters so far.
+    /// Membership in a PodGroup of `scheduling.k8s.io` (1.36+).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scheduling_group: Option<serde_json::Value>,
+    pub scheduling_group: Option<PodSchedulingGroup>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduler_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

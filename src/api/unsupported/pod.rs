@@ -1,13 +1,13 @@
 //! Pods: gang marks of other schedulers, rules of Volcano's plugins, shares of devices.
 
 use super::{Notice, mark};
+use crate::api::gang::membership_in;
 use crate::api::keys;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Where a mark stands, its key, whose it is.
-const GANGS: [(&str, &str, &str); 12] = [
-    ("labels", "scheduling.x-k8s.io/pod-group", "scheduler-plugins (coscheduling)"),
+const GANGS: [(&str, &str, &str); 11] = [
     ("labels", "pod-group.scheduling.sigs.k8s.io", "scheduler-plugins (coscheduling)"),
     ("labels", "pod-group.scheduling.sigs.k8s.io/name", "scheduler-plugins (coscheduling)"),
     ("annotations", "gang.scheduling.koordinator.sh/name", "Koordinator"),
@@ -80,7 +80,7 @@ pub(super) fn marks() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 pub(super) fn pod(pod: &Value) -> Vec<Notice> {
     let mut notices = Vec::new();
-    let in_group = mark(pod, "annotations", keys::GROUP_NAME).is_some_and(|name| !name.is_empty());
+    let in_group = membership_in(pod).is_some();
     if !in_group {
         for (part, key, whose) in GANGS {
             if let Some(value) = mark(pod, part, key) {

@@ -23,10 +23,10 @@ fn pod(metadata: Value, limits: Value) -> Value {
 
 #[test]
 fn gang_marks_of_other_schedulers() {
-    let labelled = json!({"labels": {"scheduling.x-k8s.io/pod-group": "cs"}});
+    let labelled = json!({"labels": {"pod-group.scheduling.sigs.k8s.io": "cs"}});
     check(
         pod(labelled, json!({})),
-        &[("GangMarkNotRead", "scheduling.x-k8s.io/pod-group: cs is a gang of scheduler-plugins")],
+        &[("GangMarkNotRead", "pod-group.scheduling.sigs.k8s.io: cs is a gang of scheduler-plugins")],
     );
     let annotated = json!({"annotations": {"gang.scheduling.koordinator.sh/name": "ko"}});
     check(pod(annotated, json!({})), &[("GangMarkNotRead", "annotation scheduling.k8s.io/group-name")]);

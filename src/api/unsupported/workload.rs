@@ -31,6 +31,16 @@ pub(super) fn pod_group(group: &Value) -> Vec<Notice> {
         .collect()
 }
 
+/// Of PodGroups of `scheduling.k8s.io`.
+pub(super) fn native_group(group: &Value) -> Vec<Notice> {
+    let policy = group.get("spec").and_then(|spec| spec.get("preemptionPolicy")).and_then(Value::as_str);
+    let notice = policy.filter(|policy| *policy == "Never").map(|_| {
+        let message = "spec.preemptionPolicy: Never is not read of a group; write it in the pods";
+        Notice::new("RuleNotRead", message)
+    });
+    notice.into_iter().collect()
+}
+
 pub(super) fn queue(queue: &Value) -> Vec<Notice> {
     let is_set = |field: &str| match queue.get("spec").and_then(|spec| spec.get(field)) {
         None | Some(Value::Null) => false,

@@ -26,7 +26,6 @@ fn devices_by_claim_and_native_groups() {
         json!({"containers": [{"name": "c", "resources": {"claims": [{"name": "gpu"}]}}]}),
         "spec.resourceClaims",
     );
-    check(json!({"schedulingGroup": {"podGroupName": "g"}}), "spec.schedulingGroup");
     check(json!({"schedulingGates": [{"name": "wait"}]}), "");
 }
 

@@ -10,13 +10,14 @@ use crate::api::queue::Queue;
 use crate::api::time::parse_span;
 use crate::cluster::budgets::BudgetRecord;
 use crate::cluster::gangs::Group;
+use crate::cluster::gangs::adapt::Terms;
 use crate::cluster::ids::ResourceId;
 use crate::cluster::requests::{Resources, list_amounts};
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Cluster {
-    pub(super) fn apply_group(&mut self, group: &PodGroup) {
+    pub(super) fn apply_group(&mut self, group: &PodGroup, terms: Terms) {
         self.set_key(&group.metadata.namespace, &group.metadata.name);
         let key: Arc<str> = self.key.as_str().into();
         let gang = self.gangs.intern(&key);
@@ -34,7 +35,10 @@ impl Cluster {
                 .annotations
                 .get(keys::PREEMPTION_DELAY)
                 .and_then(|text| parse_span(text)),
+            terms,
         };
+        let before = self.gangs.get(gang).and_then(|known| known.group.as_ref()?.terms.together.clone());
+        let is_moved = before != new.terms.together;
         let Some(record) = self.gangs.get_mut(gang) else { return };
         match &record.group {
             Some(known) if **known == new => return,
@@ -44,7 +48,8 @@ impl Cluster {
                     && known.deleting == new.deleting
                     && known.patience == new.patience
                     && known.evictable == new.evictable
-                    && known.preemption_delay == new.preemption_delay =>
+                    && known.preemption_delay == new.preemption_delay
+                    && known.terms == new.terms =>
             {
                 self.marks.statuses.insert(gang);
             }
@@ -54,6 +59,9 @@ impl Cluster {
         }
         record.group = Some(Box::new(new));
         record.had_group = true;
+        if is_moved {
+            self.join_again(gang);
+        }
     }
 
     pub(super) fn remove_group(&mut self, namespace: &str, name: &str) {

@@ -4,6 +4,7 @@ use super::Cluster;
 use super::admin::is_evictable;
 use super::recent::{Asks, Recent};
 use crate::api::core::{Pod, PodPhase};
+use crate::api::gang::{conflict, membership};
 use crate::api::keys;
 use crate::api::time::{Timestamp, parse_span};
 use crate::cluster::class::Class;
@@ -35,7 +36,7 @@ impl Cluster {
     /// Notes, or forgets, a member of a gang that asks for another scheduler. The key is that of the pod.
     fn note_stranger(&mut self, pod: &Pod) {
         let waits = state_of(pod) == PodState::Pending && pod.metadata.deletion_timestamp.is_none();
-        match group_name(pod).filter(|_| waits && !self.is_ours(pod)) {
+        match membership(pod).filter(|_| waits && !self.is_ours(pod)) {
             Some(name) => {
                 let group = format!("{}/{name}", pod.metadata.namespace);
                 if self.strangers.put(&self.key, &group, pod.spec.scheduler_name.as_deref()) {
@@ -62,7 +63,9 @@ impl Cluster {
             .map(|gang| gang.name());
         *known.uid == pod.metadata.uid
             && known.gang.is_some() == self.is_ours(pod)
-            && (known.gang.is_none() || group == group_name(pod) || known.state == PodState::Assumed)
+            && (known.gang.is_none()
+                || group == membership(pod).as_deref()
+                || known.state == PodState::Assumed)
     }
 
     fn is_ours(&self, pod: &Pod) -> bool {
@@ -71,13 +74,16 @@ impl Cluster {
     }
 
     fn insert_pod(&mut self, pod: &Pod) {
+        let seen = pod;
         let joined = self.volumes.joined(pod);
         let pod = joined.as_ref().unwrap_or(pod);
+        let together = self.together(pod);
+        let pod = together.as_ref().unwrap_or(pod);
         let key: Arc<str> = self.key.as_str().into();
         let labels = self.labels.intern(&pod.metadata.labels);
         let (class, refusal) = self.class_of(pod, None, labels);
         let (role, task_index) = self.task_of(pod);
-        let gang = self.is_ours(pod).then(|| match group_name(pod) {
+        let gang = self.is_ours(pod).then(|| match membership(pod) {
             Some(group) => {
                 let key: Arc<str> = format!("{}/{group}", pod.metadata.namespace).into();
                 self.gangs.intern(&key)
@@ -117,6 +123,7 @@ impl Cluster {
         let is_gated = record.awaits_queue();
         let id = self.pods.insert(record);
         self.note_sidecars(id, pod);
+        self.keep_member(id, seen);
         if is_gated {
             self.queue_gated.insert(id);
         }
@@ -127,8 +134,11 @@ impl Cluster {
     }
 
     pub(super) fn update_pod(&mut self, id: PodId, pod: &Pod) {
+        self.keep_member(id, pod);
         let joined = self.volumes.joined(pod);
         let pod = joined.as_ref().unwrap_or(pod);
+        let together = self.together(pod);
+        let pod = together.as_ref().unwrap_or(pod);
         let known = self.pods.get(id).map_or(LabelSetId(0), |record| record.labels);
         let relabelled = !self.labels.is(known, &pod.metadata.labels);
         let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };
@@ -196,6 +206,7 @@ impl Cluster {
         let Some(record) = self.pods.remove(id) else { return };
         self.queue_gated.remove(&id);
         self.sidecars.remove(&id);
+        self.native_pods.remove(&id);
         let others = self.volumes.leave(id);
         self.judge(&others);
         self.leave(&Holder::of(&record));
@@ -264,6 +275,7 @@ impl Cluster {
             self.asks(pod, id, is_ours, is_pending)
         };
         let Asks { requests, refusal, constraint } = asks;
+        let refusal = refusal.or_else(|| conflict(pod).filter(|_| is_ours));
         let applicant = Applicant { namespace: &pod.metadata.namespace, labels, spec: &pod.spec, constraint };
         let coupling = if is_pending {
             self.coupling.intern(applicant, &self.labels, &mut self.eligibility)
@@ -357,11 +369,6 @@ impl Holder {
         let namespace = self.key.split_once('/').map_or("", |(namespace, _)| namespace);
         Resident { namespace, labels: self.labels, coupling, deleting: self.deleting }
     }
-}
-
-/// The PodGroup that a pod names.
-fn group_name(pod: &Pod) -> Option<&str> {
-    pod.metadata.annotations.get(keys::GROUP_NAME).map(String::as_str).filter(|name| !name.is_empty())
 }
 
 fn state_of(pod: &Pod) -> PodState {

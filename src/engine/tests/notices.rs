@@ -43,7 +43,7 @@ fn a_mark_that_nobody_reads_is_told_once_for_each_controller() {
     let mut driven = driven();
     let mark = |owner: &str| {
         let owner = json!([{ "kind": "Job", "name": owner, "uid": owner, "controller": true }]);
-        json!({ "labels": { "scheduling.x-k8s.io/pod-group": "g" }, "ownerReferences": owner })
+        json!({ "labels": { "pod-group.scheduling.sigs.k8s.io": "g" }, "ownerReferences": owner })
     };
     for (name, owner) in [("a-0", "a"), ("a-1", "a"), ("b-0", "b"), ("a-0", "a")] {
         driven.observe(Kind::Pod, pod(name, mark(owner), json!({})));
@@ -57,7 +57,7 @@ fn a_mark_that_nobody_reads_is_told_once_for_each_controller() {
 #[test]
 fn pods_of_other_schedulers_are_not_told_of() {
     let mut driven = driven();
-    let mut other = pod("o", json!({ "labels": { "scheduling.x-k8s.io/pod-group": "g" } }), json!({}));
+    let mut other = pod("o", json!({ "labels": { "pod-group.scheduling.sigs.k8s.io": "g" } }), json!({}));
     other["spec"]["schedulerName"] = json!("default-scheduler");
     driven.observe(Kind::Pod, other);
     check(&driven, &[]);

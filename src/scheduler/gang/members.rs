@@ -2,6 +2,7 @@
 //! cannot be made again because a node that does not answer keeps them.
 
 use super::{Hold, hold};
+use crate::api::gang::Dialect;
 use crate::api::keys;
 use crate::api::nearest::nearest;
 use crate::api::pod_group::PodGroupSpec;
@@ -58,7 +59,7 @@ pub(super) fn enough(
             );
             return hold(Reason::NotEnoughTasks, message);
         }
-        return hold(Reason::NotEnoughTasks, too_few(available, request.minimum));
+        return hold(Reason::NotEnoughTasks, too_few(available, request.minimum, gang.dialect()));
     }
     for role in &request.roles {
         let members = request.subgroups.iter().flat_map(|s| s.members.iter().map(|m| m.role));
@@ -105,9 +106,9 @@ pub(super) fn enough(
 }
 
 /// `1 of 3 pods exist (spec.minMember)`
-pub(in crate::scheduler) fn too_few(available: usize, minimum: u32) -> String {
+pub(in crate::scheduler) fn too_few(available: usize, minimum: u32, dialect: Dialect) -> String {
     let exist = if minimum == 1 { "exists" } else { "exist" };
-    format!("{available} of {} {exist} (spec.minMember)", counted(minimum, "pod"))
+    format!("{available} of {} {exist} ({})", counted(minimum, "pod"), dialect.minimum_field())
 }
 
 /// `1 of 3 pods name this scheduler; train-1 names vocalno, train-2 default-scheduler`

@@ -44,7 +44,7 @@ impl Simulation {
                 self.claim_volumes(key);
                 self.watch_owned(key);
             }
-            Kind::PodGroup => self.watch_owned(key),
+            Kind::PodGroup | Kind::NativePodGroup | Kind::CoschedulingPodGroup => self.watch_owned(key),
             Kind::PersistentVolume => self.bind_claim(key),
             Kind::PersistentVolumeClaim => {
                 if let Some(claim) = self.typed::<PersistentVolumeClaim>(key) {

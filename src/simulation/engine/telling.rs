@@ -1,6 +1,7 @@
 //! What the engines tell, as the history of the run.
 
 use super::Simulation;
+use crate::api::gang::Dialect;
 use crate::apiserver::{Key, Kind};
 use crate::engine::Report;
 use crate::engine::output::{Note, Origin};
@@ -53,7 +54,8 @@ impl Simulation {
 
     pub(super) fn note_placed(&mut self, placement: &GangPlacement) {
         let (namespace, name) = placement.gang.split_once('/').unwrap_or(("", &placement.gang));
-        let key = Key::new(Kind::PodGroup, namespace, name);
+        let (dialect, name) = Dialect::split(name);
+        let key = Key::new(dialect.kind().into(), namespace, name);
         let pods = placement.pods.len();
         let place = match (&placement.domain, placement.tier) {
             (Some(domain), Some(tier)) => format!("{domain} (tier {tier})"),
@@ -66,6 +68,12 @@ impl Simulation {
 
 /// The PodGroup of a gang, or the pod that is one.
 pub(super) fn key_of(gang: &GangKey) -> Key {
-    let kind = if gang.is_pod_group { Kind::PodGroup } else { Kind::Pod };
-    Key::new(kind, &gang.namespace, &gang.name)
+    let (kind, name) = match gang.is_pod_group {
+        true => {
+            let (dialect, name) = Dialect::split(&gang.name);
+            (dialect.kind().into(), name)
+        }
+        false => (Kind::Pod, &*gang.name),
+    };
+    Key::new(kind, &gang.namespace, name)
 }

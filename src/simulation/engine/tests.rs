@@ -1,3 +1,4 @@
+mod dialects;
 mod promises;
 mod recordings;
 mod volumes;

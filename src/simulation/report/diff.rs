@@ -2,7 +2,8 @@
 
 use super::columns::columns;
 use super::{PodRow, Report, ShortfallRow, rows::waits};
-use crate::api::keys;
+use crate::api::gang::{Dialect, membership_in};
+use crate::api::kind::Kind;
 use crate::apiserver::At as _;
 use crate::cluster::natural;
 use crate::simulation::scenario::API_VERSION;
@@ -92,17 +93,19 @@ impl Now {
         let key = (namespace.to_owned(), text("/metadata/name").to_owned());
         match text("/kind") {
             "Pod" => {
-                let annotations = object.at("/metadata/annotations");
-                let group = annotations.and_then(|it| it.get(keys::GROUP_NAME)?.as_str());
                 let pod = NowPod {
                     node: Some(text("/spec/nodeName")).filter(|it| !it.is_empty()).map(str::to_owned),
-                    group: group.map(str::to_owned),
+                    group: membership_in(object).map(|group| group.into_owned()),
                     ended: matches!(text("/status/phase"), "Succeeded" | "Failed"),
                 };
                 self.pods.insert(key, pod);
             }
             "PodGroup" => {
-                let minimum = object.at("/spec/minMember").and_then(Value::as_u64).unwrap_or(0);
+                let kind = Kind::of(text("/apiVersion"), "PodGroup");
+                let dialect = kind.and_then(Dialect::of).unwrap_or_default();
+                let field = format!("/{}", dialect.minimum_field().replace('.', "/"));
+                let minimum = object.at(&field).and_then(Value::as_u64).unwrap_or(0);
+                let key = (key.0, dialect.gang_name(&key.1).into_owned());
                 self.groups.insert(key, u32::try_from(minimum).unwrap_or(u32::MAX));
             }
             _ => {}

@@ -5,7 +5,7 @@ use super::{
     TierRow, status,
 };
 use crate::api::core::PodPhase;
-use crate::api::keys;
+use crate::api::gang::{Dialect, membership_in};
 use crate::api::meta::Condition;
 use crate::apiserver::At as _;
 use crate::apiserver::{Key, Kind, Object};
@@ -63,14 +63,13 @@ pub(super) fn pods(run: &Simulation) -> Vec<PodRow> {
 
 fn pod_row(run: &Simulation, key: &Key, pod: &Object) -> PodRow {
     let node = Some(pod.text("/spec/nodeName")).filter(|node| !node.is_empty());
-    let annotations = pod.value.at("/metadata/annotations");
-    let group = annotations.and_then(|annotations| annotations.get(keys::GROUP_NAME)?.as_str());
+    let group = membership_in(&pod.value);
     PodRow {
         namespace: SmolStr::new(&*key.namespace),
         name: SmolStr::new(&*key.name),
         domain: node.and_then(|node| domain_of(run, node)).map(SmolStr::new),
         node: node.map(SmolStr::new),
-        pod_group: group.filter(|group| !group.is_empty()).map(SmolStr::new),
+        pod_group: group.map(SmolStr::new),
         phase: pod.text("/status/phase").into(),
         ready: status::ready(&pod.value).into(),
         status: status::status(&pod.value).into(),
@@ -119,8 +118,14 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
         })
         .collect();
     for gang in reports.into_iter().filter(|gang| gang.kind == GangKind::PodGroup) {
-        let key = Key::new(Kind::PodGroup, &gang.namespace, &gang.name);
+        let (dialect, name) = Dialect::split(&gang.name);
+        let key = Key::new(dialect.kind().into(), &gang.namespace, name);
+        let has_minimum = gang.counts.placed() >= gang.minimum.max(1);
         let phase = match run.store.get(&key) {
+            // These have conditions and no phase.
+            Some(_) if dialect == Dialect::Native => {
+                if has_minimum { "Scheduled" } else { "Pending" }.to_owned()
+            }
             Some(group) => group.text("/status/phase").to_owned(),
             None => phases.get(&(gang.namespace.clone(), gang.name.clone())).cloned().unwrap_or_default(),
         };

@@ -3,6 +3,7 @@
 //! controllers do not run here, scheduler names that nobody answers to.
 
 use super::{PodGroupRow, WarningRow};
+use crate::api::gang::Dialect;
 use crate::api::nearest::nearest;
 use crate::api::unsupported::{self, Notice};
 use crate::apiserver::{Key, Kind, Object};
@@ -72,7 +73,8 @@ pub(super) fn warnings(run: &Simulation, groups: &[PodGroupRow]) -> Vec<WarningR
     of_objects(run, &mut collected);
     let is_owned = |name: &str| {
         let (namespace, name) = name.split_once('/').unwrap_or_default();
-        let group = run.store.get(&Key::new(Kind::PodGroup, namespace, name));
+        let (dialect, name) = Dialect::split(name);
+        let group = run.store.get(&Key::new(dialect.kind().into(), namespace, name));
         group.is_some_and(|group| group.value["metadata"]["ownerReferences"].is_array())
     };
     for found in notices::notices(cluster) {
@@ -175,7 +177,14 @@ fn of_objects(run: &Simulation, collected: &mut Collected) {
     for (name, notice) in run.scheduler().queue_notices() {
         collected.about(&Key::new(Kind::Queue, "", &name), notice);
     }
-    for kind in [Kind::Queue, Kind::PodGroup, Kind::LeaderWorkerSet, Kind::VolcanoJob, Kind::Pod] {
+    for kind in [
+        Kind::Queue,
+        Kind::PodGroup,
+        Kind::NativePodGroup,
+        Kind::LeaderWorkerSet,
+        Kind::VolcanoJob,
+        Kind::Pod,
+    ] {
         for (key, object) in run.store.of_kind(&kind).filter(|(key, object)| concerns(run, key, object)) {
             for notice in unsupported::notices(&object.value) {
                 collected.about(key, notice);

@@ -79,9 +79,9 @@ fn what_the_webhook_of_model_servings_refuses() {
 #[test]
 fn what_stops_nothing_is_noted() {
     check(
-        "apiVersion: scheduling.x-k8s.io/v1alpha1\nkind: PodGroup\nmetadata: {name: g}\n",
+        "apiVersion: scheduling.run.ai/v2alpha2\nkind: PodGroup\nmetadata: {name: g}\n",
         &[
-            "1: document 1 (PodGroup g): apiVersion: is scheduling.x-k8s.io/v1alpha1, which is not read; Phalanx reads PodGroup of scheduling.volcano.sh/v1beta1",
+            "1: document 1 (PodGroup g): apiVersion: is scheduling.run.ai/v2alpha2, which is not read; Phalanx reads PodGroup of scheduling.volcano.sh/v1beta1, scheduling.k8s.io/v1beta1, scheduling.x-k8s.io/v1alpha1",
         ],
     );
     let node = "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n";

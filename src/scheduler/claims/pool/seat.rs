@@ -68,6 +68,9 @@ impl Seat<'_> {
 
     /// Pods above the minimum that may go.
     pub(super) fn spare(&self, gang: &GangRecord, units: &[usize], all: &[PodId], candidate: &mut Candidate) {
+        if gang.group.as_deref().is_some_and(|group| group.terms.whole) {
+            return; // all go, or none
+        }
         let minima = role_minima(self.cluster, gang, minimum(gang) as usize);
         // With subgroups that must be whole the pods above the minimum are not free to choose.
         let has_subgroups =
