@@ -58,7 +58,7 @@ mod watch;
 mod write;
 
 pub use at::At;
-pub use history::{Change, What};
+pub use history::{StoredChange, What};
 pub use key::{Key, Kind};
 pub use patch::merge;
 pub use request::{Body, Request, Response, Target, Verb};

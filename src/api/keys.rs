@@ -95,6 +95,9 @@ pub const ENV_LWS_GROUP_SIZE: &str = "LWS_GROUP_SIZE";
 /// Environment variable: 0 for the leader, 1.. for workers.
 pub const ENV_LWS_WORKER_INDEX: &str = "LWS_WORKER_INDEX";
 
+/// Label of a StatefulSet's pod: its name, which the StatefulSet's controller gives it.
+pub const STATEFUL_SET_POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+
 /// Annotation of a PersistentVolumeClaim: the node that was chosen for its first consumer.
 pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 /// Node label: the host name; the last level of every label topology.

@@ -72,7 +72,7 @@ pub fn check(object: &Value) -> Vec<Fault> {
 
 /// All faults of a value that should be such a struct (`PodTemplateSpec`, `ObjectMeta`), found at `path` of its object.
 pub fn check_as<'a>(name: &str, value: &'a Value, path: &'a str) -> Vec<Fault> {
-    let mut checker = Checker { path: vec![Step::Before(path)], ..Checker::default() };
+    let mut checker = Checker { path: vec![PathStep::Before(path)], ..Checker::default() };
     checker.check_struct(name, value);
     checker.faults
 }
@@ -82,7 +82,7 @@ pub fn check_as<'a>(name: &str, value: &'a Value, path: &'a str) -> Vec<Fault> {
 struct Checker<'a> {
     faults: Vec<Fault>,
     /// The way from the root.
-    path: Vec<Step<'a>>,
+    path: Vec<PathStep<'a>>,
     /// The structs on that way, with the number of steps that lead there.
     outer: Vec<(&'static Struct, &'a Map<String, Value>, usize)>,
     stored: bool,
@@ -90,7 +90,7 @@ struct Checker<'a> {
 
 /// A step on the way into an object.
 #[derive(Clone, Copy)]
-enum Step<'a> {
+enum PathStep<'a> {
     /// A path that was walked before, as it is written.
     Before(&'a str),
     Field(&'a str),
@@ -123,12 +123,12 @@ impl<'a> Checker<'a> {
             (Type::Quantity, Value::Number(_) | Value::String(_)) => self.quantity(value),
             (Type::List(inner), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.within(Step::Index(index), |checker| checker.check(inner, item));
+                    self.within(PathStep::Index(index), |checker| checker.check(inner, item));
                 }
             }
             (Type::Map(inner), Value::Object(entries)) => {
                 for (key, item) in entries {
-                    self.within(Step::Field(key), |checker| checker.check(inner, item));
+                    self.within(PathStep::Field(key), |checker| checker.check(inner, item));
                 }
             }
             (&Type::Struct(at), Value::Object(fields)) => self.check_fields(&TABLE.structs[at], fields),
@@ -143,7 +143,7 @@ impl<'a> Checker<'a> {
         self.outer.push((known, fields, self.path.len()));
         for (name, value) in fields {
             match known.field(name) {
-                Some(type_) => self.within(Step::Field(name), |checker| checker.check(type_, value)),
+                Some(type_) => self.within(PathStep::Field(name), |checker| checker.check(type_, value)),
                 None if value.is_null() => {}
                 None => self.unknown(known, name),
             }
@@ -152,7 +152,7 @@ impl<'a> Checker<'a> {
         self.outer.pop();
     }
 
-    fn within(&mut self, step: Step<'a>, check: impl FnOnce(&mut Self)) {
+    fn within(&mut self, step: PathStep<'a>, check: impl FnOnce(&mut Self)) {
         self.path.push(step);
         check(self);
         self.path.pop();
@@ -169,7 +169,7 @@ impl<'a> Checker<'a> {
 
     /// Something about a field of the struct that the walk is at.
     fn refuse_field(&mut self, field: &'a str, message: impl Into<String>, remedy: impl Into<String>) {
-        self.within(Step::Field(field), |checker| checker.refuse(message, remedy));
+        self.within(PathStep::Field(field), |checker| checker.refuse(message, remedy));
     }
 
     fn push(&mut self, message: String, remedy: String, unknown: bool) {
@@ -178,15 +178,15 @@ impl<'a> Checker<'a> {
 }
 
 /// `spec.containers[0]["a.b/c"]`: keys with dots or slashes are quoted.
-fn render(steps: &[Step<'_>]) -> String {
+fn render(steps: &[PathStep<'_>]) -> String {
     let mut path = String::new();
     for step in steps {
         let _ = match *step {
-            Step::Before(before) => write!(path, "{before}"),
-            Step::Field(name) if name.contains(['.', '[', '/']) => write!(path, "[\"{name}\"]"),
-            Step::Field(name) if path.is_empty() => write!(path, "{name}"),
-            Step::Field(name) => write!(path, ".{name}"),
-            Step::Index(index) => write!(path, "[{index}]"),
+            PathStep::Before(before) => write!(path, "{before}"),
+            PathStep::Field(name) if name.contains(['.', '[', '/']) => write!(path, "[\"{name}\"]"),
+            PathStep::Field(name) if path.is_empty() => write!(path, "{name}"),
+            PathStep::Field(name) => write!(path, ".{name}"),
+            PathStep::Index(index) => write!(path, "[{index}]"),
         };
     }
     path

@@ -26,10 +26,15 @@ pub struct Notice {
 }
 
 /// Codes of notices, and what each means: the table of `docs/reference.md`.
-pub const CODES: [(&str, &str); 14] = [
+pub const CODES: [(&str, &str); 17] = [
     ("ControllerNotSimulated", "A workload makes pods through a controller that the simulator does not run."),
     ("GangMarkNotRead", "Pods bear the gang mark of another scheduler, and are placed one by one."),
+    (
+        "GroupMinMember",
+        "The annotation that says how many pods of a controller run together cannot be honoured.",
+    ),
     ("InvalidQueue", "What a queue says does not go together with the queues beside and above it."),
+    ("KindNotRead", "An object is of a kind, or of a version of it, that is not read."),
     (
         "MinTaskMemberNotUsed",
         "`spec.minTaskMember` asks for more than `spec.minMember`, so that it binds nothing.",
@@ -44,6 +49,7 @@ pub const CODES: [(&str, &str); 14] = [
     ("SchedulerNotAnswered", "An object asks for a scheduler that does not answer here."),
     ("SharesNotCountedByCard", "Shares of a device are counted over all devices of a node, not by device."),
     ("UnknownField", "A field does not exist, and the API server drops it."),
+    ("UnlikelyValue", "A value is taken as it stands that an API server would refuse, or that nobody means."),
 ];
 
 impl Notice {
@@ -86,7 +92,43 @@ pub fn may_have_any(metadata: &ObjectMeta) -> bool {
     pod::marks().chain(workload::marks()).any(|(part, key)| match part {
         "labels" => labels.contains_key(key),
         _ => annotations.contains_key(key),
-    })
+    }) || annotations.keys().any(|key| pod::is_misspelt(key))
+        || labels.iter().chain(annotations).any(|(key, value)| instead_of(key, value).is_some())
+}
+
+/// What is to be written in place of the value of a label or an annotation that is read and cannot be understood, and what
+/// happens meanwhile.
+fn instead_of(key: &str, value: &str) -> Option<&'static str> {
+    let is_span = || super::time::parse_span(value).is_some_and(|span| !span.is_zero());
+    match key {
+        keys::PREEMPTABLE if !matches!(value, "true" | "false") => {
+            Some("counts as true; write true or false")
+        }
+        keys::TASK_INDEX if value.parse::<u32>().is_err() => Some("is not used; write a number"),
+        keys::COOLDOWN_TIME if super::time::parse_span(value).is_none() => {
+            Some("protects nobody; write a span such as 600s")
+        }
+        keys::SLA_WAITING_TIME | keys::SLA_WAITING_TIME_SHORT if !is_span() => {
+            Some("is not used; write a span such as 1h30m")
+        }
+        _ => None,
+    }
+}
+
+/// Values of labels and annotations that cannot be understood.
+fn values(object: &Value) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for part in ["labels", "annotations"] {
+        let entries = object.get("metadata").and_then(|metadata| metadata.get(part)?.as_object());
+        for (key, value) in entries.into_iter().flatten() {
+            let Some(value) = value.as_str() else { continue };
+            if let Some(instead) = instead_of(key, value) {
+                let message = format!("metadata.{part}: {key}: {value:?} {instead}");
+                notices.push(Notice::new("UnlikelyValue", message));
+            }
+        }
+    }
+    notices
 }
 
 /// Is a resource a share of one device?

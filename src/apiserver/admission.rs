@@ -68,6 +68,12 @@ pub(crate) fn faults(schemas: &Schemas, object: &Value) -> (Option<Key>, Vec<Fau
                 true,
             ));
         }
+        if let Some((_, _, instead)) = BYSTANDERS.iter().find(|(group, known, _)| {
+            let version = object["apiVersion"].as_str().unwrap_or_default();
+            *known == kind && version.rsplit_once('/').map_or("", |(group, _)| group) == *group
+        }) {
+            faults.push(fault("kind", format!("is {kind}, which is not read"), instead, true));
+        }
         faults.extend(strict::check(object));
         return (Some(key), faults);
     }
@@ -98,6 +104,33 @@ pub(crate) fn faults(schemas: &Schemas, object: &Value) -> (Option<Key>, Vec<Fau
     }
     (Some(key), faults)
 }
+
+/// Kinds of others that bear on which pods run and where: group, kind, and what is not done without them.
+const BYSTANDERS: [(&str, &str, &str); 11] = [
+    ("", "LimitRange", "its defaults are not added to containers, and its limits refuse nothing"),
+    ("", "ResourceQuota", "its quota refuses no pods here"),
+    (
+        "kueue.x-k8s.io",
+        "ClusterQueue",
+        "its quota holds back no pods; write a Queue of scheduling.volcano.sh/v1beta1",
+    ),
+    ("kueue.x-k8s.io", "LocalQueue", "it holds back no pods; write a Queue of scheduling.volcano.sh/v1beta1"),
+    ("kueue.x-k8s.io", "Topology", "domains come from HyperNodes"),
+    ("node.k8s.io", "RuntimeClass", "its overhead and node selector are not added to pods"),
+    ("nodeinfo.volcano.sh", "Numatopology", "NUMA nodes are not looked at"),
+    (
+        "policy.volcano.sh",
+        "JobDisruptionBudget",
+        "it keeps nobody from eviction; write a PodDisruptionBudget",
+    ),
+    ("scheduling.koordinator.sh", "Reservation", "it keeps no room"),
+    (
+        "scheduling.sigs.k8s.io",
+        "ElasticQuota",
+        "it limits nothing; write a Queue of scheduling.volcano.sh/v1beta1",
+    ),
+    ("topology.node.k8s.io", "NodeResourceTopology", "NUMA nodes are not looked at"),
+];
 
 /// The pod templates inside a ModelServing, which its CRD leaves open.
 fn templates(object: &Value, faults: &mut Vec<Fault>) {

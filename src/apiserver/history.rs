@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// A write.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct StoredChange {
     /// The version that it made.
     pub version: u64,
     /// The object.
@@ -39,7 +39,7 @@ impl What {
     }
 }
 
-impl Change {
+impl StoredChange {
     /// What it did.
     pub fn what(&self) -> What {
         match (&self.before, &self.after) {
@@ -69,21 +69,21 @@ impl Change {
 /// The writes since a version.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    changes: Vec<Change>,
+    changes: Vec<StoredChange>,
     compacted: u64,
 }
 
 impl History {
-    pub(super) fn push(&mut self, change: Change) {
+    pub(super) fn push(&mut self, change: StoredChange) {
         self.changes.push(change);
     }
 
-    pub(super) fn changes(&self) -> &[Change] {
+    pub(super) fn changes(&self) -> &[StoredChange] {
         &self.changes
     }
 
     /// Writes after a version, oldest first.
-    pub(super) fn since(&self, version: u64) -> &[Change] {
+    pub(super) fn since(&self, version: u64) -> &[StoredChange] {
         let from = self.changes.partition_point(|change| change.version <= version);
         &self.changes[from..]
     }

@@ -1,7 +1,7 @@
 //! The objects and what may be done to them: typed calls, for who needs no HTTP. Every write goes through [`Store::write`],
 //! [`Store::create`] or [`Store::remove`], which give versions, keep the history and the log, and link owners.
 
-use super::history::{Change, History};
+use super::history::{History, StoredChange};
 use super::schema::Schemas;
 use super::{Actor, At as _, Happening, Key, Kind, Object, Refusal, defaults, merge, pods, removal};
 use crate::api::time::Timestamp;
@@ -43,7 +43,7 @@ impl Store {
     }
 
     /// Every write that is still known, oldest first; empty where no history is kept.
-    pub fn changes(&self) -> &[Change] {
+    pub fn changes(&self) -> &[StoredChange] {
         self.history.as_ref().map_or(&[], History::changes)
     }
 
@@ -310,7 +310,12 @@ impl Store {
     /// Notes a write for those who watch.
     pub(super) fn keep(&mut self, key: &Key, before: Option<Arc<Value>>, after: Option<&Arc<Value>>) {
         if let Some(history) = &mut self.history {
-            history.push(Change { version: self.version, key: key.clone(), before, after: after.cloned() });
+            history.push(StoredChange {
+                version: self.version,
+                key: key.clone(),
+                before,
+                after: after.cloned(),
+            });
         }
     }
 

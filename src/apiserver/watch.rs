@@ -1,7 +1,7 @@
 //! Watches: what has happened since a version, event by event, for whoever comes to ask.
 
 use super::Store;
-use super::history::{Change, What};
+use super::history::{StoredChange, What};
 use super::list::Choice;
 use super::request::{Response, Target};
 use super::resource::Resource;
@@ -159,7 +159,7 @@ fn bookmark(watch: &Watch, is_end_of_first: bool) -> Event {
 }
 
 /// A write as the choice sees it: what begins to fit is new, what no longer fits is gone.
-fn seen(choice: &Choice, change: &Change) -> Option<Event> {
+fn seen(choice: &Choice, change: &StoredChange) -> Option<Event> {
     if !choice.covers(&change.key) {
         return None;
     }

@@ -30,7 +30,7 @@ pub use trial::Trial;
 
 use super::class::Classes;
 use super::eligibility::Eligibility;
-use super::ids::{ConstraintId, CouplingId, NodeId};
+use super::ids::{ConstraintId, CouplingId, NodeId, TextId};
 use super::labels::{LabelSetId, LabelSets};
 use super::slab::Interner;
 use super::text::Texts;
@@ -206,6 +206,19 @@ impl Coupling {
                 _ => None,
             });
         grounds.fold((false, false), |all, one| (all.0 | one.0, all.1 | one.1))
+    }
+
+    /// The node labels without which a node takes no pod of this coupling: topology keys of required affinity and of binding
+    /// spread; ids as in [`Eligibility::texts`].
+    pub fn topology_labels(&self, coupling: CouplingId) -> Vec<TextId> {
+        let rules = &self.rules[self.couplings[coupling.0].rules];
+        let spread = rules.spread.iter().map(|spread| &spread.counter);
+        let keys = rules.affinity.iter().chain(spread).filter_map(|&id| match self.counters.get(id).kind() {
+            Kind::Matching { key, .. } => Some(*key),
+            Kind::Spread { ground, .. } => Some(self.domains.extent(*ground).0),
+            _ => None,
+        });
+        keys.map(|key| self.domains.label_of(key)).collect()
     }
 
     /// Trial placements on top of the cluster's pods.

@@ -234,6 +234,11 @@ impl Eligibility {
         self.nodes.label(node, key)
     }
 
+    /// The labels of a node, key and value; ids as in [`Eligibility::texts`].
+    pub fn labels(&self, node: NodeId) -> impl Iterator<Item = (TextId, TextId)> + '_ {
+        self.nodes.labels(node)
+    }
+
     /// The texts behind the ids of labels, and of taints in [`Cause::Taint`].
     pub fn texts(&self) -> &Texts {
         &self.texts

@@ -321,11 +321,22 @@ impl Volumes {
             Some(class) => class,
             None if claim.class.is_empty() => {
                 return Err(
-                    "is not bound and has no storage class; a volume must be bound to it first".to_owned()
+                    "is not bound and has no storage class; name one, or bind a volume to it".to_owned()
                 );
             }
-            None => return Err(format!("its storage class {} does not exist", claim.class)),
+            None => {
+                return Err(format!(
+                    "its storage class {} does not exist; create it, or a claim of another class",
+                    claim.class
+                ));
+            }
         };
+        if !class.waits && !class.provisions {
+            return Err(format!(
+                "is not bound yet, and storage class {} makes no volumes; create a PersistentVolume that fits",
+                claim.class
+            ));
+        }
         if !class.waits {
             return Err(
                 "is not bound yet, and its storage class binds at once: wait for the provisioner".to_owned()

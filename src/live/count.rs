@@ -7,7 +7,7 @@ use super::metrics::{
 use crate::api::time::Timestamp;
 use crate::engine::usage::{queue_of, usage};
 use crate::engine::{Engine, Now, Report};
-use crate::reservation::{Outcome, Report as Told};
+use crate::reservation::{Outcome, Report as ReservationReport};
 use crate::scheduler::GangPlacement;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,10 @@ impl Counter {
             Report::PlacedAgain(_) => {
                 metrics.repaired.inc();
             }
-            Report::Reservation { report: Told::Ended { outcome: Outcome::RolledBack, .. }, .. } => {
+            Report::Reservation {
+                report: ReservationReport::Ended { outcome: Outcome::RolledBack, .. },
+                ..
+            } => {
                 metrics.rolled_back.inc();
             }
             Report::Findings => {

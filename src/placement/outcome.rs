@@ -111,6 +111,11 @@ pub enum Absent {
         /// The value.
         value: TextId,
     },
+    /// A label, whatever its value, that is the topology key of a rule about other pods.
+    Key {
+        /// The key.
+        key: TextId,
+    },
 }
 
 /// How far the best domain of a tier goes.

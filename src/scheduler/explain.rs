@@ -16,6 +16,7 @@ use crate::cluster::requests::amount_text;
 use crate::cluster::topology::{Tier, Topology};
 use crate::placement::{Absent, GangRequest, Proof, Remedy, Shortfall, TierFit};
 use crate::words::counted;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// The code and the sentence for a gang that was not placed, or only in part.
@@ -48,7 +49,10 @@ fn how_far(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall, text
     let pods = |count: u32| counted(count, "pod");
     match shortfall.best() {
         Some(fit) => {
-            let _ = write!(text, "fits {} of {} {}", fit.fits, pods(fit.needed), place(cluster, fit));
+            // Where the gang runs already, what waits is more than it needs.
+            let has_minimum = request.minimum > 0 && request.placed() >= request.minimum as usize;
+            let beyond = if has_minimum { "beyond its minimum, " } else { "" };
+            let _ = write!(text, "{beyond}fits {} of {} {}", fit.fits, pods(fit.needed), place(cluster, fit));
         }
         None if request.placed() > 0 => {
             let _ =
@@ -69,7 +73,8 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
     if shortfall.excluded.is_empty() {
         return;
     }
-    let next = if shortfall.beside_own { "for the next, " } else { "" };
+    let some_fit = shortfall.best().is_some_and(|fit| fit.fits > 0);
+    let next = if shortfall.beside_own && some_fit { "for the next, " } else { "" };
     let _ = write!(text, "; {next}{}: ", counted(shortfall.nodes, "node"));
     for (index, (cause, nodes)) in causes(cluster, shortfall).iter().enumerate() {
         let separator = if index == 0 { "" } else { ", " };
@@ -131,8 +136,43 @@ fn absent_text(cluster: &Cluster, shortfall: &Shortfall) -> String {
         }
         Absent::Label { key, value } => {
             let texts = cluster.view().eligibility.texts();
-            format!("no node has the label {}: {}", texts.get(key), texts.get(value))
+            let (key, value) = (texts.get(key), texts.get(value));
+            format!("no node has the label {key}: {value}{}", meant_label(cluster, key))
         }
+        Absent::Key { key } => {
+            let key = cluster.view().eligibility.texts().get(key);
+            format!("no node has the label {key}{}", meant_label(cluster, key))
+        }
+    }
+}
+
+/// Values of a label that are named.
+const VALUES: usize = 3;
+
+/// What nodes have in place of a label: ` (nodes have gpu: a100 and l40)`, ` (did you mean gpu?)`.
+fn meant_label(cluster: &Cluster, key: &str) -> String {
+    let eligibility = cluster.view().eligibility;
+    let texts = eligibility.texts();
+    let asked = texts.find(key);
+    let (mut values, mut keys) = (BTreeSet::new(), BTreeSet::new());
+    for (node, ..) in cluster.nodes().present() {
+        for (known, value) in eligibility.labels(node) {
+            keys.insert(known);
+            if Some(known) == asked {
+                values.insert(value);
+            }
+        }
+    }
+    let mut values: Vec<String> = values.into_iter().map(|value| texts.get(value).to_owned()).collect();
+    values.sort();
+    let shown: Vec<String> = values.iter().take(VALUES).cloned().collect();
+    match (shown.as_slice(), values.len()) {
+        ([], _) => nearest(key, keys.into_iter().map(|key| texts.get(key)))
+            .map_or(String::new(), |meant| format!(" (did you mean {meant}?)")),
+        (shown, all) if all > shown.len() => {
+            format!(" (nodes have {key}: {} and {} more)", shown.join(", "), all - shown.len())
+        }
+        (shown, _) => format!(" (nodes have {key}: {})", listed(shown)),
     }
 }
 

@@ -225,7 +225,10 @@ fn plain_pod(pods: &[(PodId, &PodRecord)]) -> Result<GangRequest, Hold> {
 fn admit(cluster: &Cluster, spec: &PodGroupSpec) -> Result<(), Hold> {
     match cluster.queue(&spec.queue) {
         Some(queue) if queue.open => Ok(()),
-        Some(_) => hold(Reason::QueueNotOpen, format!("queue {} is not open", spec.queue)),
+        Some(_) => hold(
+            Reason::QueueNotOpen,
+            format!("spec.queue: queue {} is not open; open it or name another", spec.queue),
+        ),
         None => hold(
             Reason::QueueNotFound,
             format!("spec.queue: queue {} does not exist; create it or name another", spec.queue),
@@ -310,7 +313,10 @@ fn tier_rule(rule: Option<&NetworkTopology>, topology: &Topology, path: &str) ->
             None => {
                 return hold(
                     Reason::UnknownTier,
-                    format!("{path}.highestTierName: no HyperNode has tierName {name}"),
+                    format!(
+                        "{path}.highestTierName: no HyperNode has tierName {name}; {}",
+                        known_tiers(topology, name)
+                    ),
                 );
             }
         },
@@ -318,6 +324,18 @@ fn tier_rule(rule: Option<&NetworkTopology>, topology: &Topology, path: &str) ->
         (None, None) => lowest,
     };
     Ok(TierRule { required: Some(tier), preferred: None })
+}
+
+/// What to write in place of a tier name that no HyperNode has.
+fn known_tiers(topology: &Topology, name: &str) -> String {
+    let names: Vec<&str> = topology.tier_names().map(|(name, _)| name).collect();
+    match crate::api::nearest::nearest(name, names.iter().copied()) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None if names.is_empty() => {
+            "write highestTierAllowed, or give the HyperNodes a spec.tierName".to_owned()
+        }
+        None => format!("known are {}", names.join(", ")),
+    }
 }
 
 /// Role minima; like upstream, they bind only when `minMember` covers their sum.

@@ -73,9 +73,9 @@ impl Scheduler {
         hold(
             Reason::QueueNotOpen,
             if closed == name {
-                format!("queue {name} is not open")
+                format!("queue {name} is not open; open it or name another")
             } else {
-                format!("queue {closed} above queue {name} is not open")
+                format!("queue {closed} above queue {name} is not open; open it or name another")
             },
         )
     }

@@ -81,7 +81,9 @@ impl Asked {
         let coupled = members
             .filter(|member| last.replace(member.class) != Some(member.class))
             .any(|member| view.concerns(member.class));
-        Asked { shape: shape(&request), turn, coupled, stand_ins, open: 0, request }
+        // A gang with stand-ins is told other remedies than one whose pods all exist.
+        let shape = shape(&request).iter().copied().chain([stand_ins]).collect();
+        Asked { shape, turn, coupled, stand_ins, open: 0, request }
     }
 
     /// Asks the solver, in few steps where a whole search has come to nothing before or the cycle has searched enough.

@@ -10,10 +10,10 @@
 
 mod answer;
 mod budgets;
-mod crowd;
 mod drive;
 mod evictions;
 mod kubelet;
+mod made_gangs;
 mod nodes;
 mod route;
 mod steps;
@@ -23,8 +23,8 @@ mod tests;
 mod volumes;
 mod workloads;
 
-pub(crate) use crowd::Crowd;
 pub use drive::Recording;
+pub(crate) use made_gangs::MadeGangs;
 
 use super::agenda::{Agenda, Task};
 use super::history::{Happened, History};
@@ -70,7 +70,7 @@ pub struct Progress {
 pub struct Simulation {
     pub(super) scenario: Scenario,
     pub(super) store: Store,
-    pub(super) crowd: Crowd,
+    pub(super) made_gangs: MadeGangs,
     pub(super) history: History,
     pub(super) ending: Ending,
     pub(super) now: Millis,
@@ -131,8 +131,8 @@ impl Simulation {
                 _ => agenda.plan(step.at, Task::Step(index)),
             }
         }
-        let crowd = Crowd::new(&scenario, start);
-        for (source, at) in crowd.first_arrivals() {
+        let made_gangs = MadeGangs::new(&scenario, start);
+        for (source, at) in made_gangs.first_arrivals() {
             agenda.plan(at, Task::Arrive(source));
         }
         let delays = Random::new(scenario.seed, "delays");
@@ -141,7 +141,7 @@ impl Simulation {
             config,
             scenario,
             store,
-            crowd,
+            made_gangs,
             history: History::default(),
             ending: Ending::default(),
             now: 0,

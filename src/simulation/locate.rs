@@ -20,12 +20,12 @@ pub(crate) fn line_of(text: &str, path: &str) -> Option<u32> {
     let mut line = at.referenced.line();
     for step in steps(path) {
         let next = match (&at.value, step) {
-            (Tree::Map(entries), Step::Key(key)) => {
+            (Tree::Map(entries), PathSegment::Key(key)) => {
                 // The longest key wins, so that keys with dots in them (labels) are found.
                 let found = entries.iter().find(|(name, _)| name.value == key);
                 found.map(|(name, value)| (name.referenced.line(), value))
             }
-            (Tree::List(items), Step::Index(index)) => {
+            (Tree::List(items), PathSegment::Index(index)) => {
                 items.get(index).map(|item| (item.referenced.line(), item))
             }
             _ => None,
@@ -38,7 +38,7 @@ pub(crate) fn line_of(text: &str, path: &str) -> Option<u32> {
 
 /// A field path in steps: `a.b[0]["c.d/e"]`.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum PathSegment {
     /// A key of a map.
     Key(String),
     /// An index into a list.
@@ -46,26 +46,26 @@ pub(crate) enum Step {
 }
 
 /// Splits a path. Keys that hold dots are quoted, as `schema::join` writes them.
-pub(crate) fn steps(path: &str) -> Vec<Step> {
+pub(crate) fn steps(path: &str) -> Vec<PathSegment> {
     let mut steps = Vec::new();
     let mut rest = path;
     while !rest.is_empty() {
         if let Some(quoted) = rest.strip_prefix("[\"") {
             let (key, after) = quoted.split_once("\"]").unwrap_or((quoted, ""));
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(PathSegment::Key(key.to_owned()));
             rest = after;
         } else if let Some(inner) = rest.strip_prefix('[') {
             let (index, after) = inner.split_once(']').unwrap_or((inner, ""));
             match index.parse() {
-                Ok(index) => steps.push(Step::Index(index)),
-                Err(_) => steps.push(Step::Key(index.to_owned())),
+                Ok(index) => steps.push(PathSegment::Index(index)),
+                Err(_) => steps.push(PathSegment::Key(index.to_owned())),
             }
             rest = after;
         } else {
             let rest_of_path = rest.strip_prefix('.').unwrap_or(rest);
             let end = rest_of_path.find(['.', '[']).unwrap_or(rest_of_path.len());
             if end > 0 {
-                steps.push(Step::Key(rest_of_path[..end].to_owned()));
+                steps.push(PathSegment::Key(rest_of_path[..end].to_owned()));
             }
             rest = &rest_of_path[end..];
         }
@@ -159,8 +159,8 @@ mod tests {
     fn paths_split_and_join() {
         let path = join(&join("metadata.labels", "a.b/c"), "d");
         assert_eq!(path, "metadata.labels[\"a.b/c\"].d");
-        let key = |key: &str| Step::Key(key.to_owned());
+        let key = |key: &str| PathSegment::Key(key.to_owned());
         assert_eq!(steps(&path), [key("metadata"), key("labels"), key("a.b/c"), key("d")]);
-        assert_eq!(steps("items[3].x"), [key("items"), Step::Index(3), key("x")]);
+        assert_eq!(steps("items[3].x"), [key("items"), PathSegment::Index(3), key("x")]);
     }
 }

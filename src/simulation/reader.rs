@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A text that was read, and its name.
 #[derive(Debug)]
-struct Source {
+struct InputFile {
     name: Arc<str>,
     text: Arc<str>,
 }
@@ -55,7 +55,8 @@ pub struct Reader {
 impl Reader {
     /// Reads one text. Problems are collected, and the documents without problems as well.
     pub fn read(&mut self, name: &str, text: &str) {
-        let source = Source { name: name.into(), text: text.strip_prefix('\u{feff}').unwrap_or(text).into() };
+        let source =
+            InputFile { name: name.into(), text: text.strip_prefix('\u{feff}').unwrap_or(text).into() };
         // JSON documents between YAML's markers are YAML; no line of a JSON value can be a marker.
         let is_marked = source.text.lines().any(|line| marker(line).is_some());
         if looks_like_json(&source.text) && !is_marked {
@@ -70,7 +71,7 @@ impl Reader {
         self.read_yaml(&source);
     }
 
-    fn read_yaml(&mut self, source: &Source) {
+    fn read_yaml(&mut self, source: &InputFile) {
         for (index, piece) in split_documents(&source.text).into_iter().enumerate() {
             let number = index as u32 + 1;
             let text = &source.text[piece.start..piece.end];
@@ -95,7 +96,7 @@ impl Reader {
     }
 
     /// Reads JSON values that follow one another. False if the very first one is not JSON.
-    fn read_json(&mut self, source: &Source) -> bool {
+    fn read_json(&mut self, source: &InputFile) -> bool {
         let mut values = serde_json::Deserializer::from_str(&source.text).into_iter::<Unique>();
         let (mut number, mut start, mut line) = (0, 0, 1);
         while let Some(value) = values.next() {
@@ -136,7 +137,7 @@ impl Reader {
     /// Takes one object, or each object of a list.
     fn take(
         &mut self,
-        source: &Source,
+        source: &InputFile,
         number: u32,
         line: u32,
         item: Option<u32>,

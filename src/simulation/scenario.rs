@@ -50,7 +50,7 @@ pub struct Scenario {
     /// Delays and failures.
     pub kubelet: KubeletRules,
     /// What happens when.
-    pub timeline: Vec<Step>,
+    pub timeline: Vec<TimelineStep>,
 }
 
 /// Nodes that are alike.
@@ -155,7 +155,7 @@ pub struct Range(pub Millis, pub Millis);
 
 /// One item of the timeline.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct TimelineStep {
     /// When.
     pub at: Millis,
     /// What.
@@ -306,7 +306,7 @@ impl<'de> Deserialize<'de> for Range {
     }
 }
 
-impl<'de> Deserialize<'de> for Step {
+impl<'de> Deserialize<'de> for TimelineStep {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut fields = serde_json::Map::<String, Value>::deserialize(deserializer)?;
         let at = fields.remove("at").unwrap_or_default();
@@ -314,6 +314,6 @@ impl<'de> Deserialize<'de> for Step {
             at.as_str().and_then(parse_duration).ok_or_else(|| D::Error::custom("at is not a duration"))?;
         fields.retain(|_, value| !value.is_null());
         let action = serde_json::from_value(Value::Object(fields)).map_err(D::Error::custom)?;
-        Ok(Step { at, action })
+        Ok(TimelineStep { at, action })
     }
 }

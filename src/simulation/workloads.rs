@@ -38,7 +38,7 @@ pub(crate) struct Observed<'a> {
 
 /// Something that a controller wants done.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Change {
+pub(crate) enum WorkloadChange {
     /// Create this.
     Create(Value),
     /// Delete exactly this object.
@@ -50,7 +50,7 @@ pub(crate) enum Change {
 }
 
 /// What the controller of this kind wants done.
-pub(crate) fn reconcile(kind: &Kind, observed: &Observed<'_>) -> Vec<Change> {
+pub(crate) fn reconcile(kind: &Kind, observed: &Observed<'_>) -> Vec<WorkloadChange> {
     match kind {
         Kind::Deployment => deployment::reconcile(observed),
         Kind::ReplicaSet => replica_set::reconcile(observed),

@@ -13,6 +13,7 @@ mod journal;
 mod output;
 mod permissions;
 mod readme;
+mod reasons;
 mod reference;
 mod remedies;
 mod replay;

@@ -75,7 +75,7 @@ fn the_page_is_written_beside_the_table() {
         crate::simulations::read(file.to_str().unwrap())
     };
     let first = page();
-    assert!(first.starts_with("<!doctype html>") && first.ends_with("</html>\n"));
+    assert!(first.starts_with("<!DOCTYPE html>") && first.ends_with("</html>\n"));
     assert!(first.contains("<h1>1 of 1 gang placed</h1>"));
     assert_eq!(first, page());
     std::fs::remove_dir_all(&folder).unwrap();

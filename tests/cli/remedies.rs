@@ -177,6 +177,94 @@ fn no_room_is_offered_where_a_selector_or_a_taint_excludes_the_nodes() {
     check(&[tainted, pod("g", 8, alone)], &["would fit with tolerate taint team"], &["room"]);
 }
 
+/// What nodes have in place of a label that none has; topology keys of rules about other pods are labels as well.
+#[test]
+fn a_label_that_no_node_has_is_told_with_what_nodes_have() {
+    let alone = |spec: Value| json!({ "metadata": { "annotations": Value::Null }, "spec": spec });
+    let one = |spec: Value, has: &[&str]| {
+        check(&[gpu_node("n0", json!({})), pod("g", 8, alone(spec))], has, &["for the next"]);
+    };
+    one(
+        json!({ "nodeSelector": { "gpu": "h100" } }),
+        &["no node has the label gpu: h100 (nodes have gpu: a100)"],
+    );
+    one(
+        json!({ "nodeSelector": { "GPU": "a100" } }),
+        &["no node has the label GPU: a100 (did you mean gpu?)"],
+    );
+    let spread = json!([{ "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": { "matchLabels": { "app": "g" } } }]);
+    one(
+        json!({ "topologySpreadConstraints": spread }),
+        &["no node has the label zone; 1 node: 1 excluded by topology spread"],
+    );
+}
+
+#[test]
+fn fields_that_name_what_is_not_there_are_told_what_is() {
+    let tier = json!({ "mode": "hard", "highestTierName": "racks" });
+    let mut leaf = rack("leaf-a", &["n0"]);
+    leaf["spec"]["tierName"] = json!("rack");
+    let mut documents =
+        vec![gpu_node("n0", json!({})), leaf, group(json!({ "minMember": 1, "networkTopology": tier }))];
+    documents.extend(pods(1, 8, &json!({})));
+    check(&documents, &["no HyperNode has tierName racks; did you mean rack?"], &[]);
+    let closed = json!({ "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "Queue", "metadata": { "name": "q" },
+        "spec": { "weight": 1 }, "status": { "state": "Closed" } });
+    let mut documents =
+        vec![gpu_node("n0", json!({})), closed, group(json!({ "minMember": 1, "queue": "q" }))];
+    documents.extend(pods(1, 8, &json!({})));
+    check(&documents, &["queue q is not open; open it or name another"], &[]);
+    let role = json!({ "metadata": { "annotations": { "volcano.sh/task-spec": "workers" } } });
+    let mut documents =
+        vec![gpu_node("n0", json!({})), group(json!({ "minMember": 1, "minTaskMember": { "worker": 1 } }))];
+    documents.extend(pods(1, 8, &role));
+    check(
+        &documents,
+        &[
+            "0 of 1 pod of role worker exists (spec.minTaskMember); g-0 names role workers; did you mean worker?",
+        ],
+        &[],
+    );
+    let policy = json!({ "name": "p", "subGroupSize": 2, "minSubGroups": 1, "matchLabelKeys": ["ring"] });
+    let mut documents =
+        vec![gpu_node("n0", json!({})), group(json!({ "minMember": 2, "subGroupPolicy": [policy] }))];
+    documents.extend(pods(2, 1, &json!({})));
+    check(
+        &documents,
+        &[
+            "0 of 1 subgroup of p is whole, with 2 pods each (spec.subGroupPolicy); 2 pods lack the label ring",
+        ],
+        &[],
+    );
+}
+
+/// The StatefulSet waits for its pod, and the pod for the others of its gang.
+#[test]
+fn a_stateful_set_that_makes_pods_in_order_is_told_why_its_gang_never_starts() {
+    let container = json!({ "name": "c", "image": "i", "resources": { "limits": { "nvidia.com/gpu": 1 } } });
+    let set = |policy: &str| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": { "name": "db", "namespace": "default" },
+            "spec": { "replicas": 3, "serviceName": "db", "podManagementPolicy": policy,
+                "selector": { "matchLabels": { "app": "db" } },
+                "template": {
+                    "metadata": { "labels": { "app": "db" }, "annotations": { "scheduling.k8s.io/group-name": "g" } },
+                    "spec": { "schedulerName": "volcano", "containers": [container] },
+                } },
+        })
+    };
+    let documents = |policy: &str| [gpu_node("n0", json!({})), group(json!({ "minMember": 3 })), set(policy)];
+    check(
+        &documents("OrderedReady"),
+        &["1 of 3 pods exist; StatefulSet db creates its next pod when db-0 is ready, unless its \
+           podManagementPolicy is Parallel: create it anew with that, or lower the minimum to 1"],
+        &[],
+    );
+    let answer = run(&documents("Parallel"), &["--require-all"]);
+    assert_eq!(answer.code, 0, "{}", answer.out);
+}
+
 #[test]
 fn one_more_pods_room_is_not_called_two() {
     let policy = json!({ "name": "p", "subGroupSize": 4, "minSubGroups": 1, "matchLabelKeys": ["app"],
@@ -270,6 +358,15 @@ fn members_that_failed_are_neither_scheduled_nor_missing() {
     check(&documents, &["1 of 3 pods can run: g-0 and g-1 have failed"], &["exist"]);
     let report: Value = serde_json::from_str(&run(&documents, &["--output", "json"]).out).unwrap();
     assert_eq!(report["podGroups"][0]["scheduled"], 0);
+}
+
+/// A gang that runs is not said to fit nowhere.
+#[test]
+fn pods_beyond_the_minimum_are_told_to_be_that() {
+    let mut documents =
+        vec![gpu_node("n0", json!({})), gpu_node("n1", json!({})), group(json!({ "minMember": 2 }))];
+    documents.extend(pods(4, 8, &json!({})));
+    check(&documents, &["g: beyond its minimum, fits 0 of 2 pods in the cluster"], &["a minimum of"]);
 }
 
 #[test]

@@ -90,6 +90,48 @@ fn values_that_the_api_does_not_know_are_refused() {
     assert!(answer.err.contains("duplicate") && answer.err.contains("keep one of the two"), "{}", answer.err);
 }
 
+/// A kind of others that bears on placement is told of once, however many there are; each kind that makes pods has its row.
+#[test]
+fn kinds_of_others_are_named() {
+    let quota = |name: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {{name: {name}, namespace: default}}\nspec: {{hard: {{pods: 1}}}}\n"
+        )
+    };
+    warns(
+        &(quota("a") + &quota("b")),
+        &["kind: is ResourceQuota, which is not read; its quota refuses no pods here"],
+    );
+    let maker = |version: &str, kind: &str, name: &str| {
+        format!(
+            "---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: default}}\n\
+             spec: {{template: {{spec: {{schedulerName: volcano, containers: [{{name: c, image: i}}]}}}}}}\n"
+        )
+    };
+    let makers = maker("example.com/v1", "Trainer", "a")
+        + &maker("example.com/v1", "Trainer", "b")
+        + &maker("argoproj.io/v1alpha1", "Rollout", "c");
+    warns(
+        &makers,
+        &[
+            "Trainer default/a and 1 more: its controller is not simulated",
+            "Rollout default/c: its controller is not simulated",
+        ],
+    );
+    let flow = "---\napiVersion: flow.volcano.sh/v1alpha1\nkind: JobFlow\nmetadata: {name: f, namespace: default}\nspec: {flows: [{name: a}]}\n";
+    warns(flow, &["JobFlow default/f: its controller is not simulated"]);
+    warns(&pod("r", "", &format!(", runtimeClassName: gvisor{GPU}")), &["RuntimeClass gvisor is not read"]);
+    let near = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: default}\n\
+                spec: {schedulerName: Volcano, containers: [{name: c, image: i}]}\n";
+    warns(
+        near,
+        &[
+            "Pod default/p: asks for scheduler Volcano, and this scheduler answers to volcano: it is left alone; \
+                   write schedulerName: volcano",
+        ],
+    );
+}
+
 #[test]
 fn what_nobody_reads_is_listed() {
     warns(&pod("p", "", &format!(", gangOf: 4{GPU}")), &["spec.gangOf: is not a field"]);

@@ -19,8 +19,12 @@ const BANNED: [&str; 8] = [
 ];
 
 /// Names of types that need a glossary, each with what is written instead.
-const TYPES: [(&str, &str); 3] =
-    [("Mold", "the template that pods share"), ("Stuff", "what it holds"), ("Helper", "what it does")];
+const TYPES: [(&str, &str); 4] = [
+    ("Crowd", "whose gangs they are"),
+    ("Helper", "what it does"),
+    ("Mold", "the template that pods share"),
+    ("Stuff", "what it holds"),
+];
 
 /// Nouns that follow numbers.
 const NOUNS: &str = "pods nodes gangs claims volumes domains PodGroups HyperNodes racks steps members subgroups objects \
@@ -88,16 +92,19 @@ fn pieces(path: &Path) -> Vec<Piece> {
 }
 
 /// Rooms whose every comment and text is checked; phrases and names of types are checked in all.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 12] = [
     "api",
     "apiserver",
     "cli",
     "cluster",
+    "engine",
     "grouping",
     "live",
     "modelserving",
+    "placement",
     "reservation",
-    "simulation/report",
+    "sharing",
+    "simulation",
 ];
 
 /// Does the file belong to one of these rooms, and is it no test?

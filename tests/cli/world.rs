@@ -57,6 +57,44 @@ fn claims_of_ephemeral_volumes_are_made() {
     check(input, &["PersistentVolumeClaim default/cache-warm", "1 running"], &["does not exist"]);
 }
 
+/// A class that binds at once needs no node: its claims stayed pending, and their pods with them.
+#[test]
+fn claims_of_classes_that_bind_at_once_get_their_volumes() {
+    let node =
+        "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nstatus: {allocatable: {nvidia.com/gpu: '8'}}\n";
+    let class = |more: &str| {
+        format!(
+            "---\napiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {{name: nvme{more}}}\nprovisioner: csi.example.com\n"
+        )
+    };
+    let pod = |source: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: cache, namespace: default}}\nspec: {{schedulerName: volcano, \
+             containers: [{{name: c, image: i}}], volumes: [{{name: warm, {source}}}]}}\n"
+        )
+    };
+    let ask = "accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}";
+    let ephemeral =
+        pod(&format!("ephemeral: {{volumeClaimTemplate: {{spec: {{storageClassName: nvme, {ask}}}}}}}"));
+    // The class may be read after the claim.
+    for input in [format!("{node}{}{ephemeral}", class("")), format!("{node}{ephemeral}{}", class(""))] {
+        check(&input, &["ProvisioningSucceeded", "1 running"], &["binds at once"]);
+    }
+    let claim = format!(
+        "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: data, namespace: default}}\nspec: {{{ask}}}\n"
+    );
+    let claimed = claim + &pod("persistentVolumeClaim: {claimName: data}");
+    let default = class(", annotations: {storageclass.kubernetes.io/is-default-class: 'true'}");
+    check(&format!("{node}{default}{claimed}"), &["1 running"], &["no storage class"]);
+    check(&format!("{node}{}{claimed}", class("")), &["has no storage class; name one"], &["1 running"]);
+    let by_hand = class("").replace("csi.example.com", "kubernetes.io/no-provisioner");
+    check(
+        &format!("{node}{by_hand}{ephemeral}"),
+        &["storage class nvme makes no volumes; create a PersistentVolume that fits"],
+        &["1 running"],
+    );
+}
+
 #[test]
 fn a_drain_heeds_budgets() {
     let pods: String = (0..2)

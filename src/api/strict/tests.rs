@@ -54,6 +54,75 @@ fn misspelt_fields() {
     check(pod(json!({"gangOf": 4})), &[unlike]);
 }
 
+/// A letter that is missing, where a struct below has a field of just that name.
+#[test]
+fn a_slip_is_not_taken_for_a_field_in_the_wrong_place() {
+    check(
+        with_resources(json!({"request": {"cpu": 1}})),
+        &["spec.containers[0].resources.request: is not a field; did you mean requests?"],
+    );
+}
+
+/// What an API server refuses of controllers, and of the pods that they make.
+#[test]
+fn controllers_find_their_pods_and_restart_them_as_they_may() {
+    let workload = |version: &str, kind: &str, policy: Value, labels: Value| {
+        json!({"apiVersion": version, "kind": kind, "spec": {"selector": {"matchLabels": {"app": "w"}},
+            "template": {"metadata": {"labels": labels}, "spec": {"restartPolicy": policy}}}})
+    };
+    let (app, none) = (json!({"app": "w"}), json!({"app": "x"}));
+    check(workload("apps/v1", "Deployment", Value::Null, app.clone()), &[]);
+    check(
+        workload("apps/v1", "StatefulSet", json!("Always"), none),
+        &[
+            "spec.selector: asks for the label app: w, which the pods of the template do not have; write app: w in \
+           template.metadata.labels",
+        ],
+    );
+    check(
+        workload("apps/v1", "Deployment", json!("Never"), app.clone()),
+        &["spec.template.spec.restartPolicy: is Never; pods of a Deployment take Always"],
+    );
+    check(
+        workload("batch/v1", "Job", json!("Always"), app.clone()),
+        &["spec.template.spec.restartPolicy: is Always; pods of a Job take Never or OnFailure"],
+    );
+    check(
+        workload("batch/v1", "Job", Value::Null, app),
+        &[
+            "spec.template.spec.restartPolicy: is missing, and is Always then; pods of a Job take Never or OnFailure (?)",
+        ],
+    );
+}
+
+/// Volcano's webhook refuses these; what no policy does is none.
+#[test]
+fn jobs_of_volcano() {
+    let job = |minimum: u32, action: &str| {
+        json!({"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "spec": {"minAvailable": minimum,
+            "policies": [{"event": "PodFailed", "action": action}],
+            "tasks": [{"name": "w", "replicas": 2, "template": {}}]}})
+    };
+    check(job(2, "RestartJob"), &[]);
+    check(
+        job(5, "RestartJob"),
+        &["spec.minAvailable: is 5, and the tasks have 2 pods in all; write 2 or less"],
+    );
+    check(job(2, "RestartJobs"), &["spec.policies[0].action: is \"RestartJobs\"; did you mean RestartJob?"]);
+}
+
+#[test]
+fn extended_resources_need_a_limit() {
+    check(
+        with_resources(json!({"requests": {"nvidia.com/gpu": 2, "cpu": 4}})),
+        &[
+            "spec.containers[0].resources.requests[\"nvidia.com/gpu\"]: is set without a limit, and an API server refuses \
+           that; write limits: {nvidia.com/gpu: 2} (?)",
+        ],
+    );
+    check(with_resources(json!({"requests": {"nvidia.com/gpu": 2}, "limits": {"nvidia.com/gpu": 2}})), &[]);
+}
+
 #[test]
 fn fields_in_the_wrong_place() {
     let mut object = pod(json!({"containers": []}));

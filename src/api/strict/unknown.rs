@@ -1,7 +1,7 @@
 //! Fields that a struct does not have: what was probably meant, and where it belongs.
 
 use super::table::{Struct, TABLE, Type};
-use super::{Checker, NOT_A_FIELD, Step, render};
+use super::{Checker, NOT_A_FIELD, PathStep, render};
 use crate::api::nearest::nearest;
 
 /// Above so many known fields they are not listed.
@@ -20,7 +20,7 @@ impl<'a> Checker<'a> {
             }
             _ => "look the name up with kubectl explain".to_owned(),
         });
-        self.within(Step::Field(name), |checker| checker.push(NOT_A_FIELD.to_owned(), remedy, unknown));
+        self.within(PathStep::Field(name), |checker| checker.push(NOT_A_FIELD.to_owned(), remedy, unknown));
     }
 
     fn meant(&self, known: &'static Struct, name: &str) -> Option<String> {
@@ -31,10 +31,13 @@ impl<'a> Checker<'a> {
         if known.name == "ResourceRequirements" && (name.contains('/') || matches!(name, "cpu" | "memory")) {
             return Some("write it under limits or requests".to_owned());
         }
-        if let Some(place) = self.belongs(known, name) {
+        let near = nearest(name, names());
+        // One letter away from a field beside it is a slip, whoever else has a field of that name.
+        let is_slip = near.is_some_and(|field| strsim::osa_distance(field, name) <= 1);
+        if let Some(place) = self.belongs(known, name).filter(|_| !is_slip) {
             return Some(format!("it belongs to {place}"));
         }
-        nearest(name, names()).map(|field| format!("did you mean {field}?"))
+        near.map(|field| format!("did you mean {field}?"))
     }
 
     /// The path of the nearest struct that has a field of exactly this name: one below, or one of those around.
@@ -48,7 +51,7 @@ impl<'a> Checker<'a> {
                 _ => return None,
             };
             let mut path = self.path.clone();
-            path.push(Step::Field(field));
+            path.push(PathStep::Field(field));
             Some(render(&path) + suffix)
         });
         below.or_else(|| {

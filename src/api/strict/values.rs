@@ -2,9 +2,10 @@
 //! labels, quantities.
 
 use super::table::Struct;
-use super::{Checker, Step};
+use super::{Checker, PathStep};
 use crate::api::nearest::nearest;
 use crate::api::quantity::{Quantity, QuantityError};
+use crate::words::counted;
 use serde_json::{Map, Value};
 
 const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
@@ -18,8 +19,38 @@ const RESTART: &[&str] = &["Always", "OnFailure", "Never"];
 const NODE_OPERATORS: &[&str] = &["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"];
 const LABEL_OPERATORS: &[&str] = &["In", "NotIn", "Exists", "DoesNotExist"];
 
+/// What a policy of Volcano's Job does, and when: `bus/v1alpha1`.
+const ACTIONS: &[&str] = &[
+    "AbortJob",
+    "RestartJob",
+    "RestartTask",
+    "RestartPod",
+    "RestartPartition",
+    "TerminateJob",
+    "CompleteJob",
+    "ResumeJob",
+    "SyncJob",
+    "EnqueueJob",
+    "SyncQueue",
+    "OpenQueue",
+    "CloseQueue",
+];
+const EVENTS: &[&str] = &[
+    "*",
+    "PodPending",
+    "PodRunning",
+    "PodFailed",
+    "PodEvicted",
+    "Unknown",
+    "TaskCompleted",
+    "TaskFailed",
+    "OutOfSync",
+    "CommandIssued",
+    "JobUpdated",
+];
+
 /// Struct, field, the words that it takes.
-static WORDS: [(&str, &str, &[&str]); 32] = [
+static WORDS: [(&str, &str, &[&str]); 36] = [
     ("Container", "imagePullPolicy", &["Always", "IfNotPresent", "Never"]),
     ("Container", "restartPolicy", RESTART),
     ("Container", "terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
@@ -56,6 +87,10 @@ static WORDS: [(&str, &str, &[&str]); 32] = [
     ("TopologySpreadConstraint", "nodeAffinityPolicy", HONOR),
     ("TopologySpreadConstraint", "nodeTaintsPolicy", HONOR),
     ("TopologySpreadConstraint", "whenUnsatisfiable", &["DoNotSchedule", "ScheduleAnyway"]),
+    ("VolcanoNetworkTopology", "mode", &["hard", "soft"]),
+    ("VolcanoPolicy", "action", ACTIONS),
+    ("VolcanoPolicy", "event", EVENTS),
+    ("VolcanoPolicy", "events", EVENTS),
 ];
 
 /// Struct, field, the least and the most that it takes.
@@ -116,18 +151,71 @@ impl<'a> Checker<'a> {
             }
             "NodeSelectorRequirement" | "LabelSelectorRequirement" => self.requirement(fields),
             "ResourceRequirements" => self.requirements(fields),
+            "DaemonSetSpec" | "DeploymentSpec" | "ReplicaSetSpec" | "StatefulSetSpec" => {
+                self.selector(fields);
+                self.restarts(known.name, fields, &["Always"]);
+            }
+            "JobSpec" => self.restarts(known.name, fields, &["Never", "OnFailure"]),
+            "VolcanoJobSpec" => self.volcano_job(fields),
             _ => {}
         }
     }
 
+    /// A controller finds its pods by the labels that it gives them.
+    fn selector(&mut self, fields: &'a Map<String, Value>) {
+        let wanted = fields.get("selector").and_then(|selector| selector.get("matchLabels"));
+        let template = fields.get("template").unwrap_or(&Value::Null);
+        let labels = &template["metadata"]["labels"];
+        let missing = wanted.and_then(Value::as_object).into_iter().flatten();
+        if let Some((key, value)) = missing.into_iter().find(|(key, value)| labels.get(key) != Some(value)) {
+            let written = scalar(value);
+            self.refuse_field(
+                "selector",
+                format!("asks for the label {key}: {written}, which the pods of the template do not have"),
+                format!("write {key}: {written} in template.metadata.labels"),
+            );
+        }
+    }
+
+    /// A job's minimum is at most the pods of its tasks, as Volcano's webhook has it.
+    fn volcano_job(&mut self, fields: &'a Map<String, Value>) {
+        let number = |value: Option<&Value>| value.and_then(Value::as_i64);
+        let tasks = fields.get("tasks").and_then(Value::as_array).into_iter().flatten();
+        let pods: i64 = tasks.map(|task| number(task.get("replicas")).unwrap_or(1)).sum();
+        if let Some(minimum) = number(fields.get("minAvailable")).filter(|&minimum| minimum > pods) {
+            let message = format!("is {minimum}, and the tasks have {} in all", counted(pods, "pod"));
+            self.refuse_field("minAvailable", message, format!("write {pods} or less"));
+        }
+    }
+
+    /// Which restart policies the pods of a controller may have; Kubernetes' own default is `Always`.
+    fn restarts(&mut self, name: &str, fields: &'a Map<String, Value>, words: &[&str]) {
+        let Some(spec) = fields.get("template").and_then(|template| template.get("spec")) else { return };
+        let kind = name.trim_end_matches("Spec");
+        let written = spec.get("restartPolicy").and_then(Value::as_str).unwrap_or_default();
+        let (message, is_left_out) = match written {
+            "" if !words.contains(&"Always") => ("is missing, and is Always then".to_owned(), true),
+            "" => return,
+            // What is no restart policy at all is said by the pod's own rules.
+            word if words.contains(&word) || !RESTART.contains(&word) => return,
+            word => (format!("is {word}"), false),
+        };
+        let remedy = format!("pods of a {kind} take {}", words.join(" or "));
+        for step in ["template", "spec", "restartPolicy"] {
+            self.path.push(PathStep::Field(step));
+        }
+        self.push(message, remedy, is_left_out);
+        self.path.truncate(self.path.len() - 3);
+    }
+
     fn words(&mut self, field: &'static str, value: Option<&'a Value>, words: &[&str]) {
         match value {
-            Some(Value::Array(items)) => self.within(Step::Field(field), |checker| {
+            Some(Value::Array(items)) => self.within(PathStep::Field(field), |checker| {
                 for (index, item) in items.iter().enumerate() {
-                    checker.within(Step::Index(index), |checker| checker.word(item, words));
+                    checker.within(PathStep::Index(index), |checker| checker.word(item, words));
                 }
             }),
-            Some(value) => self.within(Step::Field(field), |checker| checker.word(value, words)),
+            Some(value) => self.within(PathStep::Field(field), |checker| checker.word(value, words)),
             None => {}
         }
     }
@@ -217,7 +305,7 @@ impl<'a> Checker<'a> {
                     ),
                     length => (format!("has {length} characters"), "use at most 63".to_owned()),
                 };
-                self.within(Step::Field(field), |checker| checker.refuse_field(key, message, remedy));
+                self.within(PathStep::Field(field), |checker| checker.refuse_field(key, message, remedy));
             }
         }
     }
@@ -228,7 +316,7 @@ impl<'a> Checker<'a> {
         for key in entries.into_iter().flatten().map(|(key, _)| key) {
             let (prefix, name) = key.split_once('/').unwrap_or(("prefix", key));
             if prefix.is_empty() || prefix.len() > 253 || !is_name(name) {
-                self.within(Step::Field(field), |checker| {
+                self.within(PathStep::Field(field), |checker| {
                     checker.refuse_field(key, "is no key", "write it as name or example.com/name");
                 });
             }
@@ -237,15 +325,29 @@ impl<'a> Checker<'a> {
 
     fn requirements(&mut self, fields: &'a Map<String, Value>) {
         let list = |part: &str| fields.get(part).and_then(Value::as_object);
-        let (Some(requests), Some(limits)) = (list("requests"), list("limits")) else { return };
+        let (requests, limits) = (list("requests"), list("limits"));
         let amount = |value: &Value| Quantity(scalar(value)).amount().ok();
-        for (name, request) in requests {
-            let Some(limit) = limits.get(name) else { continue };
+        for (name, request) in requests.into_iter().flatten() {
+            let is_whole = name.contains('/') || name.starts_with("hugepages-");
+            let Some(limit) = limits.and_then(|limits| limits.get(name)) else {
+                // A fraction has a fault of its own.
+                let whole = Quantity(scalar(request)).milli().is_ok_and(|amount| amount % 1000 == 0);
+                if is_whole && whole && !name.starts_with("kubernetes.io/") {
+                    let what = "is set without a limit, and an API server refuses that";
+                    let remedy = format!("write limits: {{{name}: {}}}", scalar(request));
+                    self.within(PathStep::Field("requests"), |checker| {
+                        checker.within(PathStep::Field(name), |checker| {
+                            checker.push(what.to_owned(), remedy, true);
+                        });
+                    });
+                }
+                continue;
+            };
             if let (Some(wanted), Some(most)) = (amount(request), amount(limit))
                 && wanted > most
             {
                 let message = format!("is {}, above the limit of {}", scalar(request), scalar(limit));
-                self.within(Step::Field("requests"), |checker| {
+                self.within(PathStep::Field("requests"), |checker| {
                     checker.refuse_field(name, message, "a request is at most the limit");
                 });
             }
@@ -255,7 +357,7 @@ impl<'a> Checker<'a> {
     /// A quantity of the resource that the last step names.
     pub(super) fn quantity(&mut self, value: &Value) {
         let resource = match self.path.last() {
-            Some(Step::Field(name)) => *name,
+            Some(PathStep::Field(name)) => *name,
             _ => "",
         };
         let written = scalar(value);
@@ -331,7 +433,7 @@ impl<'a> Checker<'a> {
     }
 
     fn in_list(&mut self, field: &'static str, index: usize, check: impl FnOnce(&mut Self)) {
-        self.within(Step::Field(field), |checker| checker.within(Step::Index(index), check));
+        self.within(PathStep::Field(field), |checker| checker.within(PathStep::Index(index), check));
     }
 }
 

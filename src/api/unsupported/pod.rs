@@ -22,7 +22,15 @@ const GANGS: [(&str, &str, &str); 11] = [
 ];
 
 /// Where a mark stands, its key, what it would do.
-const RULES: [(&str, &str, &str); 14] = [
+const RULES: [(&str, &str, &str); 22] = [
+    ("labels", "kai.scheduler/queue", QUEUES),
+    ("labels", "runai/queue", QUEUES),
+    ("labels", "yunikorn.apache.org/queue", QUEUES),
+    ("annotations", "yunikorn.apache.org/queue", QUEUES),
+    ("labels", "quota.scheduling.koordinator.sh/name", QUEUES),
+    ("annotations", "nvidia.com/use-gputype", "the kind of card is not looked at; write a nodeSelector"),
+    ("annotations", "nvidia.com/nouse-gputype", "the kind of card is not looked at; write a nodeSelector"),
+    ("annotations", "hami.io/gpu-scheduler-policy", "cards are not chosen"),
     (
         "annotations",
         "leaderworkerset.sigs.k8s.io/exclusive-topology",
@@ -51,8 +59,12 @@ const RULES: [(&str, &str, &str); 14] = [
     ("annotations", "gpu-fraction", "shares of a card are not counted by card"),
 ];
 
+/// What is said of the queues of other schedulers.
+const QUEUES: &str =
+    "the queue does not limit the pod here; name a Queue of Volcano in spec.queue of its PodGroup";
+
 /// Resources that are shares of one device: the amount on a node may lie on several.
-pub(super) const SHARES: [&str; 14] = [
+pub(super) const SHARES: [&str; 27] = [
     "volcano.sh/vgpu-memory",
     "volcano.sh/vgpu-memory-percentage",
     "volcano.sh/vgpu-cores",
@@ -65,6 +77,19 @@ pub(super) const SHARES: [&str; 14] = [
     "koordinator.sh/gpu-core",
     "koordinator.sh/gpu-memory",
     "koordinator.sh/gpu-memory-ratio",
+    "4pd.io/vgpu-memory",
+    "cambricon.com/mlu.smlu.vcore",
+    "cambricon.com/mlu.smlu.vmemory",
+    "enflame.com/vgcu-percentage",
+    "hygon.com/dcucores",
+    "hygon.com/dcumem",
+    "iluvatar.ai/vcuda-core",
+    "iluvatar.ai/vcuda-memory",
+    "metax-tech.com/vcore",
+    "metax-tech.com/vmemory",
+    "mthreads.com/sgpu-core",
+    "mthreads.com/sgpu-memory",
+    "vke.volcengine.com/mgpu-memory",
     "tencent.com/vcuda-core",
     "tencent.com/vcuda-memory",
 ];
@@ -72,10 +97,29 @@ pub(super) const SHARES: [&str; 14] = [
 /// Keys that say in which domain the pods of a PodGroup should be: read by Volcano's controller, which makes the PodGroup.
 const TOPOLOGY: [&str; 2] = ["volcano.sh/network-topology-mode", "volcano.sh/network-topology-highest-tier"];
 
+/// Annotations of pods that are read, for those that are written a little differently.
+const READ: [&str; 4] = [keys::GROUP_NAME, keys::TASK_SPEC, keys::TASK_INDEX, keys::QUEUE_NAME];
+
 /// Marks that are looked for: where each stands, and its key.
 pub(super) fn marks() -> impl Iterator<Item = (&'static str, &'static str)> {
     let listed = GANGS.into_iter().chain(RULES).map(|(part, key, _)| (part, key));
-    listed.chain(TOPOLOGY.into_iter().map(|key| ("annotations", key)))
+    listed.chain(TOPOLOGY.into_iter().map(|key| ("annotations", key))).chain([("labels", keys::GROUP_NAME)])
+}
+
+/// Is the key that of an annotation that is read, but for a few letters?
+pub(super) fn is_misspelt(key: &str) -> bool {
+    meant(key).is_some()
+}
+
+/// The annotation that was probably meant: of the same domain, or of one that is as long and nearly the same.
+fn meant(key: &str) -> Option<&'static str> {
+    let is_known = || marks().any(|(_, known)| known == key);
+    // A key of another domain is somebody else's, unless it is of Kubernetes' schedulers.
+    if !key.starts_with("scheduling.") && !key.starts_with("volcano.sh/") || READ.contains(&key) || is_known()
+    {
+        return None;
+    }
+    READ.into_iter().find(|read| strsim::osa_distance(read, &key.to_lowercase()) <= 2)
 }
 
 pub(super) fn pod(pod: &Value) -> Vec<Notice> {
@@ -103,6 +147,23 @@ pub(super) fn pod(pod: &Value) -> Vec<Notice> {
             ));
         }
     }
+    if !in_group && let Some(group) = mark(pod, "labels", keys::GROUP_NAME) {
+        let key = keys::GROUP_NAME;
+        notices.push(Notice::new(
+            "GangMarkNotRead",
+            format!(
+                "metadata.labels: {key}: {group} is read as an annotation only, so the pod is placed on its own; write it in \
+                 metadata.annotations"
+            ),
+        ));
+    }
+    let annotations = pod.pointer("/metadata/annotations").and_then(Value::as_object);
+    for key in annotations.into_iter().flatten().map(|(key, _)| key) {
+        if let Some(meant) = meant(key) {
+            let message = format!("metadata.annotations: {key} is not read; did you mean {meant}?");
+            notices.push(Notice::new("GangMarkNotRead", message));
+        }
+    }
     for (part, key, instead) in RULES {
         if mark(pod, part, key).is_some() {
             notices
@@ -115,6 +176,7 @@ pub(super) fn pod(pod: &Value) -> Vec<Notice> {
             format!("{share} is a share of one card, and only the sum over a node's cards is counted: a card may be given more than it has"),
         ));
     }
+    notices.extend(super::values(pod));
     notices
 }
 

@@ -46,6 +46,54 @@ fn shares_of_cards_and_numa() {
     check(pod(numa, json!({"nvidia.com/gpu": 8})), &[("RuleNotRead", "NUMA nodes are not looked at")]);
 }
 
+/// The annotation as a label, or with a letter too few: the pod was placed on its own without a word.
+#[test]
+fn the_name_of_a_group_in_the_wrong_place_or_misspelt() {
+    let label = json!({"labels": {"scheduling.k8s.io/group-name": "g"}});
+    check(pod(label, json!({})), &[("GangMarkNotRead", "is read as an annotation only")]);
+    for key in ["scheduling.k8s.io/groupname", "scheduling.k8s.io/group_name", "scheduling.k8s.io/Group-Name"]
+    {
+        let annotation = json!({"annotations": {key: "g"}});
+        let expect = format!("{key} is not read; did you mean scheduling.k8s.io/group-name?");
+        check(pod(annotation, json!({})), &[("GangMarkNotRead", &expect)]);
+    }
+    let other = json!({"annotations": {"volcano.sh/task-topology": "x", "example.com/group-name": "g"}});
+    check(pod(other, json!({})), &[]);
+}
+
+/// What is read and cannot be understood counts as something: that is said, and what to write.
+#[test]
+fn values_that_cannot_be_understood() {
+    let annotated = |key: &str, value: &str| pod(json!({"annotations": {key: value}}), json!({}));
+    check(
+        annotated("volcano.sh/preemptable", "no"),
+        &[("UnlikelyValue", "\"no\" counts as true; write true or false")],
+    );
+    check(
+        annotated("volcano.sh/cooldown-time", "long"),
+        &[("UnlikelyValue", "\"long\" protects nobody; write a span such as 600s")],
+    );
+    check(
+        annotated("volcano.sh/task-index", "first"),
+        &[("UnlikelyValue", "\"first\" is not used; write a number")],
+    );
+    check(annotated("volcano.sh/preemptable", "false"), &[]);
+    let group = json!({
+        "apiVersion": keys::SCHEDULING_V1BETA1, "kind": "PodGroup",
+        "metadata": {"annotations": {"sla-waiting-time": "soon"}},
+    });
+    check(group, &[("UnlikelyValue", "sla-waiting-time: \"soon\" is not used; write a span such as 1h30m")]);
+}
+
+#[test]
+fn queues_of_other_schedulers() {
+    let labels = json!({"labels": {"kai.scheduler/queue": "team"}});
+    check(
+        pod(labels, json!({})),
+        &[("RuleNotRead", "kai.scheduler/queue is not read: the queue does not limit")],
+    );
+}
+
 #[test]
 fn queues_that_limit_and_share() {
     let queue = |spec: Value| json!({"apiVersion": keys::SCHEDULING_V1BETA1, "kind": "Queue", "metadata": {}, "spec": spec});

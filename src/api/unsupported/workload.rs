@@ -28,6 +28,7 @@ pub(super) fn pod_group(group: &Value) -> Vec<Notice> {
         .map(|(key, instead)| {
             Notice::new("RuleNotRead", format!("metadata.annotations: {key} is not read: {instead}"))
         })
+        .chain(super::values(group))
         .collect()
 }
 

@@ -117,6 +117,11 @@ impl Domains {
         }
     }
 
+    /// The label behind a topology key; ids as in [`Eligibility::texts`].
+    pub(super) fn label_of(&self, key: KeyId) -> TextId {
+        self.keys[key.0]
+    }
+
     /// The key of a ground, and its domains in number.
     pub(super) fn extent(&self, ground: GroundId) -> (KeyId, u32) {
         (self.grounds[ground.0].key, self.areas[ground.0 as usize].domains.len() as u32)

@@ -247,6 +247,11 @@ impl Nodes {
         facts.labels.iter().find(|label| label.0 == key).map(|label| label.1)
     }
 
+    pub(super) fn labels(&self, node: NodeId) -> impl Iterator<Item = (TextId, TextId)> + '_ {
+        let facts = self.facts.get(node.index()).and_then(Option::as_ref);
+        facts.into_iter().flat_map(|facts| facts.labels.iter().copied())
+    }
+
     /// What a constraint sees of one node, its name included.
     pub(super) fn subject(&self, node: NodeId) -> Option<Subject<'_>> {
         let key = self.key(self.profile(node))?;

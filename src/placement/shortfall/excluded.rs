@@ -127,9 +127,15 @@ pub(super) fn absent(context: &Context<'_>) -> Option<Absent> {
         let pod = members.find(|member| member.class == class)?.pod;
         Some(Absent::Resource { pod, resource, asked, largest })
     });
-    large.or_else(|| {
-        let mut labels = classes().flat_map(|class| view.eligibility.selector(class.constraint));
-        let lacking = |&(key, value): &_| nodes().all(|n| view.eligibility.label(n, key) != Some(value));
-        labels.find(lacking).map(|(key, value)| Absent::Label { key, value })
-    })
+    large
+        .or_else(|| {
+            let mut labels = classes().flat_map(|class| view.eligibility.selector(class.constraint));
+            let lacking = |&(key, value): &_| nodes().all(|n| view.eligibility.label(n, key) != Some(value));
+            labels.find(lacking).map(|(key, value)| Absent::Label { key, value })
+        })
+        .or_else(|| {
+            let mut keys = classes().flat_map(|class| view.coupling.topology_labels(class.coupling));
+            let key = keys.find(|&key| nodes().all(|node| view.eligibility.label(node, key).is_none()))?;
+            Some(Absent::Key { key })
+        })
 }

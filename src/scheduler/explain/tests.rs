@@ -56,7 +56,7 @@ fn check(refused: u32, from: u64) {
         faults.is_empty(),
         "{refused} refused gangs, {kinds:?} offered; wrong, with the first seed: {faults:#?}"
     );
-    assert!(kinds.len() >= 12, "all kinds are to occur: {kinds:?}");
+    assert!(refused < 1000 || kinds.len() >= 12, "all kinds are to occur: {kinds:?}");
 }
 
 /// More if `PROPTEST_CASES` exceeds its default of 256.

@@ -5,7 +5,7 @@ use super::{Hold, hold};
 use crate::api::gang::Dialect;
 use crate::api::keys;
 use crate::api::nearest::nearest;
-use crate::api::pod_group::PodGroupSpec;
+use crate::api::pod_group::{PodGroupSpec, SubGroupPolicy};
 use crate::api::scheduler_name::{self, DEFAULT_SCHEDULER};
 use crate::cluster::Cluster;
 use crate::cluster::cause::Cause;
@@ -48,6 +48,9 @@ pub(super) fn enough(
         if !strangers.is_empty() {
             return hold(Reason::OtherScheduler, other_schedulers(available, request.minimum, &strangers));
         }
+        if let Some(message) = one_by_one(cluster, pods, available, request.minimum) {
+            return hold(Reason::NotEnoughTasks, message);
+        }
         let failed = pods.iter().filter(|(_, pod)| pod.state == PodState::Failed);
         let failed: Vec<String> = failed.map(|(_, pod)| pod.name().to_owned()).collect();
         if !failed.is_empty() {
@@ -73,12 +76,14 @@ pub(super) fn enough(
                 .min_task_member
                 .keys()
                 .find(|name| cluster.texts().find(name).map_or(u32::MAX - 1, |id| id.0) == role.role);
+            let name = name.map_or("?", String::as_str);
             return hold(
                 Reason::NotEnoughPodsOfTask,
                 format!(
-                    "{available} of {} of role {} exist (spec.minTaskMember)",
+                    "{available} of {} of role {name} {} (spec.minTaskMember){}",
                     counted(role.minimum, "pod"),
-                    name.map_or("?", String::as_str)
+                    exist(role.minimum),
+                    of_other_roles(cluster, spec, pods, name)
                 ),
             );
         }
@@ -94,10 +99,12 @@ pub(super) fn enough(
             return hold(
                 Reason::NotEnoughPodsOfTask,
                 format!(
-                    "{complete} of {} of {} are whole, with {} each (spec.subGroupPolicy)",
+                    "{complete} of {} of {} {} whole, with {} each (spec.subGroupPolicy){}",
                     counted(policy.minimum, "subgroup"),
                     named.name,
-                    counted(policy.size, "pod")
+                    if policy.minimum == 1 { "is" } else { "are" },
+                    counted(policy.size, "pod"),
+                    without_labels(cluster, named, pods)
                 ),
             );
         }
@@ -182,4 +189,65 @@ pub(in crate::scheduler) fn stuck(cluster: &Cluster, gang: &GangRecord) -> Optio
              force, or taint {node} node.kubernetes.io/out-of-service"
         ),
     })
+}
+
+fn exist(pods: u32) -> &'static str {
+    if pods == 1 { "exists" } else { "exist" }
+}
+
+/// `1 of 3 pods exist; StatefulSet db creates its next pod when db-0 is ready, ...`: a StatefulSet that makes pods in order
+/// waits for the pod that waits for its gang. The label is the StatefulSet controller's; the policy is not known here.
+fn one_by_one(
+    cluster: &Cluster,
+    pods: &[(PodId, &PodRecord)],
+    available: usize,
+    minimum: u32,
+) -> Option<String> {
+    let mut waiting = pods.iter().filter(|(_, pod)| pod.wants_node());
+    let (pod, others) = (waiting.next()?.1, waiting.next());
+    let name = cluster.labels().get(pod.labels).get(keys::STATEFUL_SET_POD_NAME)?;
+    let (set, ordinal) = name.rsplit_once('-')?;
+    let has_failed = pods.iter().any(|(_, pod)| pod.state == PodState::Failed);
+    let is_last = others.is_none() && !has_failed && ordinal.parse::<u32>().is_ok();
+    let runs = pods.iter().filter(|(_, pod)| pod.is_placed()).count();
+    (is_last && minimum > 1).then(|| {
+        format!(
+            "{available} of {} exist; StatefulSet {set} creates its next pod when {name} is ready, unless its \
+             podManagementPolicy is Parallel: create it anew with that, or lower the minimum to {}",
+            counted(minimum, "pod"),
+            runs + 1
+        )
+    })
+}
+
+/// `; g-1 names role workers`: pods whose role has no minimum, where the one that lacks pods may be meant.
+fn of_other_roles(
+    cluster: &Cluster,
+    spec: &PodGroupSpec,
+    pods: &[(PodId, &PodRecord)],
+    wanted: &str,
+) -> String {
+    let named = |pod: &PodRecord| {
+        let role = cluster.texts().get(pod.role);
+        let is_other = pod.wants_node() && !role.is_empty() && !spec.min_task_member.contains_key(role);
+        is_other.then(|| role.to_owned())
+    };
+    let mut others = pods.iter().filter_map(|(_, pod)| Some((pod.name(), named(pod)?)));
+    let Some((pod, role)) = others.next() else { return String::new() };
+    let meant = nearest(&role, [wanted]).map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+    format!("; {pod} names role {role}{meant}")
+}
+
+/// `; 2 pods lack the label ring (matchLabelKeys)`
+fn without_labels(cluster: &Cluster, policy: &SubGroupPolicy, pods: &[(PodId, &PodRecord)]) -> String {
+    let lacks =
+        |pod: &PodRecord, key: &str| cluster.labels().get(pod.labels).get(key).is_none_or(str::is_empty);
+    for key in &policy.match_label_keys {
+        let without = pods.iter().filter(|(_, pod)| pod.wants_node() && lacks(pod, key)).count();
+        if without > 0 {
+            let lack = if without == 1 { "lacks" } else { "lack" };
+            return format!("; {} {lack} the label {key} (matchLabelKeys)", counted(without, "pod"));
+        }
+    }
+    String::new()
 }

@@ -205,3 +205,32 @@ proptest! {
         }
     }
 }
+
+/// Two gangs that ask for the same room: one has three pods, the other one pod and `minResources` for two more. What one is
+/// told is not told the other: `spec.minMember` lowers nothing where pods to come are asked for as well.
+#[test]
+fn a_gang_whose_pods_are_to_come_shares_no_explanation_with_one_whose_pods_exist() {
+    let check = |order: [&str; 2]| {
+        let mut scheduler = scheduler(&[2]);
+        for name in order {
+            let whole = name == "whole";
+            let spec = match whole {
+                true => json!({"minMember": 3}),
+                false => json!({"minMember": 1, "minResources": {"nvidia.com/gpu": 3}}),
+            };
+            let group = json!({"metadata": {"name": name, "namespace": "ns"}, "spec": spec});
+            scheduler.apply(Event::PodGroup(&serde_json::from_value::<PodGroup>(group).unwrap()));
+            for index in 0..if whole { 3 } else { 1 } {
+                scheduler.apply(Event::Pod(&pod(&format!("{name}-{index}"), Some(name), None)));
+            }
+        }
+        settle(&mut scheduler);
+        for report in scheduler.reports() {
+            let remedies = report.explanation.as_ref().map_or(&[][..], |told| &told.remedies);
+            let lowers = remedies.iter().any(|remedy| remedy.kind == "lowerMinimum");
+            assert_eq!(lowers, report.name == "whole", "{}: {remedies:?}", report.name);
+        }
+    };
+    check(["whole", "partly"]);
+    check(["partly", "whole"]);
+}

@@ -46,6 +46,7 @@ impl Simulation {
             }
             Kind::PodGroup | Kind::NativePodGroup | Kind::CoschedulingPodGroup => self.watch_owned(key),
             Kind::PersistentVolume => self.bind_claim(key),
+            Kind::StorageClass => self.provision_class(),
             Kind::PersistentVolumeClaim => {
                 if let Some(claim) = self.typed::<PersistentVolumeClaim>(key) {
                     self.provision(key, &claim);

@@ -64,10 +64,10 @@ impl Simulation {
     fn scale(&mut self, key: &Key, role: Option<&str>, replicas: i32) {
         if role.is_none() {
             let answer = self.store.patch(key, &json!({"spec": {"replicas": replicas}}), Actor::User);
-            return self.answer(key, "Scaled", format!("to {replicas} ServingGroups"), answer);
+            return self.answer(key, "Scaled", format!("replicas: {replicas}"), answer);
         }
         let answer = self.edit_roles(key, role, |role| role["replicas"] = replicas.into());
-        let message = format!("role {} to {replicas} replicas", role.unwrap_or_default());
+        let message = format!("role {}: replicas: {replicas}", role.unwrap_or_default());
         self.answer(key, "Scaled", message, answer);
     }
 

@@ -250,11 +250,17 @@ fn what_the_timeline_breaks_is_noted_and_nothing_else_breaks() {
 /// What became of made gangs: `name: nodes, or -; from, to`.
 fn gangs(run: &Simulation) -> Vec<String> {
     let time = |at: Option<Millis>| at.map_or("-".to_owned(), print_duration);
-    let line = |gang: &crowd::Made| {
+    let line = |gang: &made_gangs::MadeGang| {
         let nodes: Vec<&str> = gang.nodes.iter().map(|node| node.as_deref().unwrap_or("-")).collect();
-        format!("{}: {}; {} {}", run.crowd.name(gang).1, nodes.join(" "), time(gang.placed), time(gang.ended))
+        format!(
+            "{}: {}; {} {}",
+            run.made_gangs.name(gang).1,
+            nodes.join(" "),
+            time(gang.placed),
+            time(gang.ended)
+        )
     };
-    run.crowd.gangs.iter().map(line).collect()
+    run.made_gangs.gangs.iter().map(line).collect()
 }
 
 const POOL: &str =
@@ -368,7 +374,7 @@ spec:
     assert_eq!(user.len(), 2, "{user:?}");
     assert!(user[0].starts_with("1m user Refused m: ModelServing default/m is refused: "), "{user:?}");
     assert!(user[0].contains("minRoleReplicas is immutable"), "{user:?}");
-    assert_eq!(user[1], "2m user Scaled m: role r to 3 replicas");
+    assert_eq!(user[1], "2m user Scaled m: role r: replicas: 3");
     assert_eq!(object(&run, Kind::ModelServing, "m")["spec"]["template"]["roles"][0]["replicas"], 3);
 }
 

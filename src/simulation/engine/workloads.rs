@@ -3,7 +3,7 @@
 
 use super::Simulation;
 use crate::apiserver::{Actor, At as _, Key, Kind, Refusal};
-use crate::simulation::workloads::{self, Change, Observed};
+use crate::simulation::workloads::{self, Observed, WorkloadChange};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -115,26 +115,28 @@ impl Simulation {
         self.store.has_log()
     }
 
-    fn write_workload(&mut self, workload: &Key, uid: &str, changes: Vec<Change>) {
+    fn write_workload(&mut self, workload: &Key, uid: &str, changes: Vec<WorkloadChange>) {
         for change in changes {
             let answer = match change {
-                Change::Create(object) => {
+                WorkloadChange::Create(object) => {
                     *self.workloads.serials.entry(uid.to_owned()).or_default() += 1;
                     match self.store.create(object, Actor::System) {
                         Err(Refusal::AlreadyExists(_)) => Ok(()),
                         answer => answer.map(drop),
                     }
                 }
-                Change::Delete(key, uid) => match self.store.delete_exactly(&key, &uid, Actor::System) {
-                    Err(Refusal::NotFound(_) | Refusal::Conflict(..)) => Ok(()),
-                    answer => answer,
-                },
-                Change::Spec(key, spec) => {
+                WorkloadChange::Delete(key, uid) => {
+                    match self.store.delete_exactly(&key, &uid, Actor::System) {
+                        Err(Refusal::NotFound(_) | Refusal::Conflict(..)) => Ok(()),
+                        answer => answer,
+                    }
+                }
+                WorkloadChange::Spec(key, spec) => {
                     let message = spec.to_string();
                     self.note("workload", &key, "Normal", "Scaled", message);
                     self.store.patch(&key, &json!({ "spec": spec }), Actor::System)
                 }
-                Change::Status(status) => {
+                WorkloadChange::Status(status) => {
                     self.store.patch(workload, &json!({ "status": status }), Actor::System)
                 }
             };

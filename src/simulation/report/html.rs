@@ -15,57 +15,40 @@ use super::{Report, rows};
 use crate::simulation::engine::Simulation;
 use crate::simulation::time::print_duration;
 use crate::words::counted;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 use seats::Seats;
-use std::fmt::{self, Write};
 
 const STYLE: &str = include_str!("html/style.css");
-
-/// A text within HTML: what could be read as markup is escaped.
-struct Text<'a>(&'a str);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
-        while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-            f.write_str(&rest[..at])?;
-            f.write_str(match rest.as_bytes()[at] {
-                b'&' => "&amp;",
-                b'<' => "&lt;",
-                b'>' => "&gt;",
-                b'"' => "&quot;",
-                _ => "&#39;",
-            })?;
-            rest = &rest[at + 1..];
-        }
-        f.write_str(rest)
-    }
-}
 
 /// The page. `title`: what was simulated, for example the names of the files.
 pub fn page(run: &Simulation, report: &Report, title: &str) -> String {
     let seats = Seats::of(run, report);
-    let mut out = String::new();
-    let _ = write!(
-        out,
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{} - phalanx simulate</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n",
-        Text(title)
-    );
-    head(run, report, title, &mut out);
-    tables::warnings(report, &mut out);
-    waiting::waiting(report, &seats, &mut out);
-    map::map(run, report, &seats, &mut out);
-    tables::gangs(report, &seats, &mut out);
-    tables::model_servings(report, &mut out);
-    timeline::timeline(run, &mut out);
-    out.push_str("</body>\n</html>\n");
-    out
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " - phalanx simulate" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (head(run, report, title))
+                (tables::warnings(report))
+                (waiting::waiting(report, &seats))
+                (map::map(run, report, &seats))
+                (tables::gangs(report, &seats))
+                (tables::model_servings(report))
+                (timeline::timeline(run))
+            }
+        }
+    };
+    page.into_string() + "\n"
 }
 
 /// The verdict and the totals: what is to be seen in the first second.
-fn head(run: &Simulation, report: &Report, title: &str, out: &mut String) {
+fn head(run: &Simulation, report: &Report, title: &str) -> Markup {
     let summary = &report.summary;
     let gangs = summary.pod_groups;
     let partly =
@@ -97,42 +80,62 @@ fn head(run: &Simulation, report: &Report, title: &str, out: &mut String) {
         (true, 0) => format!("{gangs} of {} placed", counted(gangs, "gang")),
         (true, pending) => format!("{} not running yet", counted(pending, "pod")),
     };
-    let _ = write!(out, "<header class=\"{class}\">\n<h1>{}</h1>\n<p class=\"sub\">", Text(&verdict));
     let after = print_duration(summary.simulated_milliseconds);
-    let _ = match summary.ended {
-        "quiet" => write!(out, "no more changes after {after}"),
-        "until" => write!(out, "stopped at {after}"),
-        _ => write!(out, "stopped at {after}: objects are changed again and again without end"),
+    let ended = match summary.ended {
+        "quiet" => format!("no more changes after {after}"),
+        "until" => format!("stopped at {after}"),
+        _ => format!("stopped at {after}: objects are changed again and again without end"),
     };
-    let _ = write!(out, " &middot; <code>phalanx simulate {}</code></p>\n<ul class=\"totals\">", Text(title));
+    html! {
+        header class=(class) {
+            h1 { (verdict) }
+            p.sub { (ended) " \u{b7} " code { "phalanx simulate " (title) } }
+            (in_numbers(run, report))
+        }
+    }
+}
+
+/// The totals.
+fn in_numbers(run: &Simulation, report: &Report) -> Markup {
+    let summary = &report.summary;
     let cluster = run.scheduler().cluster();
     let resource = cluster.resources().name(scarce(run));
     let (used, all) = totals(run);
     let percent = permille(used, all) / 10;
-    let _ = write!(
-        out,
-        "<li><b>{} of {}</b> {} in use <span class=\"bar\"><i style=\"width:{percent}%\"></i></span> {percent}%</li>",
-        amount_text(resource, used),
-        amount_text(resource, all),
-        Text(resource),
-    );
-    let _ = write!(out, "<li><b>{}</b> node{}", summary.nodes, if summary.nodes == 1 { "" } else { "s" });
-    if summary.ready_nodes < summary.nodes {
-        let _ = write!(out, ", <b class=\"warn\">{} not ready</b>", summary.nodes - summary.ready_nodes);
+    let noun = |count: u32, one: &'static str, several: &'static str| if count == 1 { one } else { several };
+    html! {
+        ul.totals {
+            li {
+                b { (amount_text(resource, used)) " of " (amount_text(resource, all)) } " " (resource) " in use "
+                (bar("", percent)) " " (percent) "%"
+            }
+            li {
+                b { (summary.nodes) } " " (noun(summary.nodes, "node", "nodes"))
+                @if summary.ready_nodes < summary.nodes {
+                    ", " b.warn { (summary.nodes - summary.ready_nodes) " not ready" }
+                }
+            }
+            @for (phase, &count) in &summary.pods {
+                li { b { (count) } " " (noun(count, "pod", "pods")) " " (phase.to_lowercase()) }
+            }
+            @if summary.ended_gangs > 0 {
+                li { b { (summary.ended_gangs) } " " (noun(summary.ended_gangs, "gang", "gangs")) " ended" }
+            }
+            @if summary.longest_wait_milliseconds > 0 {
+                li { "longest wait " b { (print_duration(summary.longest_wait_milliseconds)) } }
+            }
+        }
     }
-    out.push_str("</li>");
-    for (phase, count) in &summary.pods {
-        let pods = if *count == 1 { "pod" } else { "pods" };
-        let _ = write!(out, "<li><b>{count}</b> {pods} {}</li>", Text(&phase.to_lowercase()));
-    }
-    if summary.ended_gangs > 0 {
-        let _ = write!(out, "<li><b>{}</b> gangs ended</li>", summary.ended_gangs);
-    }
-    if summary.longest_wait_milliseconds > 0 {
-        let longest = print_duration(summary.longest_wait_milliseconds);
-        let _ = write!(out, "<li>longest wait <b>{longest}</b></li>");
-    }
-    out.push_str("</ul>\n</header>\n");
+}
+
+/// A bar that is full to so many hundredths.
+fn bar(class: &str, percent: i64) -> Markup {
+    html! { span class={ "bar" @if !class.is_empty() { " " (class) } } { i style={ "width:" (percent) "%" } {} } }
+}
+
+/// The coloured square of whoever has this look.
+fn swatch(look: &str) -> Markup {
+    html! { i class={ "sw" @if !look.is_empty() { " " (look) } } {} }
 }
 
 /// What is used of the scarce resource, and what there is.

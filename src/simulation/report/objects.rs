@@ -12,8 +12,8 @@ pub fn objects(run: &Simulation) -> Vec<Value> {
         .filter(|(_, object)| object.ours)
         .map(|(_, object)| Value::clone(&object.value))
         .collect();
-    for gang in run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
-        let (group, pods) = run.crowd.objects(gang);
+    for gang in run.made_gangs.gangs.iter().filter(|gang| gang.ended.is_none()) {
+        let (group, pods) = run.made_gangs.objects(gang);
         objects.extend(object("PodGroup", to_value(group)));
         for pod in pods {
             objects.extend(object("Pod", to_value(pod)));

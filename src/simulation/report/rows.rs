@@ -40,7 +40,7 @@ pub(super) fn pods(run: &Simulation) -> Vec<PodRow> {
         .filter(|gang| gang.kind == GangKind::Pod && gang.reason.is_some())
         .map(|gang| ((gang.namespace.clone(), gang.name.clone()), gang))
         .collect();
-    let made = run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()).map(|gang| gang.nodes.len());
+    let made = run.made_gangs.gangs.iter().filter(|gang| gang.ended.is_none()).map(|gang| gang.nodes.len());
     let mut rows: Vec<PodRow> =
         Vec::with_capacity(run.store.of_kind(&Kind::Pod).count() + made.sum::<usize>());
     rows.extend(run.store.of_kind(&Kind::Pod).map(|(key, pod)| {
@@ -80,8 +80,8 @@ fn pod_row(run: &Simulation, key: &Key, pod: &Object) -> PodRow {
 }
 
 fn made_pods(run: &Simulation, rows: &mut Vec<PodRow>) {
-    for gang in run.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
-        let (group, pods) = run.crowd.objects(gang);
+    for gang in run.made_gangs.gangs.iter().filter(|gang| gang.ended.is_none()) {
+        let (group, pods) = run.made_gangs.objects(gang);
         for pod in pods {
             let node = pod.spec.node_name;
             let phase = pod.status.phase.unwrap_or(PodPhase::Pending);
@@ -107,12 +107,12 @@ pub(super) fn pod_groups(run: &Simulation) -> Vec<PodGroupRow> {
     let classes = run.scheduler().classes();
     let mut rows: Vec<PodGroupRow> = Vec::new();
     let phases: BTreeMap<(String, String), String> = run
-        .crowd
+        .made_gangs
         .gangs
         .iter()
         .filter(|gang| gang.ended.is_none())
         .map(|gang| {
-            let (namespace, name) = run.crowd.name(gang);
+            let (namespace, name) = run.made_gangs.name(gang);
             let phase = gang.status.phase.as_ref().map_or("Pending", |phase| phase.as_str());
             ((namespace.to_owned(), name), phase.to_owned())
         })
@@ -234,9 +234,9 @@ pub(super) fn summary(run: &Simulation, pods: &[PodRow], pod_groups: &[PodGroupR
         pods: phases,
         pod_groups: pod_groups.len() as u32,
         waiting_pod_groups: pod_groups.iter().filter(|group| waits(group)).count() as u32,
-        ended_gangs: run.crowd.gangs.iter().filter(|gang| gang.ended.is_some()).count() as u32,
+        ended_gangs: run.made_gangs.gangs.iter().filter(|gang| gang.ended.is_some()).count() as u32,
         longest_wait_milliseconds: run
-            .crowd
+            .made_gangs
             .gangs
             .iter()
             .map(|gang| gang.placed.unwrap_or(run.now) - gang.came)

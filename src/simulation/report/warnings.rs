@@ -41,7 +41,7 @@ pub(super) fn warnings(run: &Simulation, groups: &[PodGroupRow]) -> Vec<WarningR
         })
         .collect();
     rows.extend(quarantined_nodes(run, groups));
-    let refused = |reason: &str| matches!(reason, "Malformed" | "Refused");
+    let refused = |reason: &str| matches!(reason, "GroupMinMember" | "Malformed" | "Refused");
     let mut said = BTreeSet::new();
     for event in run.history.entries.iter().filter(|event| refused(&event.reason)) {
         let object = match event.namespace.as_str() {
@@ -50,6 +50,7 @@ pub(super) fn warnings(run: &Simulation, groups: &[PodGroupRow]) -> Vec<WarningR
         };
         // A refusal names its object, a message about a field does not.
         let message = match event.reason.as_str() {
+            "GroupMinMember" => format!("{}: {}", object.replacen('/', " ", 1), event.message),
             "Malformed" => format!("{object}: {}", event.message),
             _ if event.by == "user" => {
                 format!("spec.timeline, at {}: {}", print_duration(event.at_milliseconds), event.message)
@@ -133,8 +134,12 @@ impl Collected {
 /// Workloads that would make pods of ours, and whose controllers do not run here.
 fn not_run(run: &Simulation, collected: &mut Collected) {
     for key in others::not_run(&run.store, &|name| run.is_ours(name)) {
-        let message = "its controller is not simulated, so its pods are missing here; give its pods and PodGroups as well, as \
-                       kubectl get -o yaml shows them";
+        // One row for each kind.
+        let message = format!(
+            "its controller is not simulated, so its pods are missing here; give the pods and PodGroups of each {} as well, \
+             as kubectl get -o yaml shows them",
+            key.kind
+        );
         collected.about(key, Notice::new(NOT_SIMULATED, message));
     }
 }
@@ -144,11 +149,13 @@ fn scheduler_names(run: &Simulation, collected: &mut Collected) {
     let ours = &run.ours;
     let mut say = |key: &Key, name: &str, is_ours_alone: bool| {
         let is_known = run.is_ours(name) || name.is_empty();
-        let is_near = nearest(name, ours.iter().map(String::as_str)).is_some();
-        if !is_known && (is_near || is_ours_alone) {
+        let near = nearest(name, ours.iter().map(String::as_str));
+        if !is_known && (near.is_some() || is_ours_alone) {
+            let whose = if key.kind == Kind::Pod { "it is" } else { "its pods are" };
             let message = format!(
-                "asks for scheduler {name}, and this scheduler answers to {}: its pods are left alone",
-                ours.join(", ")
+                "asks for scheduler {name}, and this scheduler answers to {}: {whose} left alone; write schedulerName: {}",
+                ours.join(", "),
+                near.or(ours.first().map(String::as_str)).unwrap_or_default()
             );
             collected.about(key, Notice::new(SCHEDULER_NAME, message));
         }
@@ -191,6 +198,7 @@ fn of_objects(run: &Simulation, collected: &mut Collected) {
             }
             if kind == Kind::Pod {
                 priority(run, key, object, collected);
+                runtime_class(key, object, collected);
             }
         }
     }
@@ -220,6 +228,18 @@ fn priority(run: &Simulation, key: &Key, pod: &Object, collected: &mut Collected
              it to the files"
         );
         collected.about(key, Notice::new("PriorityClassNotFound", message));
+    }
+}
+
+/// An API server adds what the class asks for to the pods that it takes in; here nobody does.
+fn runtime_class(key: &Key, pod: &Object, collected: &mut Collected) {
+    let class = pod.text("/spec/runtimeClassName");
+    if !class.is_empty() && pod.value["spec"]["overhead"].is_null() {
+        let message = format!(
+            "spec.runtimeClassName: RuntimeClass {class} is not read: its overhead and node selector count where the pod has \
+             them itself"
+        );
+        collected.about(key, Notice::new("RuleNotRead", message));
     }
 }
 

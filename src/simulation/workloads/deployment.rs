@@ -1,7 +1,7 @@
 //! Deployments: ReplicaSets of one template each, and the way from one to the next.
 
 use super::pods::{count, letters, owned_by, text};
-use super::{Change, Observed};
+use super::{Observed, WorkloadChange};
 use crate::apiserver::Key;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ struct Set<'a> {
     is_current: bool,
 }
 
-pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
+pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<WorkloadChange> {
     let deployment = observed.workload;
     let template = &deployment["spec"]["template"];
     let wanted = count(deployment, "/spec/replicas").unwrap_or(1);
@@ -49,7 +49,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
     if let Some(current) = sets.iter_mut().find(|set| is_same(template, &set.object["spec"]["template"])) {
         current.is_current = true;
     }
-    let mut changes = vec![Change::Status(status(&sets, wanted))];
+    let mut changes = vec![WorkloadChange::Status(status(&sets, wanted))];
     let old: usize = sets.iter().filter(|set| !set.is_current).map(|set| set.replicas).sum();
     let (surge, unavailable) = budget(deployment, wanted);
     let recreates = text(deployment, "/spec/strategy/type") == "Recreate";
@@ -59,7 +59,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
             true => wanted,
             false => wanted.min((wanted + surge).saturating_sub(old)),
         };
-        changes.push(Change::Create(replica_set(deployment, first)));
+        changes.push(WorkloadChange::Create(replica_set(deployment, first)));
         return changes;
     };
     let left = |set: &Set<'_>| count(set.object, "/status/replicas").unwrap_or(0);
@@ -94,9 +94,9 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
     changes
 }
 
-fn scale(changes: &mut Vec<Change>, set: &Set<'_>, replicas: usize) {
+fn scale(changes: &mut Vec<WorkloadChange>, set: &Set<'_>, replicas: usize) {
     if let Some(key) = Key::of(set.object).ok().filter(|_| set.replicas != replicas) {
-        changes.push(Change::Spec(key, json!({ "replicas": replicas })));
+        changes.push(WorkloadChange::Spec(key, json!({ "replicas": replicas })));
     }
 }
 

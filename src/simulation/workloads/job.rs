@@ -1,14 +1,14 @@
 //! Jobs: pods that end, as many at once as `parallelism` allows, until `completions` of them have ended well.
 
 use super::pods::{count, delete, has_phase, is_active, is_ready, owned_pods, pod, suffix, surplus, text};
-use super::{Change, Observed};
+use super::{Observed, WorkloadChange};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Pod label and annotation: the index of a pod of an Indexed Job.
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
-pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
+pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<WorkloadChange> {
     let job = observed.workload;
     let pods = owned_pods(observed);
     let active: Vec<&Value> = pods.iter().copied().filter(|pod| is_active(pod)).collect();
@@ -29,7 +29,8 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
         None => succeeded > 0 && active.is_empty(),
     };
     let too_often = failed > count(job, "/spec/backoffLimit").unwrap_or(6);
-    let mut changes = vec![Change::Status(status(job, &active, succeeded, failed, is_complete, too_often))];
+    let mut changes =
+        vec![WorkloadChange::Status(status(job, &active, succeeded, failed, is_complete, too_often))];
     if ["Complete", "Failed"].iter().any(|type_| has_condition(job, type_)) || is_complete {
         return changes;
     }
@@ -48,7 +49,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
     }
     for made in 0..wanted.saturating_sub(active.len()) {
         let name = text(job, "/metadata/name");
-        changes.push(Change::Create(job_pod(job, &format!("{name}-"), &suffix(observed, made))));
+        changes.push(WorkloadChange::Create(job_pod(job, &format!("{name}-"), &suffix(observed, made))));
     }
     changes.extend(surplus(active, wanted).into_iter().filter_map(delete));
     changes
@@ -61,7 +62,7 @@ fn indexed(
     done: &BTreeSet<usize>,
     wanted: usize,
     completions: usize,
-) -> Vec<Change> {
+) -> Vec<WorkloadChange> {
     let job = observed.workload;
     let (mut taken, mut changes) = (BTreeSet::new(), Vec::new());
     for pod in active {
@@ -78,7 +79,7 @@ fn indexed(
             pod["metadata"][part][INDEX] = json!(at.to_string());
         }
         pod["spec"]["hostname"] = json!(name);
-        changes.push(Change::Create(pod));
+        changes.push(WorkloadChange::Create(pod));
     }
     changes
 }

@@ -11,6 +11,9 @@ const NAMES: [&str; 4] = ["schedulerName", "batchScheduler", "batchSchedulerName
 /// Deeper than any workload has a template.
 const DEEPEST: usize = 24;
 
+/// Kinds whose pods Volcano places, whatever they say: group and kind.
+const VOLCANO: [(&str, &str); 1] = [("flow.volcano.sh/", "JobFlow")];
+
 /// Workloads of kinds that do not run here, whose pods would be ours, and of which nothing exists yet.
 pub(crate) fn not_run<'a>(store: &'a Store, is_ours: &dyn Fn(&str) -> bool) -> Vec<&'a Key> {
     let others = store.iter().filter(|(key, _)| !key.kind.is_read());
@@ -18,11 +21,16 @@ pub(crate) fn not_run<'a>(store: &'a Store, is_ours: &dyn Fn(&str) -> bool) -> V
     others
         .filter(|(key, object)| {
             !silent(key)
-                && asks_for(&object.value, is_ours, 0)
+                && (is_volcanos(&object.value) || asks_for(&object.value, is_ours, 0))
                 && store.owned_by(object.uid()).next().is_none()
         })
         .map(|(key, _)| key)
         .collect()
+}
+
+fn is_volcanos(object: &Value) -> bool {
+    let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
+    VOLCANO.iter().any(|(group, kind)| text("apiVersion").starts_with(group) && text("kind") == *kind)
 }
 
 /// Does something in the object name one of these schedulers?

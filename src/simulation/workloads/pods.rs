@@ -1,6 +1,6 @@
 //! Pods of a workload: made from its template, counted, named, deleted.
 
-use super::{Change, Observed};
+use super::{Observed, WorkloadChange};
 use crate::apiserver::{At as _, Key};
 use serde_json::{Value, json};
 
@@ -88,9 +88,9 @@ pub(super) fn is_ready(pod: &Value) -> bool {
     is_active(pod) && conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
-pub(super) fn delete(object: &Value) -> Option<Change> {
+pub(super) fn delete(object: &Value) -> Option<WorkloadChange> {
     let key = Key::of(object).ok()?;
-    Some(Change::Delete(key, text(object, "/metadata/uid").to_owned()))
+    Some(WorkloadChange::Delete(key, text(object, "/metadata/uid").to_owned()))
 }
 
 /// The pods that go first when there are too many: without a node, not running, not ready, the youngest.

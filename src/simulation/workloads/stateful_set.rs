@@ -4,14 +4,14 @@ use super::deployment::is_same;
 use super::pods::{
     count, delete, has_phase, is_active, is_deleting, is_ready, letters, owned_pods, pod, text,
 };
-use super::{Change, Observed};
+use super::{Observed, WorkloadChange};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Pod label: the template that the pod was made from.
 const REVISION: &str = "controller-revision-hash";
 
-pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
+pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<WorkloadChange> {
     let set = observed.workload;
     let name = text(set, "/metadata/name");
     let (wanted, start) =
@@ -27,7 +27,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
     }
     let in_order = text(set, "/spec/podManagementPolicy") != "Parallel";
     let ready = pods.values().filter(|pod| is_ready(pod)).count();
-    let mut changes = vec![Change::Status(json!({
+    let mut changes = vec![WorkloadChange::Status(json!({
         "replicas": pods.len(), "readyReplicas": ready, "availableReplicas": ready,
         "updatedReplicas": pods.values().filter(|pod| is_updated(set, pod)).count(),
     }))];
@@ -57,7 +57,12 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
 }
 
 /// The pod that is to be updated next: the last that is not, once all after it are ready.
-fn outdated(set: &Value, pods: &BTreeMap<usize, &Value>, start: usize, wanted: usize) -> Option<Change> {
+fn outdated(
+    set: &Value,
+    pods: &BTreeMap<usize, &Value>,
+    start: usize,
+    wanted: usize,
+) -> Option<WorkloadChange> {
     if text(set, "/spec/updateStrategy/type") == "OnDelete" {
         return None;
     }
@@ -91,7 +96,7 @@ fn revision(set: &Value) -> String {
 }
 
 /// The pod of an ordinal, after the claims that it uses.
-fn create(set: &Value, ordinal: usize) -> Vec<Change> {
+fn create(set: &Value, ordinal: usize) -> Vec<WorkloadChange> {
     let name = text(set, "/metadata/name");
     let pod_name = format!("{name}-{ordinal}");
     let mut new = pod(&set["spec"]["template"], set, &pod_name);
@@ -117,13 +122,13 @@ fn create(set: &Value, ordinal: usize) -> Vec<Change> {
         if let Some(labels) = template["metadata"].get("labels") {
             claim["metadata"]["labels"] = labels.clone();
         }
-        changes.push(Change::Create(claim));
+        changes.push(WorkloadChange::Create(claim));
         let source = json!({ "name": volume, "persistentVolumeClaim": { "claimName": claim_name } });
         match new["spec"]["volumes"].as_array_mut() {
             Some(volumes) => volumes.push(source),
             None => new["spec"]["volumes"] = json!([source]),
         }
     }
-    changes.push(Change::Create(new));
+    changes.push(WorkloadChange::Create(new));
     changes
 }

@@ -37,8 +37,8 @@ fn replica_set(name: &str, image: &str, replicas: u32, available: u32) -> Value 
 fn sizes(deployment: &Value, sets: &[Value]) -> Vec<(String, u64)> {
     let changes = reconcile(&Kind::Deployment, &observe(deployment, sets));
     let sizes = changes.into_iter().filter_map(|change| match change {
-        Change::Create(set) => Some(("new".to_owned(), set["spec"]["replicas"].as_u64().unwrap())),
-        Change::Spec(key, spec) => Some((key.name.to_string(), spec["replicas"].as_u64().unwrap())),
+        WorkloadChange::Create(set) => Some(("new".to_owned(), set["spec"]["replicas"].as_u64().unwrap())),
+        WorkloadChange::Spec(key, spec) => Some((key.name.to_string(), spec["replicas"].as_u64().unwrap())),
         _ => None,
     });
     sizes.collect()
@@ -85,7 +85,7 @@ fn an_indexed_job_fills_the_lowest_open_indexes() {
     let check = |pods: &[Value], expect: &[&str]| {
         let changes = reconcile(&Kind::Job, &observe(&job, pods));
         let created = changes.iter().filter_map(|change| match change {
-            Change::Create(pod) => {
+            WorkloadChange::Create(pod) => {
                 pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"].as_str()
             }
             _ => None,

@@ -6,7 +6,7 @@
 use super::pods::{
     count, delete, has_phase, is_active, is_deleting, is_ready, owned_by, owned_pods, pod, text,
 };
-use super::{Change, Observed};
+use super::{Observed, WorkloadChange};
 use crate::api::keys;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ struct Task<'a> {
     minimum: usize,
 }
 
-pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
+pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<WorkloadChange> {
     let job = observed.workload;
     let tasks = tasks(job);
     let pods = owned_pods(observed);
@@ -66,7 +66,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
         let gone =
             pods.iter().copied().filter(|pod| !is_deleting(pod) && (phase == "Restarting" || is_active(pod)));
         changes.extend(gone.filter_map(delete));
-        changes.push(Change::Status(numbers));
+        changes.push(WorkloadChange::Status(numbers));
         return changes;
     }
     // Pods of an earlier run go before new ones come.
@@ -78,7 +78,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
         return left.filter_map(delete).collect();
     }
     if !observed.owned.iter().any(|object| object["kind"] == "PodGroup") {
-        changes.push(Change::Create(pod_group(job, &tasks)));
+        changes.push(WorkloadChange::Create(pod_group(job, &tasks)));
     }
     for task in &tasks {
         let of_task: Vec<&Value> = pods.iter().copied().filter(|pod| is_of(task, pod)).collect();
@@ -89,7 +89,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
         for index in 0..task.replicas {
             let name = format!("{}-{}-{index}", text(job, "/metadata/name"), task.name);
             if !there.contains(name.as_str()) {
-                changes.push(Change::Create(task_pod(job, task, index, &name, &version)));
+                changes.push(WorkloadChange::Create(task_pod(job, task, index, &name, &version)));
             }
         }
         let names: BTreeSet<String> = (0..task.replicas)
@@ -115,7 +115,7 @@ pub(super) fn reconcile(observed: &Observed<'_>) -> Vec<Change> {
         () => "Pending",
     };
     numbers["state"]["phase"] = json!(phase);
-    changes.push(Change::Status(numbers));
+    changes.push(WorkloadChange::Status(numbers));
     changes
 }
 

@@ -23,7 +23,16 @@ impl Admission {
         for fault in faults {
             let (is_warning, code) = (fault.unknown, code(&fault));
             let problem = document.problem(&fault.path, fault.message, fault.remedy);
-            if is_warning { warnings.push((code, problem)) } else { problems.push(problem) }
+            // A kind of which every namespace has one is told of once.
+            let is_kind = problem.path == "kind" && code == "KindNotRead";
+            let is_told = |(_, told): &(_, Problem)| {
+                (&told.message, &told.remedy) == (&problem.message, &problem.remedy)
+            };
+            match is_warning {
+                true if is_kind && warnings.iter().any(is_told) => {}
+                true => warnings.push((code, problem)),
+                false => problems.push(problem),
+            }
         }
         key
     }
@@ -56,6 +65,7 @@ fn code(fault: &Fault) -> &'static str {
     match fault.path.as_str() {
         "apiVersion" | "kind" => "KindNotRead",
         _ if fault.message == "is not a field" => "UnknownField",
+        // What is left out, and what no amount can be.
         _ => "UnlikelyValue",
     }
 }

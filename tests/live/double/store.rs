@@ -106,7 +106,7 @@ impl Store {
     /// Shows the judge what has been written.
     pub(crate) fn look(&mut self) {
         let seen = self.version;
-        let new: Vec<apiserver::Change> =
+        let new: Vec<apiserver::StoredChange> =
             self.api.changes().iter().filter(|change| change.version > seen).cloned().collect();
         let mut judge = std::mem::take(&mut self.judge);
         for change in new {

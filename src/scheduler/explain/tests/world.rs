@@ -68,6 +68,10 @@ enum Rule {
 struct Gang {
     /// GPUs of each pod.
     pods: Vec<u64>,
+    /// CPUs of each pod: nobody else uses any.
+    cpu: u64,
+    /// Minima of the large pods and of the others (`minTaskMember`); they bind where the gang's covers their sum.
+    roles: Option<[usize; 2]>,
     minimum: usize,
     tier: Option<u32>,
     /// Size of subgroups, and their tier.
@@ -101,7 +105,7 @@ impl World {
                 rack: (index == 0 || !random.one_in(6)).then(|| random.below(racks as u64) as usize),
                 zone: random.below(3),
                 model: if random.one_in(5) { "a100" } else { "h100" },
-                allocatable: json!({"cpu": 64, "pods": 20, "nvidia.com/gpu": size}),
+                allocatable: json!({"cpu": if random.one_in(3) { 32 } else { 64 }, "pods": 20, "nvidia.com/gpu": size}),
                 used: if random.one_in(3) { 2 * (1 + random.below(size / 2)) } else { 0 },
                 cordon: Mark::random(random, troubled),
                 not_ready: Mark::random(random, 2 * troubled),
@@ -131,8 +135,15 @@ impl World {
             4 => Rule::Port,
             _ => Rule::None,
         };
+        let largest = pods.iter().copied().max().unwrap_or(0);
+        let of_role = |large: bool| pods.iter().filter(|&&gpus| (gpus == largest) == large).count();
+        let roles = random
+            .one_in(5)
+            .then(|| [true, false].map(|large| random.below(of_role(large) as u64 + 1) as usize));
         let gang = Gang {
             minimum,
+            cpu: [0, 0, 16, 32][random.below(4) as usize],
+            roles,
             pods,
             tier: [None, Some(1), Some(2)][random.below(3) as usize],
             subgroups,
@@ -358,6 +369,7 @@ impl World {
             && (!self.gang.selector || node.model == "h100")
             && (!self.gang.affinity || node.zone != 2)
             && node.allocatable["nvidia.com/gpu"].as_u64().unwrap_or(0) >= gpus
+            && node.allocatable["cpu"].as_u64().unwrap_or(0) >= self.gang.cpu
     }
 
     fn nodes_of(&mut self, action: &Action, change: impl Fn(&mut Node)) {
@@ -450,6 +462,9 @@ impl World {
     fn group(&self) -> Value {
         let rule = |tier: u32| json!({"mode": "hard", "highestTierAllowed": tier});
         let mut spec = json!({"minMember": self.gang.minimum});
+        if let Some([large, small]) = self.gang.roles {
+            spec["minTaskMember"] = json!({"large": large, "small": small});
+        }
         if let Some(tier) = self.gang.tier {
             spec["networkTopology"] = rule(tier);
         }
@@ -477,7 +492,11 @@ impl World {
         for (index, gpus) in gang.pods.iter().enumerate() {
             let tolerations: Vec<Value> =
                 gang.tolerations.iter().map(|key| json!({"key": key, "operator": "Exists"})).collect();
-            let mut container = json!({"name": "c", "resources": {"requests": {"nvidia.com/gpu": gpus}}});
+            let mut requests = json!({"nvidia.com/gpu": gpus});
+            if gang.cpu > 0 {
+                requests["cpu"] = gang.cpu.into();
+            }
+            let mut container = json!({"name": "c", "resources": {"requests": requests}});
             let mut spec = json!({"schedulerName": "volcano", "tolerations": tolerations});
             if gang.selector {
                 spec["nodeSelector"] = json!({"gpu": "h100"});
@@ -506,7 +525,8 @@ impl World {
             spec["affinity"] = affinity;
             spec["containers"] = json!([container]);
             let labels = json!({"app": "g", "part": (index / part).to_string()});
-            let annotations = json!({"scheduling.k8s.io/group-name": "g"});
+            let role = if Some(gpus) == gang.pods.iter().max() { "large" } else { "small" };
+            let annotations = json!({"scheduling.k8s.io/group-name": "g", "volcano.sh/task-spec": role});
             pods.push(json!({
                 "metadata": {"name": format!("g-{index}"), "namespace": "d", "uid": format!("g-{index}"),
                     "labels": labels, "annotations": annotations},

@@ -270,7 +270,7 @@ fn a_scheduler_that_takes_over_knows_the_made_gangs() {
     ];
     let run =
         run_twice(&format!("{}{}", timeline(&steps).replace(RACKS, &format!("{RACKS}{gangs}")), pair("")));
-    assert_eq!(run.crowd.gangs[0].ended, Some(300_000));
+    assert_eq!(run.made_gangs.gangs[0].ended, Some(300_000));
     let doings = doings(&run);
     let scheduled = |doing: &str| doings.iter().any(|known| known == doing);
     assert!(scheduled("30s SchedulerCrashed c") && scheduled("90s CallFailed c"), "{doings:?}");

@@ -2,7 +2,7 @@
 //! it; a large one a strip per innermost domain, and neighbours without anything of ours share one.
 
 use super::seats::{Seat, Seats, Who};
-use super::{Text, counted, permille};
+use super::{counted, permille, swatch};
 use crate::apiserver::At as _;
 use crate::apiserver::{Key, Kind};
 use crate::cluster::capacity::FIXED_RESOURCES;
@@ -11,6 +11,7 @@ use crate::cluster::natural;
 use crate::cluster::topology::Topology;
 use crate::simulation::engine::Simulation;
 use crate::simulation::report::{Report, rows::amount_text};
+use maud::{Markup, html};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -26,28 +27,26 @@ const STRIPS: usize = 3_000;
 const NAMED: usize = 24;
 const PODS: usize = 8;
 
-pub(super) fn map(run: &Simulation, report: &Report, seats: &Seats<'_>, out: &mut String) {
+pub(super) fn map(run: &Simulation, report: &Report, seats: &Seats<'_>) -> Markup {
     let topology = run.scheduler().cluster().view().topology;
     let nodes = topology.nodes(Topology::ROOT);
     if nodes.is_empty() {
-        return;
+        return Markup::default();
     }
     let mut map = Map { run, seats, small: nodes.len() <= SMALL, strips: 0, left_out: 0 };
-    let _ =
-        writeln!(out, "<section id=\"map\">\n<h2>Who sits where <small>{}</small></h2>", map.totals(nodes));
-    map.legend(report, out);
-    let class = if map.small { "root small" } else { "root large" };
-    let _ = writeln!(out, "<div class=\"{class}\">");
-    map.inside(Topology::ROOT, out);
-    out.push_str("</div>\n");
-    if map.left_out > 0 {
-        let left = counted(map.left_out, "domain");
-        let _ = writeln!(
-            out,
-            "<p class=\"more\">{left} more left out: the cluster is too large for one page.</p>"
-        );
+    let inside = map.inside(Topology::ROOT);
+    html! {
+        section #map {
+            h2 { "Who sits where " small { (map.totals(nodes)) } }
+            (map.legend(report))
+            div class={ "root " (if map.small { "small" } else { "large" }) } { (inside) }
+            @if map.left_out > 0 {
+                p.more {
+                    (counted(map.left_out, "domain")) " more left out: the cluster is too large for one page."
+                }
+            }
+        }
     }
-    out.push_str("</section>\n");
 }
 
 struct Map<'a> {
@@ -69,34 +68,38 @@ struct Strip {
 }
 
 impl Map<'_> {
-    fn legend(&self, report: &Report, out: &mut String) {
-        out.push_str("<p class=\"legend\">");
+    fn legend(&self, report: &Report) -> Markup {
         let seated: Vec<u32> = self.seats.seated().collect();
         let many = seated.len() > NAMED;
-        for &gang in seated.iter().take(if many { 0 } else { NAMED }) {
-            let name = &report.pod_groups[gang as usize].name;
-            let look = self.seats.look(Who::Gang(gang));
-            let _ = write!(out, "<span><i class=\"sw {look}\"></i>{}</span> ", Text(name));
-        }
-        if many {
-            let _ = write!(
-                out,
-                "<span><i class=\"sw k0\"></i><i class=\"sw k1\"></i><i class=\"sw k2\"></i>a colour per gang, {} \
-                 gangs: some share one</span> ",
-                seated.len()
-            );
-        }
-        for (who, name) in [(Who::Alone, "pods without a gang"), (Who::Others, "other schedulers")] {
-            if self.seats.has(who) {
-                let _ = write!(out, "<span><i class=\"sw {}\"></i>{name}</span> ", self.seats.look(who));
+        let kinds = [(Who::Alone, "pods without a gang"), (Who::Others, "other schedulers")];
+        html! {
+            p.legend {
+                @for &gang in seated.iter().take(if many { 0 } else { NAMED }) {
+                    span {
+                        (swatch(&self.seats.look(Who::Gang(gang)))) (report.pod_groups[gang as usize].name)
+                    }
+                    " "
+                }
+                @if many {
+                    span {
+                        (swatch("k0")) (swatch("k1")) (swatch("k2"))
+                        "a colour per gang, " (seated.len()) " gangs: some share one"
+                    }
+                    " "
+                }
+                @for (who, name) in kinds.into_iter().filter(|(who, _)| self.seats.has(*who)) {
+                    span { (swatch(&self.seats.look(who))) (name) }
+                    " "
+                }
+                span { (swatch("")) "free" }
             }
         }
-        out.push_str("<span><i class=\"sw\"></i>free</span></p>\n");
     }
 
-    fn inside(&mut self, domain: DomainId, out: &mut String) {
+    fn inside(&mut self, domain: DomainId) -> Markup {
         let topology = self.run.scheduler().cluster().view().topology;
         let mut strips: Vec<Strip> = Vec::new();
+        let mut parts: Vec<Markup> = Vec::new();
         for &child in topology.children(domain) {
             let nodes = topology.nodes(child);
             let leaf = topology.children(child).is_empty();
@@ -104,24 +107,23 @@ impl Map<'_> {
                 self.gather(&mut strips, topology.name(child), nodes, topology.tier(child));
                 continue;
             }
-            self.draw(&mut strips, out);
-            let _ = writeln!(
-                out,
-                "<div class=\"dom{}\"><h4>{} <small>tier {} &middot; {}</small></h4><div class=\"in\">",
-                if leaf { " leaf" } else { "" },
-                Text(topology.name(child)),
-                topology.tier(child),
-                self.totals(nodes)
-            );
-            self.inside(child, out);
-            out.push_str("</div></div>\n");
+            parts.push(self.draw(&mut strips));
+            let inside = self.inside(child);
+            parts.push(html! {
+                div class={ "dom" @if leaf { " leaf" } } {
+                    h4 {
+                        (topology.name(child)) " "
+                        small { "tier " (topology.tier(child)) " \u{b7} " (self.totals(nodes)) }
+                    }
+                    div.in { (inside) }
+                }
+            });
         }
         let own = topology.run(domain).filter(|&position| topology.leaf(position) == domain);
         let own: Vec<NodeId> = own.map(|position| topology.order()[position]).collect();
         if self.small {
-            self.draw(&mut strips, out);
-            self.tiles(&own, out);
-            return;
+            parts.extend([self.draw(&mut strips), self.tiles(&own)]);
+            return html! { @for part in parts { (part) } };
         }
         let nodes = self.run.scheduler().cluster().nodes();
         for part in own.chunks(STRIP) {
@@ -129,91 +131,80 @@ impl Map<'_> {
             let name = if part.len() == 1 { first.to_owned() } else { format!("{first} .. {last}") };
             self.gather(&mut strips, &name, part, 0);
         }
-        self.draw(&mut strips, out);
+        parts.push(self.draw(&mut strips));
+        html! { @for part in parts { (part) } }
     }
 
     // --- small clusters: a tile per node ---
 
-    fn tiles(&self, nodes: &[NodeId], out: &mut String) {
-        let cluster = self.run.scheduler().cluster();
+    fn tiles(&self, nodes: &[NodeId]) -> Markup {
+        let names = self.run.scheduler().cluster().nodes();
         let mut nodes = nodes.to_vec();
-        nodes.sort_by(|&a, &b| natural::compare(cluster.nodes().name(a), cluster.nodes().name(b)));
-        if nodes.is_empty() {
-            return;
-        }
-        out.push_str("<div class=\"tiles in\">\n");
-        for node in nodes {
-            let troubles = self.troubles(node);
-            let class = if troubles.is_empty() { "" } else { " x" };
-            let name = cluster.nodes().name(node);
-            let _ = write!(out, "<div class=\"node{class}\"><b>{}</b>", Text(name));
-            for trouble in troubles {
-                let _ = write!(out, "<em>{trouble}</em>");
+        nodes.sort_by(|&a, &b| natural::compare(names.name(a), names.name(b)));
+        html! {
+            @if !nodes.is_empty() {
+                div.tiles.in {
+                    @for &node in &nodes {
+                        @let troubles = self.troubles(node);
+                        div class={ "node" @if !troubles.is_empty() { " x" } } {
+                            b { (names.name(node)) }
+                            @for trouble in &troubles { em { (trouble) } }
+                            @for key in self.taints(node) { em.dim { "tainted " (key) } }
+                            (self.cells(node))
+                            (self.pods(node))
+                        }
+                    }
+                }
             }
-            for key in self.taints(node) {
-                let _ = write!(out, "<em class=\"dim\">tainted {}</em>", Text(key));
-            }
-            self.cells(node, out);
-            self.pods(node, out);
-            out.push_str("</div>\n");
         }
-        out.push_str("</div>\n");
     }
 
     /// A cell for each piece, or a bar where there are too many.
-    fn cells(&self, node: NodeId, out: &mut String) {
+    fn cells(&self, node: NodeId) -> Markup {
         let all = self.run.scheduler().cluster().view().capacity.allocatable(node, self.seats.resource);
         if all <= 0 {
-            return;
+            return Markup::default();
         }
-        out.push_str("<span class=\"cells\">");
-        let taken = self.seats.on(node).iter().filter(|seat| seat.amount > 0);
+        let taken = || self.seats.on(node).iter().filter(|seat| seat.amount > 0);
         if all <= CELLS && self.seats.resource.index() >= FIXED_RESOURCES.len() {
-            let mut cells: Vec<String> = Vec::new();
-            for seat in taken {
+            let mut cells: Vec<Option<String>> = Vec::new();
+            for seat in taken() {
                 let look = self.seats.look(seat.who);
-                cells.extend((0..seat.amount.min(CELLS)).map(|_| look.clone()));
+                cells.extend((0..seat.amount.min(CELLS)).map(|_| Some(look.clone())));
             }
-            cells.resize((all as usize).max(cells.len()), String::new());
-            for class in cells {
-                let _ = match class.as_str() {
-                    "" => write!(out, "<i></i>"),
-                    class => write!(out, "<i class=\"{class}\"></i>"),
-                };
-            }
-        } else {
-            out.push_str("<span class=\"bar\">");
-            for seat in taken {
-                let percent = permille(seat.amount, all) / 10;
-                let look = self.seats.look(seat.who);
-                let _ = write!(out, "<i class=\"{look}\" style=\"width:{percent}%\"></i>");
-            }
-            out.push_str("</span>");
+            cells.resize((all as usize).max(cells.len()), None);
+            return html! { span.cells { @for look in &cells { i class=[look.as_deref()] {} } } };
         }
-        out.push_str("</span>");
+        html! {
+            span.cells {
+                span.bar {
+                    @for seat in taken() {
+                        i class=(self.seats.look(seat.who)) style={ "width:" (permille(seat.amount, all) / 10) "%" } {}
+                    }
+                }
+            }
+        }
     }
 
-    fn pods(&self, node: NodeId, out: &mut String) {
+    fn pods(&self, node: NodeId) -> Markup {
         let seats = self.seats.on(node);
-        if seats.is_empty() {
-            return;
-        }
-        out.push_str("<ul>");
-        for seat in seats {
-            let look = self.seats.look(seat.who);
-            if seat.who == Who::Others {
-                let pods = counted(seat.pods.len() as u32, "pod");
-                let _ = write!(out, "<li class=\"dim\"><i class=\"sw {look}\"></i>{pods} of others</li>");
-                continue;
-            }
-            for pod in seat.pods.iter().take(PODS) {
-                let _ = write!(out, "<li title=\"{0}\"><i class=\"sw {look}\"></i>{0}</li>", Text(pod));
-            }
-            if seat.pods.len() > PODS {
-                let _ = write!(out, "<li class=\"dim\">and {} more</li>", seat.pods.len() - PODS);
+        html! {
+            @if !seats.is_empty() {
+                ul { @for seat in seats { (self.seat(seat)) } }
             }
         }
-        out.push_str("</ul>");
+    }
+
+    /// The pods of a gang on a node; those of other schedulers are counted.
+    fn seat(&self, seat: &Seat<'_>) -> Markup {
+        let look = self.seats.look(seat.who);
+        if seat.who == Who::Others {
+            return html! { li.dim { (swatch(&look)) (counted(seat.pods.len() as u32, "pod")) " of others" } };
+        }
+        html! {
+            @for pod in seat.pods.iter().take(PODS) { li title=(pod) { (swatch(&look)) (pod) } }
+            @if seat.pods.len() > PODS { li.dim { "and " (seat.pods.len() - PODS) " more" } }
+        }
     }
 
     /// What is wrong with a node, or with its place in the topology.
@@ -265,45 +256,45 @@ impl Map<'_> {
         strips.push(Strip { same, first, last, count: 1, nodes: nodes.to_vec() });
     }
 
-    fn draw(&mut self, strips: &mut Vec<Strip>, out: &mut String) {
-        for strip in strips.drain(..) {
-            if self.strips >= STRIPS {
-                self.left_out += strip.count as u32;
-                continue;
+    fn draw(&mut self, strips: &mut Vec<Strip>) -> Markup {
+        let left = (STRIPS - self.strips).min(strips.len());
+        self.strips += left;
+        self.left_out += strips[left..].iter().map(|strip| strip.count as u32).sum::<u32>();
+        strips.truncate(left);
+        let drawn = html! { @for strip in strips.iter() { (self.strip(strip)) } };
+        strips.clear();
+        drawn
+    }
+
+    fn strip(&self, strip: &Strip) -> Markup {
+        let name = match strip.count {
+            1 => strip.first.clone(),
+            2 => format!("{}, {}", strip.first, strip.last),
+            count => format!("{} .. {} ({count})", strip.first, strip.last),
+        };
+        html! {
+            div class={ "row" @if strip.count > 1 { " idle" } } {
+                span title=(name) { (name) }
+                span.strip {
+                    @if strip.count > 1 { (self.bar(&strip.nodes)) } @else { (self.segments(&strip.nodes)) }
+                }
+                small { (self.amounts(&strip.nodes)) }
             }
-            self.strips += 1;
-            let name = match strip.count {
-                1 => strip.first.clone(),
-                2 => format!("{}, {}", strip.first, strip.last),
-                count => format!("{} .. {} ({count})", strip.first, strip.last),
-            };
-            let class = if strip.count > 1 { "row idle" } else { "row" };
-            let _ = write!(
-                out,
-                "<div class=\"{class}\"><span title=\"{0}\">{0}</span><span class=\"strip\">",
-                Text(&name)
-            );
-            if strip.count > 1 {
-                self.bar(&strip.nodes, out);
-            } else {
-                self.segments(&strip.nodes, out);
-            }
-            let _ = writeln!(out, "</span><small>{}</small></div>", self.amounts(&strip.nodes));
         }
     }
 
     /// How full the nodes of several domains are.
-    fn bar(&self, nodes: &[NodeId], out: &mut String) {
+    fn bar(&self, nodes: &[NodeId]) -> Markup {
         let (used, all) = self.sums(nodes);
         let percent = permille(used, all) / 10;
-        if percent > 0 {
-            let _ = write!(out, "<i class=\"ko\" style=\"flex:{percent}\"></i>");
+        html! {
+            @if percent > 0 { i.ko style={ "flex:" (percent) } {} }
+            i style={ "flex:" (100 - percent) } {}
         }
-        let _ = write!(out, "<i style=\"flex:{}\"></i>", 100 - percent);
     }
 
     /// Nodes side by side; neighbours that look the same share a segment.
-    fn segments(&self, nodes: &[NodeId], out: &mut String) {
+    fn segments(&self, nodes: &[NodeId]) -> Markup {
         let mut segments: Vec<(String, String, usize)> = Vec::new();
         for &node in nodes {
             let (class, title) = self.segment(node);
@@ -312,18 +303,11 @@ impl Map<'_> {
                 None => segments.push((class, title, 1)),
             }
         }
-        for (class, title, count) in segments {
-            out.push_str("<i");
-            if !class.is_empty() {
-                let _ = write!(out, " class=\"{class}\"");
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        html! {
+            @for (class, title, count) in &segments {
+                i class=[given(class)] style=[(*count > 1).then(|| format!("flex:{count}"))] title=[given(title)] {}
             }
-            if count > 1 {
-                let _ = write!(out, " style=\"flex:{count}\"");
-            }
-            if !title.is_empty() {
-                let _ = write!(out, " title=\"{}\"", Text(&title));
-            }
-            out.push_str("></i>");
         }
     }
 
@@ -368,16 +352,16 @@ impl Map<'_> {
     // --- both ---
 
     fn totals(&self, nodes: &[NodeId]) -> String {
-        format!("{} &middot; {}", counted(nodes.len() as u32, "node"), self.amounts(nodes))
+        format!("{} \u{b7} {}", counted(nodes.len() as u32, "node"), self.amounts(nodes))
     }
 
-    /// How much of the scarce resource is in use, as HTML.
+    /// How much of the scarce resource is in use.
     fn amounts(&self, nodes: &[NodeId]) -> String {
         let resources = self.run.scheduler().cluster().resources();
         let name = resources.name(self.seats.resource);
         let (used, all) = self.sums(nodes);
         let short = name.rsplit('/').next().unwrap_or(name);
-        format!("{}/{} {}", amount_text(name, used), amount_text(name, all), Text(short))
+        format!("{}/{} {}", amount_text(name, used), amount_text(name, all), short)
     }
 
     fn sums(&self, nodes: &[NodeId]) -> (i64, i64) {

@@ -29,7 +29,7 @@ fn group(name: &str, spec: &str) -> String {
 fn pod(name: &str, group: &str, gpus: u32) -> String {
     format!(
         "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: default, annotations: {{scheduling.k8s.io/group-name: {group}}}}}\n\
-         spec: {{schedulerName: volcano, containers: [{{name: c, resources: {{requests: {{nvidia.com/gpu: {gpus}}}}}}}]}}\n"
+         spec: {{schedulerName: volcano, containers: [{{name: c, resources: {{limits: {{nvidia.com/gpu: {gpus}}}}}}}]}}\n"
     )
 }
 
@@ -143,7 +143,7 @@ fn nothing_breaks_out_and_nothing_comes_in() {
     let nodes =
         NODES.replace("capacity:", &format!("taints: [{{key: \"{evil}\", effect: NoSchedule}}], capacity:"));
     let html = render(&format!("{nodes}{}{}", group("g", "{minMember: 1}"), pod("g-0", "g", 1)));
-    assert!(html.contains("tainted &lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;"));
+    assert!(html.contains("tainted &lt;script&gt;alert('&amp;')&lt;/script&gt;"));
     assert!(html.contains("<title>a &lt;b&gt; &amp; &quot;c&quot;.yaml"));
     for absent in ["<script", "http:", "https:", "//", "url(", "@import", "src=", "onload"] {
         assert!(!html.contains(absent), "{absent}");

@@ -1,26 +1,23 @@
 //! What happened when. What the same part did to several objects at one moment shares a line.
 
-use super::{Text, counted};
+use super::counted;
 use crate::simulation::engine::Simulation;
 use crate::simulation::history::Happened;
 use crate::simulation::time::print_duration;
-use std::fmt::Write;
+use maud::{Markup, html};
 
 /// Lines; of more, those are kept that a person did or should know of.
 const LINES: usize = 300;
 /// Names that a line lists.
 const NAMES: usize = 4;
 
-pub(super) fn timeline(run: &Simulation, out: &mut String) {
+pub(super) fn timeline(run: &Simulation) -> Markup {
     let mut lines: Vec<Vec<&Happened>> = Vec::new();
     for event in &run.history.entries {
         match lines.last_mut().filter(|line| is_same(line[0], event)) {
             Some(line) => line.push(event),
             None => lines.push(vec![event]),
         }
-    }
-    if lines.is_empty() {
-        return;
     }
     let all = lines.len();
     if all > LINES {
@@ -29,52 +26,55 @@ pub(super) fn timeline(run: &Simulation, out: &mut String) {
         lines.retain(matters);
         lines.truncate(LINES);
     }
-    out.push_str(
-        "<section id=\"timeline\">\n<h2>What happened when</h2>\n<div class=\"scroll\"><table class=\"time\">\n",
-    );
-    let mut last = None;
-    for line in &lines {
-        let first = line[0];
-        let at = if last == Some(first.at_milliseconds) {
-            String::new()
-        } else {
-            print_duration(first.at_milliseconds)
-        };
-        last = Some(first.at_milliseconds);
-        let class = if first.type_ == "Warning" { " class=\"fair\"" } else { "" };
-        let _ = write!(
-            out,
-            "<tr{class}><td class=\"num\">{at}</td><td><b class=\"by {}\">{}</b></td><td>{}</td><td>",
-            first.by,
-            first.by,
-            Text(&first.reason),
-        );
-        let name = |event: &Happened| match event.namespace.as_str() {
-            "" => format!("{} {}", event.kind, event.name),
-            namespace => format!("{} {namespace}/{}", event.kind, event.name),
-        };
-        if line.len() == 1 {
-            let _ = write!(out, "{}", Text(&name(first)));
-        } else {
+    // A moment is written once, at its first line.
+    let moments: Vec<_> = lines.iter().map(|line| line[0].at_milliseconds).collect();
+    let is_first = |index: usize| index == 0 || moments[index - 1] != moments[index];
+    html! {
+        @if !lines.is_empty() {
+            section #timeline {
+                h2 { "What happened when" }
+                div.scroll {
+                    table.time {
+                        @for (index, line) in lines.iter().enumerate() {
+                            tr class=[(line[0].type_ == "Warning").then_some("fair")] {
+                                td.num { @if is_first(index) { (print_duration(moments[index])) } }
+                                td { b class={ "by " (line[0].by) } { (line[0].by) } }
+                                td { (line[0].reason) }
+                                td { (objects(line)) }
+                                td.dim { (message(line)) }
+                            }
+                        }
+                    }
+                }
+                @if lines.len() < all {
+                    p.more {
+                        (counted((all - lines.len()) as u32, "line")) " left out: --timeline prints them all."
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a line is about: `PodGroup default/g`, or `4 Pods: a, b, c, d`.
+fn objects(line: &[&Happened]) -> String {
+    let first = line[0];
+    match (line.len(), first.namespace.as_str()) {
+        (1, "") => format!("{} {}", first.kind, first.name),
+        (1, namespace) => format!("{} {namespace}/{}", first.kind, first.name),
+        _ => {
             let names: Vec<&str> = line.iter().take(NAMES).map(|event| event.name.as_str()).collect();
             let more = if line.len() > NAMES { ", ..." } else { "" };
-            let what = format!("{} {}s: {}{more}", line.len(), first.kind, names.join(", "));
-            let _ = write!(out, "{}", Text(&what));
+            format!("{} {}s: {}{more}", line.len(), first.kind, names.join(", "))
         }
-        // The message of one of many is about that one alone.
-        let message = if line.len() == 1 || line.iter().all(|event| event.message == first.message) {
-            first.message.as_str()
-        } else {
-            ""
-        };
-        let _ = writeln!(out, "</td><td class=\"dim\">{}</td></tr>", Text(message));
     }
-    out.push_str("</table></div>\n");
-    if lines.len() < all {
-        let left = counted((all - lines.len()) as u32, "line");
-        let _ = writeln!(out, "<p class=\"more\">{left} left out: --timeline prints them all.</p>");
-    }
-    out.push_str("</section>\n");
+}
+
+/// The message of a line; that of one of many is about that one alone.
+fn message<'a>(line: &[&'a Happened]) -> &'a str {
+    let first = line[0];
+    let shared = line.iter().all(|event| event.message == first.message);
+    if shared { first.message.as_str() } else { "" }
 }
 
 fn is_same(a: &Happened, b: &Happened) -> bool {

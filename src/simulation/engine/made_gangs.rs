@@ -14,6 +14,7 @@ use crate::simulation::generate::{padded, width};
 use crate::simulation::random::Random;
 use crate::simulation::scenario::{GangSource, Range, Scenario};
 use crate::simulation::time::{Millis, print_timestamp};
+use crate::words::counted;
 use rustc_hash::FxHashMap;
 use std::fmt::Write;
 use std::mem::take;
@@ -24,10 +25,10 @@ const PART: &str = "volcano.sh/partition-id";
 
 /// The made gangs.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd {
-    sources: Vec<Source>,
+pub(crate) struct MadeGangs {
+    sources: Vec<GangTemplate>,
     /// Gangs that have come, in the order in which they came.
-    pub(crate) gangs: Vec<Made>,
+    pub(crate) gangs: Vec<MadeGang>,
     /// `namespace/name` of those that have not ended.
     by_name: FxHashMap<Box<str>, usize>,
     nodes: FxHashMap<Box<str>, Arc<str>>,
@@ -35,7 +36,7 @@ pub(crate) struct Crowd {
 
 /// A kind of gangs, with its pod and its PodGroup as templates.
 #[derive(Debug)]
-struct Source {
+struct GangTemplate {
     rules: GangSource,
     pod: Pod,
     /// The pod's template once more, for pods that have a node.
@@ -48,7 +49,7 @@ struct Source {
 
 /// One gang.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct MadeGang {
     source: u32,
     number: u32,
     /// The node of each pod; `None` for pods that wait.
@@ -63,10 +64,10 @@ pub(crate) struct Made {
     pub(crate) status: PodGroupStatus,
 }
 
-impl Crowd {
-    pub(super) fn new(scenario: &Scenario, start: i64) -> Crowd {
-        let sources = scenario.gangs.iter().map(|rules| Source::new(rules, scenario.seed, start));
-        Crowd { sources: sources.collect(), ..Crowd::default() }
+impl MadeGangs {
+    pub(super) fn new(scenario: &Scenario, start: i64) -> MadeGangs {
+        let sources = scenario.gangs.iter().map(|rules| GangTemplate::new(rules, scenario.seed, start));
+        MadeGangs { sources: sources.collect(), ..MadeGangs::default() }
     }
 
     /// When the first gang of each source comes.
@@ -76,13 +77,13 @@ impl Crowd {
     }
 
     /// The namespace and the name of a gang.
-    pub(crate) fn name(&self, gang: &Made) -> (&str, String) {
+    pub(crate) fn name(&self, gang: &MadeGang) -> (&str, String) {
         let source = &self.sources[gang.source as usize];
         (&source.rules.namespace, source.gang_name(gang.number))
     }
 
     /// The gang's pods as objects, and its PodGroup.
-    pub(crate) fn objects(&self, gang: &Made) -> (PodGroup, Vec<Pod>) {
+    pub(crate) fn objects(&self, gang: &MadeGang) -> (PodGroup, Vec<Pod>) {
         let source = &self.sources[gang.source as usize];
         let mut group = source.group.clone();
         let name = source.gang_name(gang.number);
@@ -111,8 +112,8 @@ impl Crowd {
     }
 }
 
-impl Source {
-    fn new(rules: &GangSource, seed: u64, start: i64) -> Source {
+impl GangTemplate {
+    fn new(rules: &GangSource, seed: u64, start: i64) -> GangTemplate {
         let created = Some(print_timestamp(start));
         let metadata = || ObjectMeta {
             namespace: rules.namespace.clone(),
@@ -149,7 +150,7 @@ impl Source {
         };
         let group = PodGroup { metadata: metadata(), spec, status: PodGroupStatus::default() };
         let random = Random::new(seed, &format!("gangs/{}/{}", rules.namespace, rules.name));
-        Source { rules: rules.clone(), bound: pod.clone(), pod, group, random, come: 0 }
+        GangTemplate { rules: rules.clone(), bound: pod.clone(), pod, group, random, come: 0 }
     }
 
     fn gang_name(&self, number: u32) -> String {
@@ -197,7 +198,7 @@ fn run_on(pod: &mut Pod, node: &str) {
 impl Simulation {
     /// The next gang of a source comes.
     pub(super) fn arrive(&mut self, source_index: usize) {
-        let source = &mut self.crowd.sources[source_index];
+        let source = &mut self.made_gangs.sources[source_index];
         let number = source.come;
         source.come += 1;
         let size = match source.rules.size {
@@ -219,7 +220,7 @@ impl Simulation {
         }
         let name = format!("{}/{gang}", source.rules.namespace);
         (source.group, source.pod) = (group, pod);
-        let made = Made {
+        let made = MadeGang {
             source: source_index as u32,
             number,
             nodes: vec![None; size],
@@ -228,8 +229,8 @@ impl Simulation {
             ended: None,
             status: PodGroupStatus::default(),
         };
-        self.crowd.by_name.insert(name.into(), self.crowd.gangs.len());
-        self.crowd.gangs.push(made);
+        self.made_gangs.by_name.insert(name.into(), self.made_gangs.gangs.len());
+        self.made_gangs.gangs.push(made);
         if let Some(delay) = next {
             self.plan_in(delay, Task::Arrive(source_index));
         }
@@ -237,8 +238,8 @@ impl Simulation {
 
     /// Shows the made gangs to a scheduler that knows nothing.
     pub(super) fn show_crowd(&mut self) {
-        for gang in self.crowd.gangs.iter().filter(|gang| gang.ended.is_none()) {
-            let (group, pods) = self.crowd.objects(gang);
+        for gang in self.made_gangs.gangs.iter().filter(|gang| gang.ended.is_none()) {
+            let (group, pods) = self.made_gangs.objects(gang);
             self.scheduling.engine.tell_scheduler(Event::PodGroup(&group));
             pods.iter().for_each(|pod| self.scheduling.engine.tell_scheduler(Event::Pod(pod)));
         }
@@ -246,25 +247,25 @@ impl Simulation {
 
     /// Binds pods of a made gang. False if the gang is none of them.
     pub(super) fn place_crowd(&mut self, placement: &GangPlacement) -> bool {
-        let Some(&index) = self.crowd.by_name.get(placement.gang.as_str()) else { return false };
-        let source = self.crowd.gangs[index].source as usize;
-        let number = self.crowd.gangs[index].number;
-        let size = self.crowd.gangs[index].nodes.len();
-        let gang = self.crowd.sources[source].gang_name(number);
-        let mut pod = take(&mut self.crowd.sources[source].bound);
+        let Some(&index) = self.made_gangs.by_name.get(placement.gang.as_str()) else { return false };
+        let source = self.made_gangs.gangs[index].source as usize;
+        let number = self.made_gangs.gangs[index].number;
+        let size = self.made_gangs.gangs[index].nodes.len();
+        let gang = self.made_gangs.sources[source].gang_name(number);
+        let mut pod = take(&mut self.made_gangs.sources[source].bound);
         for bind in &placement.pods {
             let Some((_, pod_index)) = bind.pod.uid.rsplit_once('.') else { continue };
             let Ok(pod_index) = pod_index.parse::<usize>() else { continue };
-            self.crowd.sources[source].shape_pod(&mut pod, &gang, pod_index, size);
+            self.made_gangs.sources[source].shape_pod(&mut pod, &gang, pod_index, size);
             run_on(&mut pod, &bind.node);
             self.scheduling.engine.tell_scheduler(Event::Pod(&pod));
-            let node = self.crowd.node(&bind.node);
-            self.crowd.gangs[index].nodes[pod_index] = Some(node);
+            let node = self.made_gangs.node(&bind.node);
+            self.made_gangs.gangs[index].nodes[pod_index] = Some(node);
         }
-        self.crowd.sources[source].bound = pod;
-        if self.crowd.gangs[index].placed.is_none() {
-            self.crowd.gangs[index].placed = Some(self.now);
-            let source = &mut self.crowd.sources[source];
+        self.made_gangs.sources[source].bound = pod;
+        if self.made_gangs.gangs[index].placed.is_none() {
+            self.made_gangs.gangs[index].placed = Some(self.now);
+            let source = &mut self.made_gangs.sources[source];
             if let Some(range) = source.rules.duration {
                 let duration = source.random.within(range);
                 self.plan_in(duration, Task::Depart(index));
@@ -275,10 +276,10 @@ impl Simulation {
 
     /// A made gang ends and gives its nodes back.
     pub(super) fn depart(&mut self, index: usize) {
-        let gang = &mut self.crowd.gangs[index];
+        let gang = &mut self.made_gangs.gangs[index];
         gang.ended = Some(self.now);
         let (number, size) = (gang.number, gang.nodes.len());
-        let source = &self.crowd.sources[gang.source as usize];
+        let source = &self.made_gangs.sources[gang.source as usize];
         let (namespace, name) = (source.rules.namespace.clone(), source.gang_name(number));
         let (mut pod, width) = (String::new(), width(size));
         for index in 0..size {
@@ -287,29 +288,35 @@ impl Simulation {
             self.scheduling.engine.tell_scheduler(Event::PodGone { namespace: &namespace, name: &pod });
         }
         self.scheduling.engine.tell_scheduler(Event::PodGroupGone { namespace: &namespace, name: &name });
-        self.crowd.by_name.remove(format!("{namespace}/{name}").as_str());
+        self.made_gangs.by_name.remove(format!("{namespace}/{name}").as_str());
         if self.history.brief {
             return;
         }
         let key = Key::new(Kind::PodGroup, &namespace, &name);
-        self.note("kubelet", &key, "Normal", "Ended", format!("{size} pods have run their time"));
+        self.note(
+            "kubelet",
+            &key,
+            "Normal",
+            "Ended",
+            format!("{} ran for the time that was set", counted(size, "pod")),
+        );
     }
 
     /// Keeps the status of a made gang. False if the gang is none of them.
     pub(super) fn crowd_status(&mut self, namespace: &str, name: &str, status: &PodGroupStatus) -> bool {
-        let Some(&index) = self.crowd.by_name.get(format!("{namespace}/{name}").as_str()) else {
+        let Some(&index) = self.made_gangs.by_name.get(format!("{namespace}/{name}").as_str()) else {
             return false;
         };
-        let gang = &mut self.crowd.gangs[index];
+        let gang = &mut self.made_gangs.gangs[index];
         gang.status = status.clone();
         let (number, size) = (gang.number, gang.nodes.len());
-        let source = &mut self.crowd.sources[gang.source as usize];
+        let source = &mut self.made_gangs.sources[gang.source as usize];
         let mut group = take(&mut source.group);
         source.shape_group(&mut group, name, number, size);
         group.status = status.clone();
         self.scheduling.engine.tell_scheduler(Event::PodGroup(&group));
         group.status = PodGroupStatus::default();
-        self.crowd.sources[self.crowd.gangs[index].source as usize].group = group;
+        self.made_gangs.sources[self.made_gangs.gangs[index].source as usize].group = group;
         true
     }
 }
