@@ -37,6 +37,7 @@ pub(crate) mod admission;
 mod at;
 mod body;
 mod builtin;
+mod claims;
 mod collect;
 pub(crate) mod defaults;
 mod history;

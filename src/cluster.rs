@@ -35,6 +35,7 @@ pub use volumes::stock::Unallotted;
 use capacity::Capacity;
 use class::Classes;
 use coupling::Coupling;
+use devices::DevicesView;
 use eligibility::Eligibility;
 use topology::Topology;
 
@@ -51,12 +52,27 @@ pub struct View<'a> {
     pub eligibility: &'a Eligibility,
     /// Constraints that depend on where other pods are: host ports, pod (anti-)affinity, spread.
     pub coupling: &'a Coupling,
+    /// What device claims make of nodes; `None` where there are none.
+    pub devices: Option<DevicesView<'a>>,
 }
 
 impl<'a> View<'a> {
     /// Can pods of the class influence, or be influenced by, where others are? If not, counting slots is exact.
     pub fn concerns(&self, class: ids::ClassId) -> bool {
-        self.coupling.concerns(self.classes.get(class).coupling)
+        let class = self.classes.get(class);
+        self.coupling.concerns(class.coupling)
+            || self.devices.is_some_and(|devices| devices.couples(&class.requests))
+    }
+
+    /// The view for pods of these classes together: counts of device claims that differ do not add up.
+    pub(crate) fn mixing(mut self, classes: &[ids::ClassId]) -> View<'a> {
+        if let Some(devices) = &mut self.devices {
+            let mut profiles =
+                classes.iter().filter_map(|&class| devices.profile(&self.classes.get(class).requests));
+            let first = profiles.next();
+            devices.is_mixed = profiles.any(|other| Some(other) != first);
+        }
+        self
     }
 
     /// Trial placements on top of the cluster's pods, for the classes that [`View::concerns`] names.

@@ -21,7 +21,7 @@
 //! | part | owns | files |
 //! | --- | --- | --- |
 //! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror` |
-//! | `Commitments` | reservations and their calls, the journal, recovery, pauses, what is to be done before a bind | `act`, `writer`, `journal`, `claims`, `endings`, `recovery`, `nominated` |
+//! | `Commitments` | reservations and their calls, the journal, recovery, pauses, what is to be done before a bind | `act`, `writer`, `journal`, `claims`, `devices`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own, LeaderWorkerSets | `families`, `serving`, `sets`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings, notices | `statuses`, `marks`, `findings`, `notices` |
 //! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
@@ -44,6 +44,7 @@ mod act;
 mod calls;
 mod claims;
 mod count;
+mod devices;
 mod dialects;
 mod endings;
 mod families;
@@ -70,6 +71,7 @@ use crate::reservation::journal::{Journal, Place};
 use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use calls::{Calls, Purpose};
+use devices::Granting;
 use families::Families;
 use findings::Findings;
 use grouping::Groups;
@@ -130,6 +132,8 @@ pub struct Engine {
     review_at: Option<Duration>,
     /// Are limits on volumes watched? Not before a pod uses claims.
     watches_limits: bool,
+    /// Are slices and device claims watched? Not before there is a device class, or a pod that uses device claims.
+    watches_devices: bool,
     deposed: bool,
     /// Its steps, if it records them.
     tape: Option<Tape>,
@@ -153,6 +157,8 @@ struct Commitments {
     asked: BTreeSet<GangKey>,
     /// Gangs whose members may be bound as far as their volumes are concerned, until something changes.
     may_bind: BTreeSet<GangKey>,
+    /// What is to be done on device claims before binds.
+    granting: Granting,
     /// Until when what is less urgent than binds waits after the last one.
     lull: Duration,
     /// Pods, by uid, that show their node while their bind waits.
@@ -211,6 +217,7 @@ impl Engine {
                 again: BTreeSet::new(),
                 asked: BTreeSet::new(),
                 may_bind: BTreeSet::new(),
+                granting: Granting::default(),
                 lull: Duration::ZERO,
                 nominated: BTreeSet::new(),
                 tidied: false,
@@ -223,6 +230,7 @@ impl Engine {
             last_cycle: Duration::ZERO,
             review_at: None,
             watches_limits: false,
+            watches_devices: false,
             deposed: false,
             tape: None,
             plan,
@@ -338,6 +346,7 @@ impl Engine {
             return false;
         }
         self.commitments.may_bind.clear();
+        self.commitments.granting.look_again();
         if self.commitments.reservations.wake_at().is_some_and(|at| at <= now.elapsed) {
             self.tell(Told::Tick);
         }
@@ -349,6 +358,7 @@ impl Engine {
         self.send_due();
         self.carry_out();
         self.watch_limits();
+        self.watch_devices();
         self.group_pods();
         if self.commitments.recovery == Recovery::Sealing {
             self.commit();
@@ -476,6 +486,18 @@ impl Engine {
         }
     }
 
+    /// Where there are device classes or pods use device claims, nothing is decided before it is known what drivers publish
+    /// and claims hold.
+    fn watch_devices(&mut self) {
+        if self.plan.scheduler && !self.watches_devices && self.scheduler.cluster().uses_devices() {
+            self.watches_devices = true;
+            for row in TABLE.iter().filter(|row| row.needed == Needed::WithDevices) {
+                self.intake.unsynced.insert(row.kind);
+                self.outputs.push_back(Output::Watch(row.kind));
+            }
+        }
+    }
+
     /// Takes up a changed configuration.
     fn reconfigure(&mut self, config: SchedulerConfig) {
         if config.cluster != self.plan.config.cluster {
@@ -507,6 +529,8 @@ impl Engine {
             Purpose::Reserve { call, asked, .. } => self.call_answered(call, &asked, answer),
             Purpose::Journal { page, .. } => self.journal_answered(page, request.verb, answer),
             Purpose::Settle(settling) => self.settle_on(*settling, answer),
+            Purpose::Devices(writing) => self.claim_written(*writing, request, answer),
+            Purpose::Return { claim, looks } => self.claim_returned(&claim, looks, request, answer),
             Purpose::Status { gang, status } => self.status_written(gang, *status, answer),
             Purpose::Tell => {
                 if !matches!(answer, Answer::Done(_)) && !answer.is_moot(request.verb) {
@@ -537,7 +561,7 @@ fn watched(plan: &Plan) -> BTreeSet<Kind> {
         Needed::ByBoth => true,
         Needed::ByScheduler => plan.scheduler,
         Needed::ByServing => plan.model_serving,
-        Needed::WithClaims | Needed::WithOwners | Needed::Never => false,
+        Needed::WithClaims | Needed::WithDevices | Needed::WithOwners | Needed::Never => false,
         Needed::ForGrouping | Needed::IfServed => plan.scheduler,
     };
     TABLE.iter().filter(|row| is_watched(row.needed)).map(|row| row.kind).collect()

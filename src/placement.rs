@@ -165,6 +165,7 @@ impl Placer {
         self.meet(view);
         self.tree.refresh(view.topology, rules.level_weight);
         let demand = Demand::new(view, &self.tree, request);
+        let view = view.mixing(&demand.kinds);
         answer(&Context { view, tree: &self.tree, rules, demand: &demand, aim: Aim::Best }, &mut self.tools)
     }
 

@@ -103,6 +103,7 @@ impl World {
             classes: &self.classes,
             eligibility: &self.eligibility,
             coupling: &self.coupling,
+            devices: None,
         }
     }
 

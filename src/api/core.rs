@@ -11,8 +11,9 @@ mod volume;
 pub use budget::{PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus};
 pub use node::{Node, NodeSpec, NodeStatus, Taint, TaintEffect};
 pub use pod::{
-    Container, ContainerPort, ContainerStatus, Pod, PodPhase, PodResources, PodSpec, PodStatus,
-    ResourceRequirements, SchedulingGate, Toleration, TolerationOperator, Volume,
+    Container, ContainerPort, ContainerStatus, Pod, PodPhase, PodResourceClaim, PodResourceClaimStatus,
+    PodResources, PodSpec, PodStatus, ResourceRequirements, SchedulingGate, Toleration, TolerationOperator,
+    Volume,
 };
 pub use pod_affinity::{
     Affinity, NodeAffinity, NodeSelector, NodeSelectorTerm, PodAffinity, PodAffinityTerm,

@@ -10,9 +10,9 @@ mod slice;
 
 pub use claim::{
     AllocatedDevice, AllocationConfiguration, AllocationResult, CapacityRequirements, ClaimAllocation,
-    ClaimConfiguration, ConsumerReference, DeviceClaim, DeviceConstraint, DeviceRequest, DeviceToleration,
-    ExactRequest, ResourceClaim, ResourceClaimSpec, ResourceClaimStatus, ResourceClaimTemplate,
-    ResourceClaimTemplateSpec, SubRequest,
+    ClaimConfiguration, ConsumerReference, DeviceClaim, DeviceCondition, DeviceConstraint, DeviceRequest,
+    DeviceStatus, DeviceToleration, ExactRequest, ResourceClaim, ResourceClaimSpec, ResourceClaimStatus,
+    ResourceClaimTemplate, ResourceClaimTemplateSpec, SubRequest,
 };
 pub use class::{
     CelSelector, ClassConfiguration, DeviceClass, DeviceClassSpec, DeviceSelector, DeviceTaintRule,

@@ -1,6 +1,8 @@
 //! Every label, annotation and environment key that Phalanx reads or writes, and the names of API groups.
 //! Sources: volcano `pkg/apis`, kthena `pkg/apis`, kubernetes well-known labels.
 
+/// API of devices by claim.
+pub const RESOURCE_V1: &str = "resource.k8s.io/v1";
 /// Pod annotation: the PodGroup (same namespace) that the pod belongs to. `super::gang` has the keys of other dialects.
 pub const GROUP_NAME: &str = "scheduling.k8s.io/group-name";
 /// Pod label: the PodGroup of scheduler-plugins that the pod belongs to.

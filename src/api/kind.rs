@@ -16,6 +16,8 @@ pub enum Needed {
     ByServing,
     /// The scheduler, once a pod uses claims.
     WithClaims,
+    /// The scheduler, once there is a device class, or a pod that uses device claims.
+    WithDevices,
     /// The scheduler, once it has pods of such a controller that are in no PodGroup. Nothing else waits for it.
     WithOwners,
     /// The scheduler, to know who groups pods; it does without where it may not read the kind.
@@ -91,6 +93,7 @@ const UNSERVED: Habits = Habits {
 const PLAIN: Habits = Habits { served: true, ..UNSERVED };
 const COUNTED: Habits = Habits { generation: true, ..PLAIN };
 const RETURNED: Habits = Habits { returns_deleted: true, ..PLAIN };
+const PUBLISHED: Habits = Habits { generation: true, ..RETURNED };
 const NODE_OF_DRIVER: Habits = Habits { needs_version: true, ..RETURNED };
 const UPSERTED: Habits = Habits { created_by_update: true, ..PLAIN };
 const LEASE: Habits = Habits { needs_version: true, ..UPSERTED };
@@ -112,6 +115,11 @@ macro_rules! with_kinds {
             PersistentVolume "v1" "PersistentVolume" "persistentvolumes" CLUSTER_WIDE ByScheduler Read VOLUME;
             PersistentVolumeClaim "v1" "PersistentVolumeClaim" "persistentvolumeclaims" NAMESPACED ByScheduler Read VOLUME;
             CsiNode "storage.k8s.io/v1" "CSINode" "csinodes" CLUSTER_WIDE WithClaims Read NODE_OF_DRIVER;
+            DeviceClass "resource.k8s.io/v1" "DeviceClass" "deviceclasses" CLUSTER_WIDE ByScheduler Read PUBLISHED;
+            ResourceSlice "resource.k8s.io/v1" "ResourceSlice" "resourceslices" CLUSTER_WIDE WithDevices Read PUBLISHED;
+            DeviceTaintRule "resource.k8s.io/v1" "DeviceTaintRule" "devicetaintrules" CLUSTER_WIDE WithDevices Read PUBLISHED;
+            ResourceClaimTemplate "resource.k8s.io/v1" "ResourceClaimTemplate" "resourceclaimtemplates" NAMESPACED Never Read RETURNED;
+            ResourceClaim "resource.k8s.io/v1" "ResourceClaim" "resourceclaims" NAMESPACED WithDevices Read VOLUME;
             Queue "scheduling.volcano.sh/v1beta1" "Queue" "queues" CLUSTER_WIDE ByScheduler Read CUSTOM;
             HyperNode "topology.volcano.sh/v1alpha1" "HyperNode" "hypernodes" CLUSTER_WIDE ByScheduler Read CUSTOM;
             Node "v1" "Node" "nodes" CLUSTER_WIDE ByScheduler Read STATUS;
@@ -197,9 +205,9 @@ impl Row {
         std::iter::once(self.api_version).chain(self.other_versions().iter().copied())
     }
 
-    /// May the API server not serve the kind, now or ever?
+    /// May the API server not serve the kind, now or ever: is it defined by a CRD, or served by newer API servers only?
     pub fn may_be_missing(&self) -> bool {
-        self.habits.custom || self.needed == Needed::IfServed
+        self.habits.custom || self.needed == Needed::IfServed || self.group() == "resource.k8s.io"
     }
 
     /// `podgroups.scheduling.volcano.sh`, `pods`: how messages of the API server name it.

@@ -6,6 +6,7 @@ use super::core::{
     StorageClass,
 };
 use super::decode::{DecodeError, decode};
+use super::device::{DeviceClass, DeviceTaintRule, ResourceClaim, ResourceClaimTemplate, ResourceSlice};
 use super::hyper_node::HyperNode;
 use super::kind::Kind;
 use super::leader_worker_set::LeaderWorkerSet;
@@ -131,6 +132,11 @@ objects! {
     PersistentVolume
     PersistentVolumeClaim
     CsiNode
+    DeviceClass
+    ResourceSlice
+    DeviceTaintRule
+    ResourceClaimTemplate
+    ResourceClaim
     Queue
     HyperNode
     Node

@@ -189,7 +189,9 @@ pub(super) fn refusal(
     }
     let mut texts: Vec<String> =
         faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
-    if kind == Kind::Pod {
+    // What an update leaves as it is was accepted before.
+    let is_as_before = |old: &Value| old["spec"] == value["spec"];
+    if kind == Kind::Pod && !old.is_some_and(is_as_before) {
         containers(&value["spec"], &mut texts);
     }
     (!texts.is_empty()).then(|| Response::invalid(resource, name, &texts.join("; ")))

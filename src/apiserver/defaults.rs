@@ -3,7 +3,7 @@
 //! Left out on purpose: the service account's token volume (its name is random and no decision depends on it).
 
 use super::at::At as _;
-use super::{Key, Kind, Refusal, Store, schema};
+use super::{Key, Kind, Refusal, Store, claims, schema};
 use crate::api::decode::decode;
 use crate::api::model_serving::ModelServing;
 use crate::api::quantity::Quantity;
@@ -25,6 +25,8 @@ pub(super) fn fill(kind: &Kind, value: &mut Value, store: &Store) {
             set(value, "/spec/reclaimable", json!(true));
             set(value, "/status/state", json!("Open"));
         }
+        Kind::ResourceClaim => claims::fill(value.pointer_mut("/spec/devices/requests")),
+        Kind::ResourceClaimTemplate => claims::fill(value.pointer_mut("/spec/spec/devices/requests")),
         Kind::PodGroup if !store.bare => set(value, "/spec/queue", json!("default")),
         _ => {}
     }

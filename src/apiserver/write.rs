@@ -5,7 +5,9 @@ use super::body::{OWNED, body_object, drop_nulls, named, tidy};
 use super::patch::{self, Fault};
 use super::request::{Body, Request, Response, Target};
 use super::resource::Resource;
-use super::{Actor, Key, Kind, Object, Refusal, Store, admission, builtin, defaults, pods, removal, schema};
+use super::{
+    Actor, Key, Kind, Object, Refusal, Store, admission, builtin, claims, defaults, pods, removal, schema,
+};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -259,6 +261,11 @@ impl Store {
                     "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted",
                 );
             }
+        }
+        if resource.name == "ResourceClaim"
+            && let Some(why) = claims::fault(&old, &next)
+        {
+            return invalid(&why);
         }
         if resource.name == "Pod"
             && let Some(why) = pods::update_fault(&old, &next)

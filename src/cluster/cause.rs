@@ -18,6 +18,10 @@ pub enum Cause {
     NodeAffinity,
     /// A volume cannot be reached from the node, or not be made for it.
     Volume,
+    /// Devices of a claim of the pod cannot be reached from the node.
+    Devices,
+    /// The node serves another ComputeDomain than the one that the pod's claim names.
+    ComputeDomain,
     /// The node lies in a part of the topology that is quarantined, and the gang has a hard rule.
     Quarantined,
     /// It is in no domain of the tier that the gang's hard rule allows, nor of a lower one.

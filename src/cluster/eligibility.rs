@@ -136,10 +136,11 @@ impl Eligibility {
         self.intern_with(spec, &[])
     }
 
-    /// As [`Eligibility::intern`], for a pod whose volumes are only reached from nodes that each of these matches.
-    pub fn intern_with(&mut self, spec: &PodSpec, volumes: &[NodeSelector]) -> ConstraintId {
+    /// As [`Eligibility::intern`], for a pod whose volumes or devices are only reached from nodes that each of these matches,
+    /// with the cause where one does not.
+    pub fn intern_with(&mut self, spec: &PodSpec, reached: &[(Cause, NodeSelector)]) -> ConstraintId {
         let mut builder = Builder::new(&mut self.texts, &mut self.nodes);
-        let constraint = builder.build(spec, volumes);
+        let constraint = builder.build(spec, reached);
         let news = builder.finish();
         if let Some(place) = self.constraints.find(&constraint) {
             return ConstraintId(place);

@@ -9,6 +9,7 @@ use crate::api::core::{
     CsiNode, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodDisruptionBudget, PriorityClass,
     StorageClass,
 };
+use crate::api::device::{DeviceClass, DeviceTaintRule, ResourceClaim, ResourceSlice};
 use crate::api::gang::Dialect;
 use crate::api::hyper_node::HyperNode;
 use crate::api::kind::Kind;
@@ -98,6 +99,27 @@ pub enum Event<'a> {
     CsiNode(&'a CsiNode),
     /// A CSINode is gone.
     CsiNodeGone(&'a str),
+    /// A ResourceSlice is new or changed.
+    ResourceSlice(&'a ResourceSlice),
+    /// A ResourceSlice is gone.
+    ResourceSliceGone(&'a str),
+    /// A DeviceClass is new or changed.
+    DeviceClass(&'a DeviceClass),
+    /// A DeviceClass is gone.
+    DeviceClassGone(&'a str),
+    /// A DeviceTaintRule is new or changed.
+    DeviceTaintRule(&'a DeviceTaintRule),
+    /// A DeviceTaintRule is gone.
+    DeviceTaintRuleGone(&'a str),
+    /// A ResourceClaim is new or changed.
+    DeviceClaim(&'a ResourceClaim),
+    /// A ResourceClaim is gone.
+    DeviceClaimGone {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
 }
 
 impl<'a> Event<'a> {
@@ -117,6 +139,10 @@ impl<'a> Event<'a> {
             Object::PersistentVolume(volume) => Event::Volume(volume),
             Object::StorageClass(class) => Event::StorageClass(class),
             Object::CsiNode(node) => Event::CsiNode(node),
+            Object::ResourceSlice(slice) => Event::ResourceSlice(slice),
+            Object::DeviceClass(class) => Event::DeviceClass(class),
+            Object::DeviceTaintRule(rule) => Event::DeviceTaintRule(rule),
+            Object::ResourceClaim(claim) => Event::DeviceClaim(claim),
             _ => return None,
         })
     }
@@ -139,6 +165,10 @@ impl<'a> Event<'a> {
             Kind::PersistentVolume => Event::VolumeGone(name),
             Kind::StorageClass => Event::StorageClassGone(name),
             Kind::CsiNode => Event::CsiNodeGone(name),
+            Kind::ResourceSlice => Event::ResourceSliceGone(name),
+            Kind::DeviceClass => Event::DeviceClassGone(name),
+            Kind::DeviceTaintRule => Event::DeviceTaintRuleGone(name),
+            Kind::ResourceClaim => Event::DeviceClaimGone { namespace, name },
             _ => return None,
         })
     }

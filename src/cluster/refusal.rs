@@ -35,8 +35,7 @@ pub(super) const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
 /// Why the pod cannot be placed by us, the first reason found; `None` if we can honour all that it asks for.
 pub fn refusal(spec: &PodSpec) -> Option<String> {
-    devices(spec)
-        .or_else(|| volumes(spec))
+    volumes(spec)
         .or_else(|| spec.affinity.as_ref().and_then(node_affinity))
         .or_else(|| spec.affinity.as_ref().and_then(pod_affinity))
         .or_else(|| {
@@ -68,18 +67,6 @@ pub(super) fn requirement_problem(
         Gt | Lt => None,
         Other(_) => Some("the operator is not known; use In, NotIn, Exists, DoesNotExist, Gt or Lt"),
     }
-}
-
-fn devices(spec: &PodSpec) -> Option<String> {
-    let containers = spec.containers.iter().chain(&spec.init_containers);
-    let claims = containers.filter(|container| !container.resources.claims.is_empty()).count();
-    if !spec.resource_claims.is_empty() || claims > 0 {
-        return Some(
-            "spec.resourceClaims: devices by claim (DRA) are not supported; request them as an extended resource"
-                .to_owned(),
-        );
-    }
-    None
 }
 
 fn volumes(spec: &PodSpec) -> Option<String> {

@@ -26,6 +26,18 @@ pub const TOO_MUCH: i64 = MOST_OF_A_NODE + 1;
 /// Begins the name of a resource that stands for volumes of a CSI driver, whose name follows. No real resource has spaces.
 pub(super) const VOLUMES_OF: &str = "volumes of ";
 
+/// Begins the name of a resource that stands for device claims, of which what they ask for follows.
+pub(super) const DEVICES_OF: &str = "devices of ";
+
+/// What a resource stands for that no node has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed<'a> {
+    /// Volumes of a CSI driver.
+    Volumes(&'a str),
+    /// Device claims: what a pod with them asks for.
+    Devices(&'a str),
+}
+
 /// Names of resources and their ids; the fixed ones of [`super::capacity`] come first.
 #[derive(Clone, Debug)]
 pub struct Resources {
@@ -89,9 +101,11 @@ impl Resources {
         self.names.get_index(id.index()).expect("ids come from intern")
     }
 
-    /// The CSI driver of whose volumes this is the number, if it is one.
-    pub fn driver(&self, id: ResourceId) -> Option<&str> {
-        self.name(id).strip_prefix(VOLUMES_OF)
+    /// What the resource stands for, if it is none that nodes have of their own.
+    pub fn claimed(&self, id: ResourceId) -> Option<Claimed<'_>> {
+        let name = self.name(id);
+        let volumes = name.strip_prefix(VOLUMES_OF).map(Claimed::Volumes);
+        volumes.or_else(|| name.strip_prefix(DEVICES_OF).map(Claimed::Devices))
     }
 
     /// Resources known, the fixed ones included.

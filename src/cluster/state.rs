@@ -5,6 +5,7 @@
 
 mod admin;
 mod claims;
+mod devices;
 mod intake;
 mod recent;
 mod room;
@@ -23,6 +24,7 @@ use super::budgets::BudgetRecord;
 use super::capacity::Capacity;
 use super::class::Classes;
 use super::coupling::Coupling;
+use super::devices::{Devices, DevicesView};
 use super::eligibility::Eligibility;
 use super::event::{Event, Marks};
 use super::gangs::Gangs;
@@ -69,6 +71,7 @@ pub struct Cluster {
     pods: Pods,
     gangs: Gangs,
     volumes: Volumes,
+    devices: Devices,
     /// Room that is kept for pods that do not exist yet.
     kept: Kept,
     /// Pods that only the gate of their queue holds back.
@@ -115,6 +118,7 @@ impl Cluster {
             pods: Pods::default(),
             gangs: Gangs::default(),
             volumes: Volumes::default(),
+            devices: Devices::default(),
             kept: Kept::default(),
             queue_gated: BTreeSet::new(),
             sidecars: FxHashMap::default(),
@@ -210,6 +214,46 @@ impl Cluster {
                     self.judge_all_users();
                 }
             }
+            Event::ResourceSlice(slice) => {
+                if let Some(touched) = self.devices.put_slice(slice) {
+                    self.look_at_devices(&touched);
+                }
+            }
+            Event::ResourceSliceGone(name) => {
+                if let Some(touched) = self.devices.drop_slice(name) {
+                    self.look_at_devices(&touched);
+                }
+            }
+            Event::DeviceClass(class) => {
+                if self.devices.put_class(class) {
+                    self.judge_all_devices();
+                }
+            }
+            Event::DeviceClassGone(name) => {
+                if self.devices.drop_class(name) {
+                    self.judge_all_devices();
+                }
+            }
+            Event::DeviceTaintRule(rule) => {
+                if self.devices.put_rule(rule) {
+                    self.judge_all_devices();
+                }
+            }
+            Event::DeviceTaintRuleGone(name) => {
+                if self.devices.drop_rule(name) {
+                    self.judge_all_devices();
+                }
+            }
+            Event::DeviceClaim(claim) => {
+                if let Some((pods, owner, touched)) = self.devices.put_claim(claim) {
+                    self.take_in_devices(&pods, owner, &touched);
+                }
+            }
+            Event::DeviceClaimGone { namespace, name } => {
+                if let Some((pods, owner, touched)) = self.devices.drop_claim(namespace, name) {
+                    self.take_in_devices(&pods, owner, &touched);
+                }
+            }
             Event::CsiNodeGone(name) => {
                 let drivers = self.volumes.limits.remove(name);
                 self.limit_volumes(name, &drivers);
@@ -271,6 +315,12 @@ impl Cluster {
             classes: &self.classes,
             eligibility: &self.eligibility,
             coupling: &self.coupling,
+            devices: Some(DevicesView {
+                devices: &self.devices,
+                nodes: &self.nodes,
+                labels: &self.labels,
+                is_mixed: false,
+            }),
         }
     }
 
@@ -418,6 +468,7 @@ impl Cluster {
         self.leave(&holder);
         self.mark_gang(gang);
         self.judge(&[pod]);
+        self.judge_devices(&[pod]);
     }
 
     /// Checks what must always hold and names what does not: free + held = allocatable on every node, and every pod
@@ -494,7 +545,13 @@ impl Cluster {
         let mut gained = is_new;
         for index in 0..self.resources.len().max(self.capacity.resources()) {
             let resource = super::ids::ResourceId(index as u32);
+            if self.devices.stands_for(resource) {
+                continue;
+            }
             let amount = amounts.iter().find(|(r, _)| *r == resource);
+            if amount.is_none_or(|(_, amount)| *amount == 0) && self.devices.is_served(resource) {
+                continue;
+            }
             let limit = || self.volumes.limits.of(resource, &node.metadata.name);
             let amount = amount.map_or_else(limit, |&(_, amount)| amount);
             let before = self.capacity.allocatable(id, resource);
@@ -506,6 +563,9 @@ impl Cluster {
         if self.eligibility.set_node(id, node) {
             self.capacity.touch(id);
             gained = true;
+        }
+        if is_new || relabelled || !same_amounts {
+            self.look_at_devices_of(id);
         }
         // Labels that no selector mentions can still be topology keys.
         self.marks.coupled |= self.coupling.set_node(id, &self.eligibility);

@@ -182,6 +182,7 @@ impl Engine {
             Effect::Release { pod, node } => {
                 self.scheduler.forget(&pod);
                 self.withdraw(&pod, &node);
+                self.return_devices(&pod);
             }
             Effect::PlaceAgain { gang, .. } => {
                 self.scheduler.try_again(&gang.to_string());
@@ -193,7 +194,7 @@ impl Engine {
     }
 
     /// Makes a call for a reservation.
-    fn call_for(&mut self, gang: GangKey, id: CallId, call: Asked) {
+    pub(super) fn call_for(&mut self, gang: GangKey, id: CallId, call: Asked) {
         if let Asked::WriteRecord { record, may_wait } = &call {
             if self.is_over(&gang) {
                 self.count_gang(&gang.to_string());
@@ -201,7 +202,7 @@ impl Engine {
             return self.commitments.journal.put(self.now.elapsed, gang, id, record.as_ref(), *may_wait);
         }
         if let Asked::Bind { pod, node } = &call
-            && self.waits_for_claims(&gang, id, pod, node)
+            && (self.waits_for_claims(&gang, id, pod, node) || self.waits_for_devices(&gang, id, pod, node))
         {
             return;
         }

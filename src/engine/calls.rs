@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::claims::Settling;
+use super::devices::Writing;
 use super::input::RequestId;
 use super::kind::Kind;
 use super::output::Output;
@@ -23,6 +24,10 @@ pub(super) enum Purpose {
     Journal { page: usize, gang: Option<GangKey> },
     /// Something that is to be done before a bind.
     Settle(Box<Settling>),
+    /// A device claim that is written before binds.
+    Devices(Box<Writing>),
+    /// A device claim that is given back; is it being read?
+    Return { claim: String, looks: bool },
     /// The status of a PodGroup.
     Status { gang: String, status: Box<PodGroupStatus> },
     /// A pod or a HyperNode is told something; nobody waits for it.
@@ -52,6 +57,8 @@ pub(super) enum Purpose {
 pub(super) enum Lane {
     /// Of reservations, which count their calls themselves, and of the journal, which has one for each of its objects.
     Reservations,
+    /// Of device claims.
+    Devices,
     /// Of ModelServings, each of which counts its calls itself.
     Servings,
     /// Statuses of PodGroups and HyperNodes, and withdrawn nodes.
@@ -71,7 +78,7 @@ impl Lane {
             Lane::Reservations | Lane::Servings => usize::MAX,
             Lane::Statuses | Lane::Groups => 16,
             Lane::Marks => 4,
-            Lane::Reads => 64,
+            Lane::Reads | Lane::Devices => 64,
         }
     }
 }
@@ -128,6 +135,7 @@ impl Engine {
             Purpose::Reserve { gang, .. } => Some(gang.clone()),
             Purpose::Journal { gang, .. } => gang.clone(),
             Purpose::Settle(settling) => Some(settling.gang.clone()),
+            Purpose::Devices(writing) => Some(writing.gang.clone()),
             _ => None,
         };
         self.calls.open.insert(id, Open { lane, purpose, request: request.head() });

@@ -131,6 +131,9 @@ impl Engine {
                 if matches!(object, Object::PersistentVolume(_) | Object::PersistentVolumeClaim(_)) {
                     self.tell_settled();
                 }
+                if matches!(object, Object::ResourceClaim(_)) {
+                    self.heed_claims();
+                }
             }
         }
     }

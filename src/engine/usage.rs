@@ -29,7 +29,7 @@ pub fn usage(cluster: &Cluster) -> BTreeMap<String, Usage> {
                 continue;
             }
             let requests = cluster.view().classes.get(pod.class).requests.iter();
-            for &(resource, amount) in requests.filter(|(one, _)| cluster.resources().driver(*one).is_none())
+            for &(resource, amount) in requests.filter(|(one, _)| cluster.resources().claimed(*one).is_none())
             {
                 let add = |to: &mut i64| *to = to.saturating_add(amount);
                 add(usage.request.entry(resource).or_default());

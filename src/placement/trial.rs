@@ -23,6 +23,8 @@ pub(super) struct Trial<'a, 't> {
     /// By kind: does it depend on where other pods are?
     coupled: Vec<bool>,
     coupling: coupling::Trial<'a>,
+    /// By kind: the resource that stands for its device claims, where counts of them do not add up.
+    devices: Vec<Option<ResourceId>>,
     log: Vec<Taking>,
     /// Pods taken so far, those that were given back included.
     pub(super) steps: u64,
@@ -51,6 +53,7 @@ impl<'a, 't> Trial<'a, 't> {
                 coupling.place(class, node);
             }
         }
+        let devices = devices_of(&context);
         let mut trial = Trial {
             context,
             slots,
@@ -59,6 +62,7 @@ impl<'a, 't> Trial<'a, 't> {
             loaded: Vec::new(),
             coupled,
             coupling,
+            devices,
             log: Vec::new(),
             steps: 0,
             touched: context.demand.touched.clone(),
@@ -110,12 +114,12 @@ impl<'a, 't> Trial<'a, 't> {
 
     /// Does where other pods are matter to the kind? Then slots are an upper bound, and [`Trial::allows`] decides.
     pub(super) fn is_coupled(&self, kind: u32) -> bool {
-        self.coupled[kind as usize]
+        self.coupled[kind as usize] || self.devices[kind as usize].is_some()
     }
 
     /// Is any kind coupled?
     pub(super) fn is_any_coupled(&self) -> bool {
-        self.coupled.contains(&true)
+        self.coupled.contains(&true) || self.devices.iter().any(Option::is_some)
     }
 
     /// May one more pod of the kind go to a node that has a slot for it?
@@ -123,6 +127,24 @@ impl<'a, 't> Trial<'a, 't> {
         let Context { view, demand, .. } = self.context;
         !self.is_coupled(kind)
             || self.excludes(demand.kinds[kind as usize], view.topology.order()[position as usize]).is_none()
+                && self.has_devices(kind, position)
+    }
+
+    /// Do the devices of a node suffice for one more pod of the kind beside what is taken? Of devices that several nodes
+    /// reach, what is taken anywhere counts.
+    fn has_devices(&self, kind: u32, position: u32) -> bool {
+        let view = self.context.view;
+        let (Some(resource), Some(devices)) = (self.devices[kind as usize], view.devices) else {
+            return true;
+        };
+        let mut more = vec![(resource, 1)];
+        for taking in &self.log {
+            let Some(resource) = self.devices[taking.kind as usize] else { continue };
+            if taking.seat.position == position || devices.is_wide(&[(resource, 1)]) {
+                more.push((resource, taking.seat.pods));
+            }
+        }
+        devices.fit(view.topology.order()[position as usize], &more)
     }
 
     /// What keeps one more pod of a class from a node because of where other pods are, those on trial included.
@@ -185,6 +207,16 @@ impl<'a, 't> Trial<'a, 't> {
             }
         }
     }
+}
+
+/// By kind, the resource that stands for its device claims, where counts of them do not add up.
+fn devices_of(context: &Context<'_>) -> Vec<Option<ResourceId>> {
+    let view = context.view;
+    let of_kind = |&class: &ClassId| {
+        let requests = &view.classes.get(class).requests;
+        view.devices.filter(|devices| devices.couples(requests))?.profile(requests)
+    };
+    context.demand.kinds.iter().map(of_kind).collect()
 }
 
 /// Runs with a trial and ends it.

@@ -18,7 +18,7 @@ impl Reservations {
         let Some(id) = cluster.nodes().id(node) else { return false };
         let capacity = cluster.view().capacity;
         // A kubelet does not refuse a pod for its volumes.
-        let counted = |resource: &ResourceId| cluster.resources().driver(*resource).is_none();
+        let counted = |resource: &ResourceId| cluster.resources().claimed(*resource).is_none();
         let mut resources = (0..capacity.resources() as u32).map(ResourceId).filter(counted);
         resources.any(|resource| capacity.free(id, resource) < 0)
             && self.promised().any(|(_, promised)| promised == node)

@@ -12,7 +12,7 @@ use crate::api::nearest::nearest;
 use crate::cluster::Cluster;
 use crate::cluster::cause::Cause;
 use crate::cluster::ids::{DomainId, PodId, ResourceId};
-use crate::cluster::requests::amount_text;
+use crate::cluster::requests::{Claimed, amount_text};
 use crate::cluster::topology::{Tier, Topology};
 use crate::placement::{Absent, GangRequest, Proof, Remedy, Shortfall, TierFit};
 use crate::words::counted;
@@ -25,6 +25,7 @@ pub fn explain(cluster: &Cluster, request: &GangRequest, shortfall: &Shortfall) 
     how_far(cluster, request, shortfall, &mut text);
     absent(cluster, shortfall, &mut text);
     excluded(cluster, shortfall, &mut text);
+    devices(cluster, shortfall, &mut text);
     remedies(cluster, shortfall, &mut text);
     let reason = if let Proof::CutShort { steps } = shortfall.proof {
         let _ =
@@ -82,6 +83,19 @@ fn excluded(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
     }
 }
 
+/// `; on n7 5 of 8 devices of gpus are free (3 in use), 8 are asked for`
+fn devices(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
+    for &(cause, _) in &shortfall.excluded {
+        let (Cause::Resource(resource) | Cause::TooSmall(resource)) = cause else { continue };
+        if let Some(Claimed::Devices(_)) = cluster.resources().claimed(resource)
+            && let Some(why) = cluster.device_shortage(resource)
+        {
+            let _ = write!(text, "; {why}");
+            return;
+        }
+    }
+}
+
 /// Causes in words, and how many nodes each excludes; most frequent first, each words once.
 fn causes(cluster: &Cluster, shortfall: &Shortfall) -> Vec<(String, u32)> {
     let mut causes: Vec<(String, u32)> = Vec::new();
@@ -111,11 +125,11 @@ fn absent(cluster: &Cluster, shortfall: &Shortfall, text: &mut String) {
     }
 }
 
-/// What no node has; nothing where it is a limit on volumes, which the causes tell.
+/// What no node has; nothing where it is a limit on volumes or devices, which the causes tell.
 fn absent_text(cluster: &Cluster, shortfall: &Shortfall) -> String {
     let Some(absent) = shortfall.absent else { return String::new() };
     match absent {
-        Absent::Resource { resource, .. } if cluster.resources().driver(resource).is_some() => String::new(),
+        Absent::Resource { resource, .. } if cluster.resources().claimed(resource).is_some() => String::new(),
         Absent::Resource { resource, asked, largest: 0, .. } => {
             let name = cluster.resources().name(resource);
             let view = cluster.view();
@@ -261,16 +275,23 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::NodeSelector => "not matching the node selector".to_owned(),
         Cause::NodeAffinity => "not matching the node affinity".to_owned(),
         Cause::Volume => "out of reach of a volume".to_owned(),
+        Cause::Devices => "out of reach of a device claim".to_owned(),
+        Cause::ComputeDomain => "still labelled for another ComputeDomain".to_owned(),
         Cause::Quarantined => "in a broken HyperNode".to_owned(),
         Cause::NoDomain(tier) => format!("in no domain of tier {tier}"),
-        Cause::TooSmall(resource) | Cause::Resource(resource) => match cluster.resources().driver(resource) {
-            Some(kind) if kind.starts_with("class ") => format!("short of free volumes of {kind}"),
-            Some(driver) => format!("exceed max volume count ({driver})"),
-            None if matches!(cause, Cause::TooSmall(_)) => {
-                format!("too small ({})", cluster.resources().name(resource))
+        Cause::TooSmall(resource) | Cause::Resource(resource) => {
+            match cluster.resources().claimed(resource) {
+                Some(Claimed::Devices(asked)) => format!("without free devices ({asked})"),
+                Some(Claimed::Volumes(kind)) if kind.starts_with("class ") => {
+                    format!("short of free volumes of {kind}")
+                }
+                Some(Claimed::Volumes(driver)) => format!("exceed max volume count ({driver})"),
+                None if matches!(cause, Cause::TooSmall(_)) => {
+                    format!("too small ({})", cluster.resources().name(resource))
+                }
+                None => format!("short of {}", cluster.resources().name(resource)),
             }
-            None => format!("short of {}", cluster.resources().name(resource)),
-        },
+        }
         Cause::HostPort => "with the host port taken".to_owned(),
         Cause::PodAffinity => "not matching the pod affinity".to_owned(),
         Cause::PodAntiAffinity => "excluded by pod anti-affinity".to_owned(),

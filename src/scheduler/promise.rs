@@ -2,6 +2,8 @@
 //! that are not to be placed for now.
 
 use super::{PodRef, Scheduler, SubgroupRef};
+use crate::api::core::Pod;
+use crate::cluster::devices::Grant;
 use crate::cluster::ids::PodId;
 use crate::cluster::pods::PodState;
 use crate::cluster::{OpenClaim, Unallotted};
@@ -94,6 +96,28 @@ impl Scheduler {
         };
         self.cluster.release_homes();
         result
+    }
+
+    /// What is to be written on device claims before any pod of this pod's gang is bound ([`Cluster::grant_devices`]).
+    ///
+    /// [`Cluster::grant_devices`]: crate::cluster::Cluster::grant_devices
+    pub fn grant_devices(
+        &mut self,
+        pod: &PodRef,
+        specs: &BTreeMap<String, Pod>,
+    ) -> Result<Vec<Grant>, (String, String)> {
+        self.exactly(pod).map_or(Ok(Vec::new()), |id| self.cluster.grant_devices(id, specs))
+    }
+
+    /// Promised pods of this pod's gang for whose extended resources a claim is needed on their nodes.
+    pub fn needs_made_claims(&self, pod: &PodRef) -> Vec<PodRef> {
+        let pods = self.exactly(pod).map_or(Vec::new(), |id| self.cluster.needs_made_claims(id));
+        pods.into_iter().map(|(namespace, name, uid)| PodRef { namespace, name, uid }).collect()
+    }
+
+    /// Device claims (`namespace/name`) that are reserved for exactly this pod.
+    pub fn reserved_devices(&self, pod: &PodRef) -> Vec<String> {
+        self.exactly(pod).map_or(Vec::new(), |id| self.cluster.reserved_devices(id))
     }
 
     /// Claims that are to be bound before exactly this pod is.

@@ -10,6 +10,7 @@
 
 mod answer;
 mod budgets;
+mod devices;
 mod drive;
 mod evictions;
 mod kubelet;

@@ -1,5 +1,5 @@
-//! Cases of devices by claim, each through the public interface of `cluster::devices`: allocations, counts, claims for
-//! extended resources, and expressions. They stand in a file beside the checkout; where it is not, nothing is judged.
+//! Cases of devices by claim: allocations, counts, claims for extended resources and expressions through the public
+//! interface of `cluster::devices`, gangs through the simulator. They stand in a file beside the checkout; where it is not, nothing is judged.
 
 use phalanx::api::core::Pod;
 use phalanx::api::device::{AllocationResult, Device, DeviceClaim, DeviceClass, ResourceSlice};
@@ -7,6 +7,8 @@ use phalanx::cluster::devices::cel::{CelError, Program};
 use phalanx::cluster::devices::{
     Allocated, Catalogue, NodeView, Rules, Usage, Wanted, allocate, claim_for, count,
 };
+use phalanx::scheduler::config::SchedulerConfig;
+use phalanx::simulation::{Reader, Report, Simulation, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -30,7 +32,8 @@ fn records_of_upstream() {
             "count" => judge_count(record),
             "cel" => judge_expression(record, &file["devices"]),
             "extended" => judge_extended(record),
-            _ => continue,
+            "gang" => judge_gang(record),
+            other => Err(format!("kind {other} is not judged")),
         };
         let count = counts.entry(kind).or_default();
         count.1 += 1;
@@ -184,6 +187,118 @@ fn shown(result: &AllocationResult) -> Value {
     }
     let term = object["nodeSelector"]["nodeSelectorTerms"][0].take();
     normal(&json!({ "devices": devices, "config": object["devices"]["config"], "nodeSelector": term }))
+}
+
+/// Does the gang fit as the record says, and as many pods as it says and no more?
+fn judge_gang(record: &Value) -> Result<(), String> {
+    let (gang, expect) = (&record["gang"], &record["expect"]);
+    let roles = match gang["roles"].as_array() {
+        Some(roles) => roles.clone(),
+        None => vec![gang.clone()],
+    };
+    let pods = |role: &Value| role["pods"].as_u64().unwrap_or(0);
+    let all: u64 = roles.iter().map(pods).sum();
+    let placed = place(record, &roles)?;
+    let fits = placed.values().sum::<u64>() == all;
+    if json!(fits) != expect["fits"] {
+        return Err(format!("{placed:?} of {all} pods are placed"));
+    }
+    if let Some(nodes) = expect["perNode"].as_object() {
+        let nodes: BTreeMap<String, u64> =
+            nodes.iter().map(|(node, pods)| (node.clone(), pods.as_u64().unwrap_or(0))).collect();
+        if placed != nodes {
+            return Err(format!("{placed:?} instead of {nodes:?}"));
+        }
+    }
+    let max = expect["max"].as_u64().unwrap_or(0);
+    if max < all && roles.len() == 1 {
+        let smaller = |pods: u64| {
+            let mut role = roles[0].clone();
+            role["pods"] = json!(pods);
+            place(record, &[role]).map(|placed| placed.values().sum::<u64>() == pods)
+        };
+        if !smaller(max)? || smaller(max + 1)? {
+            return Err(format!("{max} pods should fit, and no more"));
+        }
+    }
+    Ok(())
+}
+
+/// Places a gang in the simulator: pods by node.
+fn place(record: &Value, roles: &[Value]) -> Result<BTreeMap<String, u64>, String> {
+    let mut items = Vec::new();
+    let device = |kind: &str, name: &str, spec: &Value| json!({ "apiVersion": "resource.k8s.io/v1", "kind": kind, "metadata": { "name": name }, "spec": spec });
+    for node in list(record, "nodes") {
+        let name = text_of(node, "name");
+        let mut labels = node["labels"].as_object().cloned().unwrap_or_default();
+        labels.insert("kubernetes.io/hostname".to_owned(), json!(name));
+        let mut amounts = node["allocatable"].as_object().cloned().unwrap_or_default();
+        amounts.insert("pods".to_owned(), node["podSlots"].clone());
+        items.push(json!({
+            "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels },
+            "status": { "allocatable": amounts, "conditions": [{ "type": "Ready", "status": "True" }] },
+        }));
+    }
+    for (kind, field) in [("DeviceClass", "classes"), ("ResourceSlice", "slices")] {
+        items.extend(list(record, field).iter().map(|it| {
+            let mut spec = it.clone();
+            spec.as_object_mut().expect("an entry is an object").remove("name");
+            device(kind, text_of(it, "name"), &spec)
+        }));
+    }
+    for claim in list(record, "claims") {
+        let spec =
+            json!({ "devices": { "requests": claim["requests"], "constraints": claim["constraints"] } });
+        let mut object = device("ResourceClaim", text_of(claim, "name"), &normal(&spec));
+        object["status"] = claim["status"].clone();
+        if let Some(count) = claim["status"]["reservedForCount"].as_u64() {
+            let users = (0..count)
+                .map(|at| json!({ "resource": "pods", "name": format!("f{at}"), "uid": format!("f{at}") }));
+            object["status"]["reservedFor"] = users.collect();
+            object["status"].as_object_mut().expect("a status is an object").remove("reservedForCount");
+        }
+        items.push(normal(&object));
+    }
+    let all: u64 = roles.iter().map(|role| role["pods"].as_u64().unwrap_or(0)).sum();
+    items.push(json!({
+        "apiVersion": "scheduling.volcano.sh/v1beta1", "kind": "PodGroup",
+        "metadata": { "name": "gang", "namespace": "default" }, "spec": { "minMember": all },
+    }));
+    for (at, role) in roles.iter().enumerate() {
+        let mut claims: Vec<Value> = Vec::new();
+        for claim in list(role, "claims") {
+            let name = format!("role{at}-{}", text_of(claim, "name"));
+            let spec = json!({ "spec": { "devices": { "requests": claim["requests"], "constraints": claim["constraints"] } } });
+            items.push(device("ResourceClaimTemplate", &name, &normal(&spec)));
+            claims.push(json!({ "name": claim["name"], "resourceClaimTemplateName": name }));
+        }
+        claims.extend(
+            list(role, "sharedClaims").iter().map(|name| json!({ "name": name, "resourceClaimName": name })),
+        );
+        for pod in 0..role["pods"].as_u64().unwrap_or(0) {
+            let container = json!({ "name": "c", "resources": { "requests": role["requests"] } });
+            items.push(normal(&json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": { "name": format!("p{at}-{pod}"), "namespace": "default",
+                    "annotations": { "scheduling.k8s.io/group-name": "gang" } },
+                "spec": { "schedulerName": "volcano", "containers": [container], "resourceClaims": claims },
+            })));
+        }
+    }
+    let mut reader = Reader::default();
+    reader.read(
+        text_of(record, "id"),
+        &json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string(),
+    );
+    let world = World::admit(reader).map_err(|problems| format!("{problems:?}"))?;
+    let mut simulation = Simulation::new(world, SchedulerConfig::default());
+    simulation.run(|_| {});
+    let report = Report::of(&simulation, false);
+    let mut placed = BTreeMap::new();
+    for pod in report.pods.iter().filter_map(|pod| pod.node.as_ref()) {
+        *placed.entry(pod.to_string()).or_default() += 1;
+    }
+    Ok(placed)
 }
 
 /// Without what is empty or null.

@@ -26,13 +26,17 @@ fn kinds_are_those_that_are_read() {
             Needed::ByScheduler => ("scheduler", "always"),
             Needed::ByServing => ("ModelServing controller", "always"),
             Needed::WithClaims => ("scheduler", "a pod uses claims"),
+            Needed::WithDevices => ("scheduler", "a DeviceClass exists, or a pod uses device claims"),
             Needed::WithOwners => ("scheduler", "a pod of such a controller is in no PodGroup"),
             Needed::ForGrouping => ("scheduler", "it may be read"),
             Needed::IfServed => ("scheduler", "it is served, and may be read"),
             Needed::Never => continue,
         };
-        let when =
-            if row.habits.custom { format!("{when}, once its CRD is installed") } else { when.to_owned() };
+        let when = match (row.habits.custom, row.group() == "resource.k8s.io") {
+            (true, _) => format!("{when}, once its CRD is installed"),
+            (false, true) => format!("{when}, once it is served"),
+            (false, false) => when.to_owned(),
+        };
         let versions: Vec<&str> = row.versions().collect();
         let _ = writeln!(rows, "| {} | {} | {by} | {when} |", row.name, versions.join(", "));
     }

@@ -77,6 +77,39 @@ fn preemption_makes_room_in_the_rack_where_it_costs_least() {
     );
 }
 
+/// One channel a node, one clique a gang, and no node that still serves another domain.
+#[test]
+fn gangs_with_compute_domain_channels_get_a_clique_each() {
+    let report = report(&["simulations/compute-domain.yaml", "--timeline"], "");
+    assert_eq!(report["summary"]["waitingPods"], 0);
+    let mut nodes: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for pod in list(&report, "pods") {
+        let group = pod["podGroup"].as_str().unwrap();
+        assert!(
+            nodes.entry(group).or_default().insert(pod["node"].as_str().unwrap()),
+            "one pod a node: {pod}"
+        );
+    }
+    assert_eq!(nodes.values().map(BTreeSet::len).collect::<Vec<_>>(), [18, 18]);
+    let group = |name: &str| {
+        list(&report, "podGroups").find(|group| group["name"].as_str().unwrap().starts_with(name))
+    };
+    let domains = ["first", "second"].map(|name| group(name).unwrap()["domain"].clone());
+    assert_eq!(domains, [json!("clique-1"), json!("clique-0")]);
+    let waited =
+        list(&report, "events").filter(|event| event["name"].as_str().unwrap().starts_with("second")).any(
+            |event| event["message"].as_str().unwrap().contains("1 still labelled for another ComputeDomain"),
+        );
+    assert!(waited, "the second says what it waits for");
+
+    let objects = simulate(&["simulations/compute-domain.yaml", "--objects"], "").out;
+    assert_eq!(
+        objects.matches("  device: channel-0\n").count() + objects.matches("- device: channel-0\n").count(),
+        36
+    );
+    assert_eq!(objects.matches("kind: ResourceClaim\n").count(), 36);
+}
+
 #[test]
 fn a_hard_rule_that_cannot_be_kept_is_the_reason() {
     let report = report(&["simulations/llama-multinode-hard.yaml"], "");

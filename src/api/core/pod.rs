@@ -48,9 +48,9 @@ pub struct PodSpec {
     pub volumes: Vec<Volume>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub scheduling_gates: Vec<SchedulingGate>,
-    /// Dynamic resource allocation; only its presence matters so far.
+    /// Claims to devices.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
-    pub resource_claims: Vec<serde_json::Value>,
+    pub resource_claims: Vec<PodResourceClaim>,
     /// Membership in a PodGroup of `scheduling.k8s.io` (1.36+).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scheduling_group: Option<PodSchedulingGroup>,
@@ -70,6 +70,30 @@ pub struct PodSpec {
     pub termination_grace_period_seconds: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub readiness_gates: Vec<serde_json::Value>,
+}
+
+/// A claim to devices that a pod uses: by name, or made for it from a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PodResourceClaim {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_claim_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_claim_template_name: Option<String>,
+}
+
+/// The claim that was made for a pod from a template; without a name, none is needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct PodResourceClaimStatus {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_claim_name: Option<String>,
 }
 
 /// A container; `restart_policy: Always` on an init container makes it a sidecar.
@@ -174,6 +198,12 @@ pub struct PodStatus {
     pub container_statuses: Vec<ContainerStatus>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub init_container_statuses: Vec<ContainerStatus>,
+    /// Claims to devices that were made for the pod.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub resource_claim_statuses: Vec<PodResourceClaimStatus>,
+    /// The claim that was made for its extended resources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_resource_claim_status: Option<serde_json::Value>,
     /// What the pod as a whole has now, where it has resources of its own (1.35+).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,

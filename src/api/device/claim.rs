@@ -5,6 +5,7 @@ use crate::api::core::NodeSelector;
 use crate::api::meta::{ObjectMeta, null_as_default};
 use crate::api::quantity::ResourceList;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A claim to devices.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -184,6 +185,46 @@ pub struct ResourceClaimStatus {
     pub allocation: Option<AllocationResult>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub reserved_for: Vec<ConsumerReference>,
+    /// What drivers say of the devices.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub devices: Vec<DeviceStatus>,
+}
+
+impl ResourceClaimStatus {
+    /// Conditions of devices that are true: `driver/pool/device` and the type.
+    pub fn true_conditions(&self) -> BTreeSet<(String, String)> {
+        let key = |device: &DeviceStatus| [&*device.driver, &*device.pool, &*device.device].join("/");
+        let of = |device: &DeviceStatus| {
+            let holds = device.conditions.iter().filter(|condition| condition.status == "True");
+            let key = key(device);
+            holds.map(|condition| (key.clone(), condition.type_.clone())).collect::<Vec<_>>()
+        };
+        self.devices.iter().flat_map(of).collect()
+    }
+}
+
+/// What a driver says of an allocated device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DeviceStatus {
+    #[serde(default)]
+    pub driver: String,
+    #[serde(default)]
+    pub pool: String,
+    #[serde(default)]
+    pub device: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
+    pub conditions: Vec<DeviceCondition>,
+}
+
+/// Of conditions of devices the type and the status are read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct DeviceCondition {
+    #[serde(rename = "type", default)]
+    pub type_: String,
+    #[serde(default)]
+    pub status: String,
 }
 
 /// Who uses a claim: a pod, or a group of pods.

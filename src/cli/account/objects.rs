@@ -98,7 +98,7 @@ fn amounts(found: &Found, nodes: &[NodeId]) -> Vec<(String, i64, i64)> {
     for resource in (0..capacity.resources() as u32).map(ResourceId) {
         let all: i64 = nodes.iter().map(|&node| capacity.allocatable(node, resource)).sum();
         let free: i64 = nodes.iter().map(|&node| capacity.free(node, resource)).sum();
-        if all > 0 && cluster.resources().driver(resource).is_none() {
+        if all > 0 && cluster.resources().claimed(resource).is_none() {
             rows.push((cluster.resources().name(resource).to_owned(), free, all));
         }
     }

@@ -1,7 +1,12 @@
 //! What drivers and administrators publish: slices, classes and taint rules, found by node, pool and name.
 
+use super::pools::{NodeView, gather};
+use super::profiles::ANY;
 use super::selectors::{Selectors, Shape};
-use crate::api::device::{DeviceClass, DeviceTaint, DeviceTaintRule, ResourceSlice, ResourceSliceSpec};
+use crate::api::device::{
+    DeviceClaim, DeviceClass, DeviceRequest, DeviceTaint, DeviceTaintRule, ExactRequest, ResourceSlice,
+    ResourceSliceSpec,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -123,9 +128,83 @@ impl Catalogue {
         })
     }
 
+    /// Extended resources that classes name.
+    pub(super) fn extended_names(&self) -> BTreeSet<String> {
+        self.classes.values().filter_map(|class| class.spec.extended_resource_name.clone()).collect()
+    }
+
+    /// A claim for so much of an extended resource.
+    pub(super) fn claim_of(&self, extended: &str, amount: i64) -> Option<DeviceClaim> {
+        let class = self.class_of_resource(extended)?;
+        let exactly = ExactRequest {
+            device_class_name: class.metadata.name.clone(),
+            count: Some(amount),
+            ..ExactRequest::default()
+        };
+        let request =
+            DeviceRequest { name: extended.to_owned(), exactly: Some(exactly), ..DeviceRequest::default() };
+        Some(DeviceClaim { requests: vec![request], ..DeviceClaim::default() })
+    }
+
+    /// How many devices a node sees that the class of an extended resource selects, free or not.
+    pub(super) fn devices_of(&self, extended: &str, node: NodeView<'_>) -> i64 {
+        let Some(class) = self.class_of_resource(extended) else { return 0 };
+        let pools = gather(self, node);
+        let mut selectors = self.selectors.borrow_mut();
+        let expressions = class.spec.selectors.iter().filter_map(|selector| selector.cel.as_ref());
+        let expressions: Vec<_> = expressions.map(|cel| selectors.expression(&cel.expression)).collect();
+        let devices = pools.iter().flat_map(|pool| &pool.devices).filter(|device| device.is_reached);
+        let of_class = devices
+            .filter(|device| expressions.iter().all(|&one| selectors.selects(one, device.shape) == Ok(true)));
+        // Of a device that may be shared, more than one.
+        of_class.map(|device| if device.device.is_sharable() { i64::from(ANY) } else { 1 }).sum()
+    }
+
     /// Slices that may concern a node: those that name it, and those that name none; by name.
     pub(super) fn near(&self, node: &str) -> impl Iterator<Item = &Slice> {
         self.local.get(node).into_iter().flatten().chain(&self.open).filter_map(|name| self.slices.get(name))
+    }
+
+    /// Descriptions of devices in slices that name one node.
+    pub(super) fn local_shapes(&self) -> impl Iterator<Item = Shape> {
+        let names = self.local.values().flatten();
+        names.filter_map(|name| self.slices.get(name)).flat_map(|slice| slice.shapes.iter().copied())
+    }
+
+    /// Does a slice name no single node, so that several may reach its devices?
+    pub(super) fn is_open(&self, slice: &str) -> bool {
+        self.open.contains(slice)
+    }
+
+    /// Is there any class?
+    pub fn has_classes(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// Slices that do not name one node.
+    pub(super) fn open_slices(&self) -> impl Iterator<Item = &Slice> {
+        self.open.iter().filter_map(|name| self.slices.get(name))
+    }
+
+    /// The nodes that slices of a pool name, and whether others may reach it, too.
+    pub(super) fn nodes_of_pool(&self, driver: &str, pool: &str) -> (BTreeSet<String>, bool) {
+        let mut nodes = BTreeSet::new();
+        let mut is_open = false;
+        for slice in self.of_pool(driver, pool) {
+            match slice.spec.node_name.as_deref().filter(|node| !node.is_empty()) {
+                Some(node) => {
+                    nodes.insert(node.to_owned());
+                }
+                None => is_open = true,
+            }
+        }
+        (nodes, is_open)
+    }
+
+    /// Driver and pool of a slice.
+    pub(super) fn pool_of(&self, slice: &str) -> Option<(String, String)> {
+        let spec = &self.slices.get(slice)?.spec;
+        Some((spec.driver.clone(), spec.pool.name.clone()))
     }
 
     /// All slices of a pool, whatever their generation.

@@ -11,6 +11,13 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Shape(u32);
 
+impl Shape {
+    /// Equal for equal descriptions.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
+
 /// An expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Expression(u32);

@@ -20,8 +20,8 @@ pub(super) struct Constraint {
     selector: Box<[(u32, TextId)]>,
     /// One term must match; `None` demands nothing, an empty list can never be met.
     required: Option<Box<[Term]>>,
-    /// What volumes ask for, each as `required`.
-    volumes: Box<[Box<[Term]>]>,
+    /// What volumes and devices ask for, each as `required`, with the cause where it is not met.
+    reached: Box<[(Cause, Box<[Term]>)]>,
     /// Weight and term.
     preferred: Box<[(i32, Term)]>,
     /// Ascending, each once.
@@ -114,7 +114,7 @@ impl Constraint {
         if !self.affinity_matches(subject, texts) {
             return Some(Cause::NodeAffinity);
         }
-        (!self.volumes_match(subject, texts)).then_some(Cause::Volume)
+        self.unreached(subject, texts).next()
     }
 
     /// Is this the cause, and the only one? Taints of one key count as one.
@@ -127,7 +127,7 @@ impl Constraint {
             && hard.all(|taint| cause == nodes.cause_of(taint) || self.tolerates(taint, texts))
             && (cause == Cause::NodeSelector || self.selector_matches(subject))
             && (cause == Cause::NodeAffinity || self.affinity_matches(subject, texts))
-            && (cause == Cause::Volume || self.volumes_match(subject, texts))
+            && self.unreached(subject, texts).all(|other| other == cause)
     }
 
     /// Does the cordon keep the pod away: its field, or its taint?
@@ -219,7 +219,8 @@ impl Constraint {
     }
 
     fn requirements(&self) -> impl Iterator<Item = &Requirement> {
-        let lists = self.required.iter().chain(&self.volumes).flat_map(|terms| terms.iter());
+        let reached = self.reached.iter().map(|(_, terms)| terms);
+        let lists = self.required.iter().chain(reached).flat_map(|terms| terms.iter());
         lists.chain(self.preferred.iter().map(|(_, term)| term)).flat_map(|term| term.iter())
     }
 
@@ -235,8 +236,13 @@ impl Constraint {
         self.required.as_ref().is_none_or(|terms| terms.iter().any(|term| matches(term, subject, texts)))
     }
 
-    fn volumes_match(&self, subject: Subject<'_>, texts: &Texts) -> bool {
-        self.volumes.iter().all(|terms| terms.iter().any(|term| matches(term, subject, texts)))
+    /// What of the pod cannot be reached from a node.
+    fn unreached(&self, subject: Subject<'_>, texts: &Texts) -> impl Iterator<Item = Cause> {
+        let unmet = self
+            .reached
+            .iter()
+            .filter(move |(_, terms)| !terms.iter().any(|term| matches(term, subject, texts)));
+        unmet.map(|(cause, _)| *cause)
     }
 
     fn tolerates(&self, taint: &Taint, texts: &Texts) -> bool {
@@ -311,7 +317,7 @@ impl<'a> Builder<'a> {
         self.news
     }
 
-    pub(super) fn build(&mut self, spec: &PodSpec, volumes: &[NodeSelector]) -> Constraint {
+    pub(super) fn build(&mut self, spec: &PodSpec, reached: &[(Cause, NodeSelector)]) -> Constraint {
         let mut selector: Vec<_> = Vec::with_capacity(spec.node_selector.len());
         for (key, value) in &spec.node_selector {
             let (column, value) = (self.column(key), self.texts.intern(value));
@@ -322,7 +328,7 @@ impl<'a> Builder<'a> {
         let affinity = spec.affinity.as_ref().and_then(|affinity| affinity.node_affinity.as_ref());
         let required = affinity.and_then(|affinity| affinity.required.as_ref());
         let required = required.map(|selector| self.terms(selector));
-        let volumes = volumes.iter().map(|selector| self.terms(selector)).collect();
+        let reached = reached.iter().map(|(cause, selector)| (*cause, self.terms(selector))).collect();
         let preferred = affinity.iter().flat_map(|affinity| &affinity.preferred);
         let preferred = preferred
             .filter(|preferred| preferred.weight != 0)
@@ -335,7 +341,7 @@ impl<'a> Builder<'a> {
         Constraint {
             selector: selector.into(),
             required,
-            volumes,
+            reached,
             preferred,
             tolerations: tolerations.into(),
         }

@@ -19,13 +19,8 @@ fn term(side: &str, term: Value) -> Value {
 }
 
 #[test]
-fn devices_by_claim_and_native_groups() {
+fn gates_are_no_refusal() {
     check(json!({}), "");
-    check(json!({"resourceClaims": [{"name": "gpu"}]}), "spec.resourceClaims");
-    check(
-        json!({"containers": [{"name": "c", "resources": {"claims": [{"name": "gpu"}]}}]}),
-        "spec.resourceClaims",
-    );
     check(json!({"schedulingGates": [{"name": "wait"}]}), "");
 }
 

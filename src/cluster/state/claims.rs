@@ -1,7 +1,7 @@
 //! What claims, volumes and storage classes mean for pods that wait for a node, and for those that are promised one.
 
 use super::Cluster;
-use super::intake::{Holder, with_volumes};
+use super::intake::{Holder, with_counted};
 use crate::api::core::Pod;
 use crate::cluster::OpenClaim;
 use crate::cluster::class::Class;
@@ -68,7 +68,7 @@ impl Cluster {
         let stands =
             |resource| self.volumes.limits.stands_for(resource) || self.volumes.stock.stands_for(resource);
         let others: Vec<_> = class.requests.iter().filter(|(one, _)| !stands(*one)).copied().collect();
-        let requests = with_volumes(&others, &self.volumes.taken_by(id));
+        let requests = with_counted(&others, &self.volumes.taken_by(id));
         if requests == class.requests {
             return;
         }

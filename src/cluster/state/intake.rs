@@ -7,6 +7,7 @@ use crate::api::core::{Pod, PodPhase};
 use crate::api::gang::{conflict, membership};
 use crate::api::keys;
 use crate::api::time::{Timestamp, parse_span};
+use crate::cluster::cause::Cause;
 use crate::cluster::class::Class;
 use crate::cluster::coupling::{Applicant, Resident};
 use crate::cluster::gangs::GangKind;
@@ -31,6 +32,7 @@ impl Cluster {
             None => self.insert_pod(pod),
         }
         self.use_claims(pod);
+        self.use_devices(pod);
     }
 
     /// Notes, or forgets, a member of a gang that asks for another scheduler. The key is that of the pod.
@@ -79,6 +81,8 @@ impl Cluster {
         let pod = joined.as_ref().unwrap_or(pod);
         let together = self.together(pod);
         let pod = together.as_ref().unwrap_or(pod);
+        let joined = self.devices.joined(pod);
+        let pod = joined.as_ref().unwrap_or(pod);
         let key: Arc<str> = self.key.as_str().into();
         let labels = self.labels.intern(&pod.metadata.labels);
         let (class, refusal) = self.class_of(pod, None, labels);
@@ -139,6 +143,8 @@ impl Cluster {
         let pod = joined.as_ref().unwrap_or(pod);
         let together = self.together(pod);
         let pod = together.as_ref().unwrap_or(pod);
+        let joined = self.devices.joined(pod);
+        let pod = joined.as_ref().unwrap_or(pod);
         let known = self.pods.get(id).map_or(LabelSetId(0), |record| record.labels);
         let relabelled = !self.labels.is(known, &pod.metadata.labels);
         let labels = if relabelled { self.labels.intern(&pod.metadata.labels) } else { known };
@@ -209,6 +215,8 @@ impl Cluster {
         self.native_pods.remove(&id);
         let others = self.volumes.leave(id);
         self.judge(&others);
+        let others = self.devices.leave(id);
+        self.judge_devices(&others);
         self.leave(&Holder::of(&record));
         self.labels.release(record.labels);
         if let Some(gang) = record.gang {
@@ -225,6 +233,7 @@ impl Cluster {
         let resident = holder.resident(class.coupling);
         self.marks.coupled |= self.coupling.add_pod(resident, node, &self.labels);
         self.yield_room(node);
+        self.promise_devices(node, holder.class, true);
     }
 
     /// The pod gives back what it holds.
@@ -235,6 +244,7 @@ impl Cluster {
         let resident = holder.resident(class.coupling);
         self.marks.coupled |= self.coupling.remove_pod(resident, node, &self.labels);
         self.marks.gained.insert(node);
+        self.promise_devices(node, holder.class, false);
     }
 
     /// Notes what of the pod's requests is its sidecars', so that it can be said of a pod that is too large.
@@ -262,7 +272,8 @@ impl Cluster {
         // Where others' pods may go is not for us to say: what counts of them is what they hold.
         let is_ours = self.is_ours(pod);
         let is_pending = is_ours && state_of(pod) == PodState::Pending;
-        let asks = if Recent::covers(pod) {
+        let made = if is_pending { self.devices.extended_reach(&pod.metadata.uid).is_some() } else { false };
+        let asks = if Recent::covers(pod) && !made {
             match self.recent.find(&pod.spec, is_ours) {
                 Some(asks) => asks.clone(),
                 None => {
@@ -274,7 +285,8 @@ impl Cluster {
         } else {
             self.asks(pod, id, is_ours, is_pending)
         };
-        let Asks { requests, refusal, constraint } = asks;
+        let Asks { requests, refusal, constraint, open } = asks;
+        let requests = if is_pending { self.with_devices(requests, open, made) } else { requests };
         let refusal = refusal.or_else(|| conflict(pod).filter(|_| is_ours));
         let applicant = Applicant { namespace: &pod.metadata.namespace, labels, spec: &pod.spec, constraint };
         let coupling = if is_pending {
@@ -293,13 +305,17 @@ impl Cluster {
         };
         self.count_kinds(pod);
         let takes = self.volumes.takes(pod, id);
-        let requests = if takes.is_empty() { requests } else { with_volumes(&requests, &takes) };
+        let requests = if takes.is_empty() { requests } else { with_counted(&requests, &takes) };
         let demands = if is_pending { self.volumes.demands(pod) } else { Demands::default() };
+        let devices = if is_pending { self.device_demands(pod) } else { Default::default() };
+        let volumes = demands.selectors.into_iter().map(|selector| (Cause::Volume, selector));
+        let selectors: Vec<_> = volumes.chain(devices.selectors).collect();
         let constraint = match is_ours {
-            true => self.eligibility.intern_with(&pod.spec, &demands.selectors),
+            true => self.eligibility.intern_with(&pod.spec, &selectors),
             false => ConstraintId(0),
         };
-        Asks { requests, refusal: refusal.or(demands.refusal), constraint }
+        let refusal = refusal.or(demands.refusal).or(devices.refusal);
+        Asks { requests, refusal, constraint, open: devices.open }
     }
 
     fn node_slot(&mut self, name: &str) -> NodeId {
@@ -334,12 +350,12 @@ impl Cluster {
     }
 }
 
-/// What a pod takes with its volumes, ascending by resource.
-pub(super) fn with_volumes(
+/// What a pod takes with what stands for its volumes or device claims, ascending by resource.
+pub(super) fn with_counted(
     requests: &[(ResourceId, i64)],
-    volumes: &[(ResourceId, i64)],
+    counted: &[(ResourceId, i64)],
 ) -> Box<[(ResourceId, i64)]> {
-    let mut all = [requests, volumes].concat();
+    let mut all = [requests, counted].concat();
     all.sort_unstable();
     all.into()
 }

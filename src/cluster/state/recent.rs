@@ -2,6 +2,7 @@
 //! for a few templates that were seen last. Owned by [`super::Cluster`]; forgetting it changes nothing but time.
 
 use crate::api::core::{Pod, PodSpec};
+use crate::api::device::DeviceClaim;
 use crate::cluster::ids::{ConstraintId, ResourceId};
 
 /// Templates that are kept: as many as kinds of gangs that come at a time, about.
@@ -28,12 +29,15 @@ pub(super) struct Asks {
     pub(super) requests: Box<[(ResourceId, i64)]>,
     pub(super) refusal: Option<String>,
     pub(super) constraint: ConstraintId,
+    /// Device claims that are to be allocated.
+    pub(super) open: Vec<DeviceClaim>,
 }
 
 impl Recent {
-    /// Does the pod's template say all that it asks for? Not where it has volumes, or may be resized in place.
+    /// Does the pod's template say all that it asks for? Not where it has volumes or device claims, or may be resized in place.
     pub(super) fn covers(pod: &Pod) -> bool {
         pod.spec.volumes.is_empty()
+            && pod.spec.resource_claims.is_empty()
             && pod.spec.resources.is_none()
             && pod.status.container_statuses.is_empty()
             && pod.status.init_container_statuses.is_empty()

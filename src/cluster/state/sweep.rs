@@ -7,7 +7,7 @@
 //! [`Classes::generation`](crate::cluster::class::Classes::generation).
 
 use super::Cluster;
-use crate::cluster::ids::{ClassId, ConstraintId, CouplingId, NodeId, TextId};
+use crate::cluster::ids::{ClassId, ConstraintId, CouplingId, NodeId, ResourceId, TextId};
 use rustc_hash::FxHashSet;
 
 /// Less than this is not worth a sweep.
@@ -41,6 +41,12 @@ impl Cluster {
         let rooms = self.kept.all().map(|room| room.node);
         let held: FxHashSet<NodeId> = self.pods.iter().filter_map(|(_, pod)| pod.node).chain(rooms).collect();
         self.nodes.retain(|node| held.contains(&node));
+        let asked: FxHashSet<ResourceId> = self
+            .classes
+            .iter()
+            .flat_map(|(_, class)| class.requests.iter().map(|&(resource, _)| resource))
+            .collect();
+        self.devices.sweep(|resource| asked.contains(&resource));
         self.swept = self.pieces();
     }
 

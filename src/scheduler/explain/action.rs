@@ -211,7 +211,7 @@ fn lift(cluster: &Cluster, cause: Cause) -> Action {
 /// What a pod of the class asks for, as quantities.
 fn requests(cluster: &Cluster, class: ClassId) -> BTreeMap<String, String> {
     let requests = cluster.view().classes.get(class).requests.iter();
-    let measured = requests.filter(|&&(resource, _)| cluster.resources().driver(resource).is_none());
+    let measured = requests.filter(|&&(resource, _)| cluster.resources().claimed(resource).is_none());
     measured
         .map(|&(resource, amount)| {
             let name = cluster.resources().name(resource);

@@ -48,6 +48,7 @@ impl Simulation {
         };
         if served.code < 300 {
             self.note_eviction(request, key, by, was_bound);
+            self.note_allocation(request, key);
             return Answer::Done(served.body);
         }
         self.note_refusal(request, key, by, call, &served);
@@ -81,6 +82,25 @@ impl Simulation {
             };
             self.note("scheduler", key, "Warning", "Evicted", message.to_owned());
         }
+    }
+
+    fn note_allocation(&mut self, request: &Request, key: &Key) {
+        if request.kind != Asked::ResourceClaim || request.subresource != "status" {
+            return;
+        }
+        let Some(allocation) = request.body.at("/status/allocation") else { return };
+        let devices =
+            allocation.at("/devices/results").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let names: Vec<&str> = devices.iter().filter_map(|device| device["device"].as_str()).collect();
+        let (reason, message) = match names.is_empty() {
+            true => ("Deallocated", String::new()),
+            false => (
+                "Allocated",
+                format!("{} of pool {}", names.join(", "), devices[0]["pool"].as_str().unwrap_or("")),
+            ),
+        };
+        let happened = self.happened("scheduler", key, "Normal", reason, message);
+        self.history.note(happened);
     }
 
     fn note_refusal(

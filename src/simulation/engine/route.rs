@@ -42,9 +42,12 @@ impl Simulation {
             Kind::Pod => {
                 self.watch_pod(key);
                 self.claim_volumes(key);
+                self.watch_claims(key);
                 self.watch_owned(key);
             }
             Kind::PodGroup | Kind::NativePodGroup | Kind::CoschedulingPodGroup => self.watch_owned(key),
+            Kind::ResourceClaimTemplate => self.make_waiting_claims(&key.namespace),
+            Kind::ResourceClaim => self.unprotect_claim(key),
             Kind::PersistentVolume => self.bind_claim(key),
             Kind::StorageClass => self.provision_class(),
             Kind::PersistentVolumeClaim => {
@@ -69,7 +72,11 @@ impl Simulation {
         }
         match &key.kind {
             Kind::Node => self.forget_node(&key.name),
-            Kind::Pod => self.forget_pod(key),
+            Kind::Pod => {
+                self.forget_pod(key);
+                self.release_claims(key, None);
+            }
+            Kind::ResourceClaim => self.make_waiting_claims(&key.namespace),
             _ => {}
         }
         self.lost_owned(key);

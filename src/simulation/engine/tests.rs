@@ -1,3 +1,4 @@
+mod devices;
 mod dialects;
 mod promises;
 mod recordings;

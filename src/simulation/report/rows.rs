@@ -264,7 +264,7 @@ fn resources(run: &Simulation) -> BTreeMap<String, ResourceRow> {
             free += capacity.free(node, resource);
         }
         // Limits on volumes are no resources to those who look.
-        if allocatable > 0 && cluster.resources().driver(resource).is_none() {
+        if allocatable > 0 && cluster.resources().claimed(resource).is_none() {
             let name = cluster.resources().name(resource);
             let text = |amount: i64| amount_text(name, amount);
             let row = ResourceRow { allocatable: text(allocatable), requested: text(allocatable - free) };
@@ -298,7 +298,7 @@ pub(super) fn scarce(run: &Simulation) -> ResourceId {
         .map(|index| ResourceId(index as u32))
         .filter(|&resource| {
             // Limits on volumes and huge pages are no devices.
-            cluster.resources().driver(resource).is_none()
+            cluster.resources().claimed(resource).is_none()
                 && !cluster.resources().name(resource).starts_with("hugepages-")
         })
         .filter(|&resource| sum(&|node| capacity.allocatable(node, resource)) > 0)
