@@ -26,7 +26,7 @@ pub struct Notice {
 }
 
 /// Codes of notices, and what each means: the table of `docs/reference.md`.
-pub const CODES: [(&str, &str); 17] = [
+pub const CODES: [(&str, &str); 18] = [
     ("ControllerNotSimulated", "A workload makes pods through a controller that the simulator does not run."),
     ("GangMarkNotRead", "Pods bear the gang mark of another scheduler, and are placed one by one."),
     (
@@ -50,6 +50,10 @@ pub const CODES: [(&str, &str); 17] = [
     ("SharesNotCountedByCard", "Shares of a device are counted over all devices of a node, not by device."),
     ("UnknownField", "A field does not exist, and the API server drops it."),
     ("UnlikelyValue", "A value is taken as it stands that an API server would refuse, or that nobody means."),
+    (
+        "ValueNotUnderstood",
+        "A label or an annotation that is read has a value that is not understood; the message says what it counts as.",
+    ),
 ];
 
 impl Notice {
@@ -124,7 +128,7 @@ fn values(object: &Value) -> Vec<Notice> {
             let Some(value) = value.as_str() else { continue };
             if let Some(instead) = instead_of(key, value) {
                 let message = format!("metadata.{part}: {key}: {value:?} {instead}");
-                notices.push(Notice::new("UnlikelyValue", message));
+                notices.push(Notice::new("ValueNotUnderstood", message));
             }
         }
     }

@@ -238,7 +238,8 @@ pub struct ExcludedRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WarningRow {
-    /// `Quarantined`: not used until it is mended. `Ignored`: a part is not used. `Note`: nothing is wrong yet.
+    /// `Quarantined`: not used until it is mended. `Ignored`: a part is not used. `Note`: it is used as it
+    /// stands, and perhaps not what was meant.
     pub severity: &'static str,
     /// A stable code.
     pub code: String,

@@ -92,7 +92,7 @@ fn pieces(path: &Path) -> Vec<Piece> {
 }
 
 /// Rooms whose every comment and text is checked; phrases and names of types are checked in all.
-const ROOMS: [&str; 12] = [
+const ROOMS: [&str; 13] = [
     "api",
     "apiserver",
     "cli",
@@ -103,6 +103,7 @@ const ROOMS: [&str; 12] = [
     "modelserving",
     "placement",
     "reservation",
+    "scheduler",
     "sharing",
     "simulation",
 ];

@@ -173,3 +173,25 @@ fn who_may_read_little_is_told_what_could_not_be_read() {
     let partly = run(&reader, &["simulate", "--from-cluster", file]);
     assert!(said(&partly).contains("note: may not list nodes"), "{}", said(&partly));
 }
+
+/// The files of `shared/cases/reported` that need a cluster, with what their heads call right.
+#[test]
+fn reported_model_servings_that_cannot_run_say_so_on_themselves() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases/reported");
+    if !folder.is_dir() {
+        return;
+    }
+    let Some((cluster, _phalanx)) = start() else { return };
+    for (file, object, reason, part) in [
+        ("live-min-role-replicas-above-replicas", "gtb", "InvalidSpec", "cannot exceed replicas (2)"),
+        ("live-refused-pod-name-contains-test", "test-bv", "FailedCreate", "volumeMounts[0].name"),
+    ] {
+        cluster.create(&std::fs::read_to_string(folder.join(format!("{file}.yaml"))).unwrap());
+        has_event(&cluster, object, reason, part);
+        let messages = "jsonpath={.status.conditions[?(@.status=='True')].message}";
+        cluster
+            .wait_until(&["get", "modelserving", object, "-o", messages], part, |said| said.contains(part));
+    }
+    let pods = cluster.get(["get", "pods", "-n", "default", "-o", "name"]);
+    assert!(!pods.contains("gtb-"), "nothing of an object that is not carried out is made:\n{pods}");
+}

@@ -54,6 +54,24 @@ fn misspelt_fields() {
     check(pod(json!({"gangOf": 4})), &[unlike]);
 }
 
+/// What the API server says of a budget and of a pod that run nothing: `spec: Invalid value` and `Required value`.
+#[test]
+fn budgets_have_one_bound_and_pods_a_container() {
+    let budget = |spec: Value| json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": spec});
+    for fine in [json!({"minAvailable": 2}), json!({"maxUnavailable": "50%"}), json!({"maxUnavailable": 0})] {
+        check(budget(fine), &[]);
+    }
+    check(
+        budget(json!({"minAvailable": 2, "maxUnavailable": 1})),
+        &["spec.maxUnavailable: is set beside minAvailable; write one of the two"],
+    );
+    let remedy = "write a number of pods, or a percentage such as 50%";
+    check(budget(json!({"minAvailable": "half"})), &[&format!("spec.minAvailable: is half; {remedy}")]);
+    check(budget(json!({"maxUnavailable": -1})), &[&format!("spec.maxUnavailable: is -1; {remedy}")]);
+    let empty = "spec.containers: is empty; write at least one container";
+    check(pod(json!({"containers": []})), &[empty]);
+}
+
 /// A letter that is missing, where a struct below has a field of just that name.
 #[test]
 fn a_slip_is_not_taken_for_a_field_in_the_wrong_place() {
@@ -125,7 +143,7 @@ fn extended_resources_need_a_limit() {
 
 #[test]
 fn fields_in_the_wrong_place() {
-    let mut object = pod(json!({"containers": []}));
+    let mut object = pod(json!({"containers": [{"name": "c", "image": "i"}]}));
     object["tolerations"] = json!([]);
     check(object, &["tolerations: is not a field; it belongs to spec"]);
     check(

@@ -156,6 +156,7 @@ impl<'a> Checker<'a> {
                 self.restarts(known.name, fields, &["Always"]);
             }
             "JobSpec" => self.restarts(known.name, fields, &["Never", "OnFailure"]),
+            "PodDisruptionBudgetSpec" => self.budget(fields),
             "VolcanoJobSpec" => self.volcano_job(fields),
             _ => {}
         }
@@ -174,6 +175,32 @@ impl<'a> Checker<'a> {
                 format!("asks for the label {key}: {written}, which the pods of the template do not have"),
                 format!("write {key}: {written} in template.metadata.labels"),
             );
+        }
+    }
+
+    /// A budget is one of two numbers, each of them pods or a percentage of them.
+    fn budget(&mut self, fields: &'a Map<String, Value>) {
+        const BOUNDS: [&str; 2] = ["minAvailable", "maxUnavailable"];
+        let is_set = |field: &str| fields.get(field).is_some_and(|value| !value.is_null());
+        if BOUNDS.iter().all(|field| is_set(field)) {
+            self.refuse_field("maxUnavailable", "is set beside minAvailable", "write one of the two");
+        }
+        for field in BOUNDS {
+            let is_count = match fields.get(field) {
+                Some(Value::Number(number)) => number.as_i64().is_none_or(|number| number >= 0),
+                Some(Value::String(text)) => text.strip_suffix('%').is_some_and(|digits| {
+                    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+                }),
+                _ => true,
+            };
+            if !is_count {
+                let written = scalar(&fields[field]);
+                self.refuse_field(
+                    field,
+                    format!("is {written}"),
+                    "write a number of pods, or a percentage such as 50%",
+                );
+            }
         }
     }
 
@@ -388,6 +415,9 @@ impl<'a> Checker<'a> {
 
     fn pod(&mut self, fields: &'a Map<String, Value>) {
         self.labels("nodeSelector", fields);
+        if fields.get("containers").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            self.refuse_field("containers", "is empty", "write at least one container");
+        }
         let list = |field: &str| fields.get(field).and_then(Value::as_array).into_iter().flatten();
         let mut names: Vec<&str> = Vec::new();
         for field in ["initContainers", "containers"] {

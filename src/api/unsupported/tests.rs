@@ -67,22 +67,25 @@ fn values_that_cannot_be_understood() {
     let annotated = |key: &str, value: &str| pod(json!({"annotations": {key: value}}), json!({}));
     check(
         annotated("volcano.sh/preemptable", "no"),
-        &[("UnlikelyValue", "\"no\" counts as true; write true or false")],
+        &[("ValueNotUnderstood", "\"no\" counts as true; write true or false")],
     );
     check(
         annotated("volcano.sh/cooldown-time", "long"),
-        &[("UnlikelyValue", "\"long\" protects nobody; write a span such as 600s")],
+        &[("ValueNotUnderstood", "\"long\" protects nobody; write a span such as 600s")],
     );
     check(
         annotated("volcano.sh/task-index", "first"),
-        &[("UnlikelyValue", "\"first\" is not used; write a number")],
+        &[("ValueNotUnderstood", "\"first\" is not used; write a number")],
     );
     check(annotated("volcano.sh/preemptable", "false"), &[]);
     let group = json!({
         "apiVersion": keys::SCHEDULING_V1BETA1, "kind": "PodGroup",
         "metadata": {"annotations": {"sla-waiting-time": "soon"}},
     });
-    check(group, &[("UnlikelyValue", "sla-waiting-time: \"soon\" is not used; write a span such as 1h30m")]);
+    check(
+        group,
+        &[("ValueNotUnderstood", "sla-waiting-time: \"soon\" is not used; write a span such as 1h30m")],
+    );
 }
 
 #[test]

@@ -151,16 +151,18 @@ impl Scheduler {
 
 impl Because {
     fn told(self) -> String {
-        let evicted = |count: usize| match count {
-            1 => "1 pod of others is evicted for it".to_owned(),
-            count => format!("{count} pods of others are evicted for it"),
+        let gone = |count: usize, how: &str| {
+            format!(
+                "{} of others {} {how} for it",
+                counted(count, "pod"),
+                if count == 1 { "is" } else { "are" }
+            )
         };
         match self {
             Because::Leaving => "pods that are leaving free it".to_owned(),
-            Because::Victims { evicted: count, moved: 0 } => evicted(count),
-            Because::Victims { evicted: 0, moved: 1 } => "1 pod of others is moved for it".to_owned(),
-            Because::Victims { evicted: 0, moved } => format!("{moved} pods of others are moved for it"),
-            Because::Victims { evicted: count, moved } => format!("{} and {moved} moved", evicted(count)),
+            Because::Victims { evicted, moved: 0 } => gone(evicted, "evicted"),
+            Because::Victims { evicted: 0, moved } => gone(moved, "moved"),
+            Because::Victims { evicted, moved } => format!("{} and {moved} moved", gone(evicted, "evicted")),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::cluster::ids::PodId;
 use crate::placement::{Assignment, Change, GangRequest, PlacementRules, Placer};
 use crate::sharing::entitlement::{Objection, Situation, judge, judge_moving};
 use crate::sharing::{Amounts, Class, Unit};
+use crate::words::counted;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -140,9 +141,12 @@ impl<'a> Search<'a> {
         }
         let all = self.everything(&Scope::widest());
         if !self.fits(&all) {
-            let count = self.pool.gangs.len();
+            let all = match self.pool.gangs.len() {
+                1 => "the one gang".to_owned(),
+                count => format!("all {}", counted(count, "gang")),
+            };
             return Answer::Refused(format!(
-                "evicting all {count} gangs that it may take from would not make it fit{}",
+                "evicting {all} that it may take from would not make it fit{}",
                 self.protected()
             ));
         }

@@ -63,7 +63,7 @@ pub(super) fn warnings(run: &Simulation, groups: &[PodGroupRow]) -> Vec<WarningR
         }
     }
     rows.extend(run.read.iter().map(|(code, problem)| WarningRow {
-        severity: "Ignored",
+        severity: severity(code),
         code: (*code).to_owned(),
         objects: vec![problem.object.replacen(' ', "/", 1)],
         message: problem.to_string(),
@@ -122,12 +122,20 @@ impl Collected {
                 count => format!(" and {} more", count - 1),
             };
             WarningRow {
-                severity: if notice.code == "PodGroupWithoutPods" { "Note" } else { "Ignored" },
+                severity: severity(notice.code),
                 code: notice.code.to_owned(),
                 message: format!("{}{more}: {}", objects[0].replacen('/', " ", 1), notice.message),
                 objects,
             }
         })
+    }
+}
+
+/// Is something left out, or is it taken as it stands?
+fn severity(code: &str) -> &'static str {
+    match code {
+        "PodGroupWithoutPods" | "UnlikelyValue" => "Note",
+        _ => "Ignored",
     }
 }
 

@@ -80,6 +80,9 @@ struct Gang {
     selector: bool,
     affinity: bool,
     rule: Rule,
+    /// Pods that run already, by their place in `pods`, each with its node. They keep the rule with which they were made.
+    running: Vec<(usize, String)>,
+    rule_of_running: Rule,
 }
 
 /// A cluster of racks of tier 1, two in a block of tier 2, and a gang.
@@ -151,8 +154,54 @@ impl World {
             selector: random.one_in(3),
             affinity: random.one_in(6),
             rule,
+            running: Vec::new(),
+            rule_of_running: rule,
         };
-        World { racks, nodes, gang }
+        let mut world = World { racks, nodes, gang };
+        if random.one_in(4) {
+            world.start_some(random);
+        }
+        world
+    }
+
+    /// Some pods of the gang run, as after a loss of the others: each where it had room, and within the tiers of its rules.
+    fn start_some(&mut self, random: &mut Random) {
+        for pod in 0..self.gang.pods.len() {
+            let node = &self.nodes[random.below(self.nodes.len() as u64) as usize];
+            if !random.one_in(3) && self.free_gpus(node) >= self.gang.pods[pod] && self.is_near(pod, node) {
+                let name = node.name.clone();
+                self.gang.running.push((pod, name));
+            }
+        }
+    }
+
+    /// Is the node within the tiers that the gang and the pod's subgroup may span with those that run?
+    fn is_near(&self, pod: usize, node: &Node) -> bool {
+        let on =
+            |name: &String| self.nodes.iter().find(|node| node.name == *name).expect("the node is known");
+        let within = |a: Option<usize>, b: Option<usize>, tier: Option<u32>| match (tier, a, b) {
+            (None, ..) => true,
+            (Some(1), Some(a), Some(b)) => a == b,
+            (Some(_), Some(a), Some(b)) => a / 2 == b / 2,
+            _ => false,
+        };
+        let is_inside = node.rack.is_some()
+            || self.gang.tier.is_none() && self.gang.subgroups.is_none_or(|(_, tier)| tier.is_none());
+        is_inside
+            && self.gang.running.iter().all(|(other, name)| {
+                let rack = on(name).rack;
+                let near = |(size, tier): (usize, Option<u32>)| {
+                    other / size != pod / size || within(rack, node.rack, tier)
+                };
+                within(rack, node.rack, self.gang.tier) && self.gang.subgroups.is_none_or(near)
+            })
+    }
+
+    /// GPUs of a node that neither others nor the gang's running pods use.
+    fn free_gpus(&self, node: &Node) -> u64 {
+        let own = self.gang.running.iter().filter(|(_, on)| *on == node.name);
+        let own: u64 = own.map(|(pod, _)| self.gang.pods[*pod]).sum();
+        node.allocatable["nvidia.com/gpu"].as_u64().unwrap_or(0).saturating_sub(node.used + own)
     }
 
     /// What is said of the gang; `None` if it has its minimum.
@@ -171,7 +220,8 @@ impl World {
         scheduler.cycle("");
         let reports = scheduler.reports();
         let report = reports.into_iter().find(|report| report.name == "g").expect("the gang is known");
-        (report.counts.assumed < report.minimum).then(|| report.explanation.unwrap_or_default())
+        (report.counts.assumed + report.counts.placed() < report.minimum)
+            .then(|| report.explanation.unwrap_or_default())
     }
 
     /// The same after a remedy.
@@ -183,7 +233,7 @@ impl World {
             "getReady" => world.nodes_of(action, |node| node.not_ready = Mark::No),
             "addMatchingNodes" => {
                 let like = |node: &&Node| action.nodes.contains(&node.name);
-                let new: Vec<Node> = self.nodes.iter().filter(like).map(matching).collect();
+                let new: Vec<Node> = self.nodes.iter().filter(like).map(|node| self.matching(node)).collect();
                 world.nodes.extend(new);
             }
             "tolerateTaint" => gang.tolerations.extend(action.taint.clone()),
@@ -317,8 +367,8 @@ impl World {
             };
             let more = |by_selector: bool| {
                 one(&|world| {
-                    let new: Vec<Node> =
-                        self.nodes.iter().filter(|node| excluded(node, by_selector)).map(matching).collect();
+                    let like = self.nodes.iter().filter(|node| excluded(node, by_selector));
+                    let new: Vec<Node> = like.map(|node| self.matching(node)).collect();
                     world.nodes.extend(new);
                 })
             };
@@ -356,7 +406,9 @@ impl World {
             soft.extend(one(&|world| world.gang.subgroups = Some((size, None))));
         }
         all.push(("raiseTier", soft));
-        let lower = (1..self.gang.minimum).flat_map(|minimum| one(&|world| world.gang.minimum = minimum));
+        // With no more than those that run nothing would wait, which says nothing of where pods fit.
+        let lower = (self.gang.running.len() + 1..self.gang.minimum)
+            .flat_map(|minimum| one(&|world| world.gang.minimum = minimum));
         all.push(("lowerMinimum", lower.collect()));
         all
     }
@@ -374,6 +426,12 @@ impl World {
 
     fn nodes_of(&mut self, action: &Action, change: impl Fn(&mut Node)) {
         self.nodes.iter_mut().filter(|node| action.nodes.contains(&node.name)).for_each(change);
+    }
+
+    /// A new node like this one, as full as it is, that matches selector and affinity of the gang.
+    fn matching(&self, node: &Node) -> Node {
+        let used = node.allocatable["nvidia.com/gpu"].as_u64().unwrap_or(0) - self.free_gpus(node);
+        Node { name: format!("{}-like", node.name), model: "h100", zone: 0, used, ..node.clone() }
     }
 
     /// A rack in a domain: itself, one of a block, any at all.
@@ -405,10 +463,11 @@ impl World {
 
     /// Frees just so much that one more pod has room there.
     fn free(&mut self, name: &str, gpus: u64) {
-        let node = self.nodes.iter_mut().find(|node| node.name == name).expect("the node is known");
-        let all = node.allocatable["nvidia.com/gpu"].as_u64().unwrap_or(0);
-        let slots = (all - node.used) / gpus + 1;
-        node.used = all.saturating_sub(slots * gpus);
+        let at = self.nodes.iter().position(|node| node.name == name).expect("the node is known");
+        let free = self.free_gpus(&self.nodes[at]);
+        let more = (free / gpus + 1) * gpus - free;
+        let node = &mut self.nodes[at];
+        node.used = node.used.saturating_sub(more);
     }
 
     fn node_objects(&self) -> Vec<Value> {
@@ -490,6 +549,7 @@ impl World {
         let gang = &self.gang;
         let part = gang.subgroups.map_or(1, |(size, _)| size);
         for (index, gpus) in gang.pods.iter().enumerate() {
+            let on = gang.running.iter().find(|(pod, _)| *pod == index);
             let tolerations: Vec<Value> =
                 gang.tolerations.iter().map(|key| json!({"key": key, "operator": "Exists"})).collect();
             let mut requests = json!({"nvidia.com/gpu": gpus});
@@ -512,7 +572,7 @@ impl World {
                 let term = json!({"topologyKey": key, "labelSelector": own});
                 json!({"requiredDuringSchedulingIgnoredDuringExecution": [term]})
             };
-            match gang.rule {
+            match if on.is_some() { gang.rule_of_running } else { gang.rule } {
                 Rule::None => {}
                 Rule::Affinity => affinity["podAffinity"] = near("zone"),
                 Rule::AntiAffinity(key) => affinity["podAntiAffinity"] = near(key),
@@ -527,19 +587,18 @@ impl World {
             let labels = json!({"app": "g", "part": (index / part).to_string()});
             let role = if Some(gpus) == gang.pods.iter().max() { "large" } else { "small" };
             let annotations = json!({"scheduling.k8s.io/group-name": "g", "volcano.sh/task-spec": role});
+            if let Some((_, node)) = on {
+                spec["nodeName"] = json!(node);
+            }
+            let phase = if on.is_some() { "Running" } else { "Pending" };
             pods.push(json!({
                 "metadata": {"name": format!("g-{index}"), "namespace": "d", "uid": format!("g-{index}"),
                     "labels": labels, "annotations": annotations},
-                "spec": spec,
+                "spec": spec, "status": {"phase": phase},
             }));
         }
         pods
     }
-}
-
-/// A new node like this one that matches selector and affinity of the gang.
-fn matching(node: &Node) -> Node {
-    Node { name: format!("{}-like", node.name), model: "h100", zone: 0, ..node.clone() }
 }
 
 /// The GPUs that requests ask for.
