@@ -52,10 +52,10 @@ impl World {
 
     fn observed(&self) -> Observed<'_> {
         Observed {
-            pods: &self.pods,
-            pod_groups: &self.pod_groups,
-            services: &self.services,
-            revisions: &self.revisions,
+            pods: self.pods.iter().collect(),
+            pod_groups: self.pod_groups.iter().collect(),
+            services: self.services.iter().collect(),
+            revisions: self.revisions.iter().collect(),
             ..Observed::default()
         }
     }

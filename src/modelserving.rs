@@ -9,6 +9,7 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `observed`, `groups`, `assess` | what exists; role replicas and ServingGroups; what they are worth |
+//! | `family`, `settled` | the cache of what exists; ServingGroups that need no look |
 //! | `settings`, `defaults`, `validate` | the spec: in numbers, completed, checked |
 //! | `revision`, `adopt`, `history` | Kthena's hashes; what labels mean, whoever wrote them; ControllerRevisions |
 //! | `scale`, `rollout`, `recovery` | who comes, who goes, who is replaced |
@@ -40,6 +41,7 @@ mod rollout;
 mod scale;
 mod selector;
 pub mod settings;
+mod settled;
 mod shared_template;
 mod status;
 #[cfg(test)]
@@ -55,6 +57,7 @@ pub use observed::{
     failing_since,
 };
 pub use revision::{role_hash, roles_hash};
+pub use settled::Settled;
 pub use validate::validate;
 
 use crate::api::model_serving::{ModelServing, ModelServingStatus};
@@ -93,7 +96,15 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
             break step;
         }
     };
-    let Step { mut plan, memory, decision, planned } = step;
+    let Step { mut plan, memory, decision, planned, untouched } = step;
+    let look: Vec<u32> = groups
+        .iter()
+        .filter(|group| group.settled.is_some() && decision.going.contains_key(&group.ordinal))
+        .map(|group| group.ordinal)
+        .collect();
+    if !look.is_empty() {
+        return Outcome { look, ..Outcome::default() };
+    }
     remove_leftovers(&context, &mut plan);
     for &(kind, orphan) in &sorted.orphans {
         let (name, uid) = (orphan.name.clone(), orphan.uid.clone());
@@ -108,11 +119,19 @@ pub fn reconcile(object: &ModelServing, observed: &Observed<'_>, now: Timestamp)
     }
 
     let status = status::status(&context, &groups, &decision, &planned, &mut plan);
+    if !plan.unrepresented.is_empty() {
+        return Outcome { look: plan.unrepresented, ..Outcome::default() };
+    }
     history::clean_up(&context, &status, &mut plan);
+    let settled = untouched.into_iter().filter_map(|assessed| {
+        let represented = plan.represented.contains(&assessed.ordinal);
+        Some((assessed.ordinal, Settled::of(&context, assessed, represented)?))
+    });
+    let settled = if status::is_unanswered(&context) { Vec::new() } else { settled.collect() };
     let events = plan.take_events(&context);
     let wake_at = plan.wake_at;
     let status = (status != object.status).then_some(status);
-    Outcome { changes: plan.into_changes(), status, wake_at, events, memory }
+    Outcome { changes: plan.into_changes(), status, wake_at, events, memory, settled, look: Vec::new() }
 }
 
 /// An object that is not carried out: what exists stays as it is, and its conditions and one event say why.
@@ -133,28 +152,39 @@ fn held(
 }
 
 /// What one look at all ServingGroups leads to.
-struct Step<'c> {
+struct Step<'c, 'g> {
     plan: Plan,
     memory: Memory,
     decision: Decision,
     /// The groups that come.
     planned: Vec<Assessed<'c>>,
+    /// Groups that were looked into, and in which nothing is to be done.
+    untouched: Vec<&'g Assessed<'g>>,
 }
 
 /// Decides about all groups and plans each of them. Groups that turn out to lose their last pod by that, with no PodGroup to
 /// hold their place, go to `ending`. They are a reason for surge no more, so everything is to be decided again with that known.
-fn step<'c>(context: &'c Context<'_>, groups: &[Assessed<'_>], ending: &mut BTreeSet<u32>) -> Step<'c> {
+fn step<'c, 'g>(
+    context: &'c Context<'_>,
+    groups: &'g [Assessed<'g>],
+    ending: &mut BTreeSet<u32>,
+) -> Step<'c, 'g> {
     let mut plan = Plan::default();
-    let memory = running(context, groups, &mut plan);
+    let memory = events::running(context, groups, &mut plan);
     let decision = decide(context, groups, ending, &mut plan);
     let going = &decision.going;
     let planned: Vec<Assessed<'c>> =
         decision.coming.iter().map(|&ordinal| context.planned(ordinal)).collect();
 
     let ready = history::ensure(context, &mut plan);
-    let staying = groups.iter().filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
+    let mut untouched = Vec::new();
+    let looked_into = groups.iter().filter(|group| group.settled.is_none());
+    let staying = looked_into.filter(|group| !group.deleting && !going.contains_key(&group.ordinal));
+    let staying = staying.map(|assessed| (assessed, Some(assessed)));
+    let coming = planned.iter().filter(|_| ready).map(|assessed| (assessed, None));
     let mut gangs: BTreeMap<String, Gang<'_>> = BTreeMap::new();
-    for assessed in staying.chain(planned.iter().filter(|_| ready)) {
+    for (assessed, existing) in staying.chain(coming) {
+        let extent = plan.extent();
         let roles: Vec<assess::RevisedRole<'_>> = context.roles(assessed).collect();
         let revision = roles.first().map_or("", |role| role.revision);
         if !gangs.contains_key(revision) {
@@ -167,8 +197,9 @@ fn step<'c>(context: &'c Context<'_>, groups: &[Assessed<'_>], ending: &mut BTre
             let name = names::group(context.name(), assessed.ordinal);
             plan.events.push(events::group(Phase::Creating, &name, ""));
         }
+        untouched.extend(existing.filter(|_| plan.extent() == extent));
     }
-    Step { plan, memory, decision, planned }
+    Step { plan, memory, decision, planned, untouched }
 }
 
 /// Which ServingGroups go, and why; which come.
@@ -219,15 +250,13 @@ fn decide(
     let started = |group: &Assessed<'_>| {
         group.group.is_some_and(|group| group.live_pods().any(|member| member.pod.started))
     };
-    let mut in_order: Vec<&Assessed<'_>> = groups.iter().collect();
+    let is_to_go =
+        |group: &&Assessed<'_>| going.contains_key(&group.ordinal) || group.deleting && !fails_alone;
+    let mut in_order: Vec<&Assessed<'_>> = groups.iter().filter(is_to_go).collect();
     in_order.sort_by_cached_key(|group| (started(group), std::cmp::Reverse(group.ordinal)));
     for group in in_order {
-        match going.get(&group.ordinal) {
-            Some(why) => delete_group(context, group, why, plan),
-            // What is going anyway is helped along: its Services go last.
-            None if group.deleting && !fails_alone => delete_group(context, group, "", plan),
-            None => {}
-        }
+        // What is going anyway is helped along: its Services go last.
+        delete_group(context, group, going.get(&group.ordinal).copied().unwrap_or_default(), plan);
     }
     Decision { going, coming: coming(expected, groups) }
 }
@@ -260,7 +289,10 @@ fn scale_down(
                 () if is_half_gone(context, group) => State::Going,
                 () => State::NotRunning,
             },
-            cost: group.group.map_or(0, groups::Group::deletion_cost),
+            cost: match group.settled {
+                Some(settled) => settled.cost,
+                None => group.group.map_or(0, groups::Group::deletion_cost),
+            },
         };
         let candidates: Vec<Candidate> = groups.iter().map(candidate).collect();
         let victims = scale::victims(&candidates, expected as usize, settings.partition as usize);
@@ -340,39 +372,4 @@ fn remove_leftovers(context: &Context<'_>, plan: &mut Plan) {
             }
         }
     }
-}
-
-/// Which role replicas run now; emits events for those that did not at the last call, and for those that did.
-fn running(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mut Plan) -> Memory {
-    let mut running = Vec::new();
-    for assessed in groups.iter().filter(|group| !group.deleting) {
-        let Some(group) = assessed.group else { continue };
-        for replica in &group.replicas {
-            let revised = context.roles(assessed).find(|revised| revised.role.name == replica.role);
-            let Some(revised) = revised else { continue };
-            if context.is_running(replica, revised) {
-                running.push((group.ordinal, replica.role.to_owned(), replica.ordinal));
-            }
-        }
-    }
-    if let Some(memory) = context.observed.memory {
-        for key in &running {
-            let entry = || names::pod(context.name(), key.0, &key.1, key.2, 0);
-            if memory.running.binary_search(key).is_err() && !plan.deletes.iter().any(|c| c.name() == entry())
-            {
-                let group = names::group(context.name(), key.0);
-                plan.events.push(events::role(Phase::Running, &group, &key.1, key.2));
-            }
-        }
-        for key in &memory.running {
-            let group = context.groups.get(key.0);
-            let replica = group.and_then(|group| group.replica(&key.1, key.2));
-            let failing = replica.is_some_and(|r| r.live > 0 && r.terminating == 0);
-            if failing && running.binary_search(key).is_err() {
-                let group = names::group(context.name(), key.0);
-                plan.events.push(events::role(Phase::Creating, &group, &key.1, key.2));
-            }
-        }
-    }
-    Memory { running }
 }

@@ -10,7 +10,7 @@ use crate::api::model_serving::{ModelServing, ModelServingStatus};
 use crate::api::time::Timestamp;
 use crate::modelserving::family::Family;
 use crate::modelserving::{
-    self, Capabilities, Change, Event, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision,
+    Capabilities, Change, Event, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision,
     ObservedService,
 };
 use serde_json::{json, to_value};
@@ -90,8 +90,7 @@ impl Serving {
             Some(entry) if entry.object.metadata.uid == object.metadata.uid => entry.object = object,
             _ => {
                 self.set_wake(&key, None);
-                let family = self.families.entry(key.clone()).or_default();
-                (family.memory, family.wakes_at) = (None, None);
+                self.families.entry(key.clone()).or_insert_with(|| Family::new(&key.1)).begin();
                 let entry = Entry { object, failures: 0, not_before: None, wakes_at: None };
                 self.objects.insert(key.clone(), entry);
             }
@@ -112,14 +111,14 @@ impl Serving {
             return;
         }
         for owner in &owners {
-            let family = self.families.entry(owner.clone()).or_default();
+            let family = self.families.entry(owner.clone()).or_insert_with(|| Family::new(&owner.1));
             let changed = match object {
-                Object::Pod(pod) => family.pods.put(ObservedPod::from(&**pod)),
-                Object::PodGroup(group) => family.pod_groups.put(ObservedPodGroup::from(&**group)),
-                Object::Service(service) => family.services.put(ObservedService::from(&service.metadata)),
+                Object::Pod(pod) => family.put_pod(ObservedPod::from(&**pod)),
+                Object::PodGroup(group) => family.put_pod_group(ObservedPodGroup::from(&**group)),
+                Object::Service(service) => family.put_service(ObservedService::from(&service.metadata)),
                 Object::ControllerRevision(revision) => {
                     let value = to_value(revision).unwrap_or_default();
-                    family.revisions.put(ObservedRevision::from_json(&value))
+                    family.put_revision(ObservedRevision::from_json(&value))
                 }
                 _ => false,
             };
@@ -218,12 +217,7 @@ impl Serving {
             gang_schedulers: &schedulers,
         };
         let (entry, family) = (self.objects.get(&key)?, self.families.get_mut(&key)?);
-        let outcome = modelserving::reconcile(
-            &entry.object,
-            &family.observed(capabilities, self.ending.contains(&key.0)),
-            now,
-        );
-        family.memory = Some(outcome.memory);
+        let outcome = family.reconcile(&entry.object, capabilities, self.ending.contains(&key.0), now);
         let is_idle = outcome.changes.is_empty() && outcome.status.is_none() && outcome.events.is_empty();
         let batch = (!is_idle).then(|| {
             if !outcome.changes.is_empty() || outcome.status.is_some() {

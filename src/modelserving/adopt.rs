@@ -60,11 +60,12 @@ impl<'a> Revisions<'a> {
     pub(crate) fn new(
         object: &'a ModelServing,
         settings: &Settings<'a>,
-        revisions: &'a [ObservedRevision],
+        revisions: &[&'a ObservedRevision],
     ) -> Self {
         let uid = Uid::from(object.metadata.uid.as_str());
         let known: Vec<&ObservedRevision> = revisions
             .iter()
+            .copied()
             .filter(|revision| revision.object.is_of(&object.metadata.name, &uid))
             .filter(|revision| !revision.revision.is_empty())
             .filter(|revision| revision.roles.is_some())

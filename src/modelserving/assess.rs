@@ -5,6 +5,7 @@ use super::change::Kind;
 use super::groups::{Group, Groups, Replica, Sorted};
 use super::observed::{Capabilities, Observed};
 use super::settings::{Settings, Strategy, role_pods, role_replicas};
+use super::settled::Settled;
 use crate::api::model_serving::{ModelServing, Role};
 use crate::api::time::Timestamp;
 use std::collections::BTreeSet;
@@ -17,7 +18,9 @@ pub(crate) struct Context<'a> {
     pub(crate) groups: Groups<'a>,
     /// Names that would be ours and are not.
     pub(crate) foreign: &'a BTreeSet<(Kind, &'a str)>,
-    pub(crate) observed: Observed<'a>,
+    /// ServingGroups of whose names one is among them.
+    contested: &'a BTreeSet<u32>,
+    pub(crate) observed: &'a Observed<'a>,
     pub(crate) now: Timestamp,
 }
 
@@ -42,14 +45,16 @@ impl<'r> RevisedRole<'r> {
 #[derive(Clone, Debug)]
 pub(crate) struct Assessed<'c> {
     pub(crate) ordinal: u32,
-    /// `None` for one that is about to be created.
+    /// `None` for one that is settled, or is about to be created.
     pub(crate) group: Option<&'c Group<'c>>,
+    /// What is known of one whose records are not listed.
+    pub(crate) settled: Option<&'c Settled>,
     /// Nothing of it stays.
     pub(crate) deleting: bool,
     /// Something in it is not as the spec has it now.
     pub(crate) outdated: bool,
     /// The label of the revision that it runs.
-    pub(crate) revision: String,
+    pub(crate) revision: &'c str,
     /// Every role has as many running replicas as its revision asks for.
     pub(crate) available: bool,
 }
@@ -58,14 +63,15 @@ impl<'a> Context<'a> {
     /// Reads what there is to read.
     pub(crate) fn new(
         object: &'a ModelServing,
-        observed: &Observed<'a>,
+        observed: &'a Observed<'a>,
         sorted: &'a Sorted<'a>,
         now: Timestamp,
     ) -> Self {
         let settings = Settings::of(object);
-        let revisions = Revisions::new(object, &settings, observed.revisions);
+        let revisions = Revisions::new(object, &settings, &observed.revisions);
         let groups = Groups::new(sorted);
-        Context { object, settings, revisions, groups, foreign: &sorted.foreign, observed: *observed, now }
+        let (foreign, contested) = (&sorted.foreign, &sorted.contested);
+        Context { object, settings, revisions, groups, foreign, contested, observed, now }
     }
 
     /// The ModelServing's name.
@@ -78,14 +84,35 @@ impl<'a> Context<'a> {
         self.observed.capabilities
     }
 
+    /// The ServingGroups at which there is nothing to do, by ordinal.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = (u32, &'a Settled)> {
+        self.observed.settled.into_iter().flatten().map(|(&ordinal, settled)| (ordinal, settled))
+    }
+
+    /// Does somebody else hold a name that is this ServingGroup's?
+    pub(crate) fn is_contested(&self, group: u32) -> bool {
+        self.contested.contains(&group)
+    }
+
     /// All ServingGroups that exist or are going, by ordinal.
     pub(crate) fn assess(&self) -> Vec<Assessed<'_>> {
-        self.groups
-            .list
-            .iter()
-            .filter(|group| group.exists() || group.is_deleting())
-            .map(|group| self.assess_group(group))
-            .collect()
+        let settled = self.settled().map(|(ordinal, settled)| Assessed {
+            ordinal,
+            group: None,
+            settled: Some(settled),
+            deleting: false,
+            outdated: settled.outdated,
+            revision: &settled.revision,
+            available: settled.available,
+        });
+        let listed = self.groups.list.iter().filter(|group| group.exists() || group.is_deleting());
+        let mut all: Vec<Assessed<'_>> = Vec::with_capacity(
+            self.groups.list.len() + self.observed.settled.map_or(0, std::collections::BTreeMap::len),
+        );
+        all.extend(settled);
+        all.extend(listed.map(|group| self.assess_group(group)));
+        all.sort_by_key(|assessed| assessed.ordinal);
+        all
     }
 
     fn assess_group<'c>(&'c self, group: &'c Group<'a>) -> Assessed<'c> {
@@ -93,6 +120,7 @@ impl<'a> Context<'a> {
         let mut assessed = Assessed {
             ordinal: group.ordinal,
             group: Some(group),
+            settled: None,
             deleting: group.is_deleting(),
             outdated,
             revision,
@@ -105,16 +133,24 @@ impl<'a> Context<'a> {
     /// A ServingGroup that does not exist yet: below the partition it gets the revision that the others there have.
     pub(crate) fn planned(&self, ordinal: u32) -> Assessed<'_> {
         let revision = self.revision_for_new(ordinal);
-        let outdated = !self.revisions.is_update(&revision);
-        Assessed { ordinal, group: None, deleting: false, outdated, revision, available: false }
+        let outdated = !self.revisions.is_update(revision);
+        Assessed {
+            ordinal,
+            group: None,
+            settled: None,
+            deleting: false,
+            outdated,
+            revision,
+            available: false,
+        }
     }
 
-    fn revision_for_new(&self, ordinal: u32) -> String {
+    fn revision_for_new(&self, ordinal: u32) -> &str {
         let current = &self.object.status.current_revision;
         if ordinal < self.settings.partition && !current.is_empty() && self.is_other(current) {
-            current.clone()
+            current
         } else {
-            self.revisions.update.clone()
+            &self.revisions.update
         }
     }
 
@@ -128,7 +164,7 @@ impl<'a> Context<'a> {
     }
 
     /// Is the group outdated, and which revision does it run?
-    fn standing(&self, group: &Group<'_>) -> (bool, String) {
+    fn standing<'c>(&'c self, group: &'c Group<'a>) -> (bool, &'c str) {
         let mut fresh = false; // something in it was built from the spec as it is
         let mut label = None;
         let mut outdated = None;
@@ -142,7 +178,7 @@ impl<'a> Context<'a> {
         }
         let Some(label) = label else {
             let revision = self.revision_for_new(group.ordinal);
-            return (!self.revisions.is_update(&revision), revision);
+            return (!self.revisions.is_update(revision), revision);
         };
         let incomplete = !fresh
             && self.settings.strategy == Strategy::ServingGroup
@@ -150,9 +186,9 @@ impl<'a> Context<'a> {
                 role_replicas(role) > 0 && !group.of_role(&role.name).any(|replica| !replica.pods.is_empty())
             });
         match outdated {
-            Some(revision) => (true, revision.to_owned()),
-            None if incomplete => (true, label.to_owned()),
-            None => (false, self.revisions.update.clone()),
+            Some(revision) => (true, revision),
+            None if incomplete => (true, label),
+            None => (false, &self.revisions.update),
         }
     }
 
@@ -163,7 +199,7 @@ impl<'a> Context<'a> {
         assessed: &'s Assessed<'_>,
     ) -> impl Iterator<Item = RevisedRole<'s>> + Clone + use<'s, 'a> {
         let own = assessed.outdated && self.settings.strategy == Strategy::ServingGroup;
-        let revision = if own { assessed.revision.as_str() } else { self.revisions.update.as_str() };
+        let revision = if own { assessed.revision } else { self.revisions.update.as_str() };
         let (roles, keys) =
             self.revisions.roles(revision).unwrap_or((self.settings.roles, &self.revisions.keys));
         roles.iter().zip(keys).map(move |(role, key)| RevisedRole { role, revision, key })

@@ -192,6 +192,11 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// What to hand to the next call as [`super::Observed::memory`].
     pub memory: super::events::Memory,
+    /// Of the ServingGroups whose records were listed, those that are settled: see [`super::Observed::settled`].
+    pub settled: Vec<(u32, super::settled::Settled)>,
+    /// Settled ServingGroups whose records are needed, since something is to be done at them: then this is all that the
+    /// answer says, and the call is to be made again with them.
+    pub look: Vec<u32>,
 }
 
 impl Change {

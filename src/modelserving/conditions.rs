@@ -23,6 +23,19 @@ pub(crate) struct Progress {
 /// At most so many troubles are told; the rest are counted.
 const TROUBLES: usize = 3;
 
+/// At most so many ordinals are told; the rest are counted. Of thousands of ServingGroups nobody reads each at every step of a
+/// rollout, and Kubernetes' own conditions end at 32,768 characters.
+const ORDINALS: usize = 100;
+
+fn list(ordinals: &[u32]) -> String {
+    let texts: Vec<String> = ordinals.iter().take(ORDINALS).map(u32::to_string).collect();
+    let texts = texts.join(" ");
+    match ordinals.len().saturating_sub(ORDINALS) {
+        0 => format!("[{texts}]"),
+        more => format!("[{texts} and {more} more]"),
+    }
+}
+
 /// The conditions after this progress. Nothing changes that means the same.
 pub(crate) fn update(
     conditions: &[Condition],
@@ -30,10 +43,6 @@ pub(crate) fn update(
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let list = |ordinals: &[u32]| {
-        let texts: Vec<String> = ordinals.iter().map(u32::to_string).collect();
-        format!("[{}]", texts.join(" "))
-    };
     let groups = format!("Some groups is progressing: {}", list(&progress.progressing));
     let (type_, reason, message) = if progress.progressing.is_empty() {
         ("Available", "AllGroupsReady", "All Serving groups are ready".to_owned())
@@ -222,6 +231,17 @@ mod tests {
         );
         assert!(third.iter().all(|condition| condition.observed_generation == Some(2)));
         assert_eq!(update(&third, &progress(&[], &[], 0, 0), 2, Timestamp(9)), third, "nothing to write");
+    }
+
+    /// The list of ten thousand ordinals is longer than a condition of Kubernetes may be.
+    #[test]
+    fn ordinals_are_told_but_not_endlessly() {
+        let all: Vec<u32> = (0..10_000).collect();
+        let conditions = update(&[], &progress(&all, &all[..101], 1, 0), 1, Timestamp(0));
+        let message = &conditions[0].message;
+        assert!(message.len() < 1_000, "{} characters", message.len());
+        assert!(message.contains(" 98 99 and 9900 more], Updated Groups are: [0 1 "), "{message}");
+        assert!(message.ends_with(" 98 99 and 1 more]"), "{message}");
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub(crate) struct Sorted<'a> {
     pod_groups: Vec<(u32, &'a ObservedPodGroup)>,
     /// Names that would be ours and are not.
     pub(crate) foreign: BTreeSet<(Kind, &'a str)>,
+    /// ServingGroups of whose names somebody else holds one.
+    pub(crate) contested: BTreeSet<u32>,
     /// What one of our name left behind, and is ours from now on.
     pub(crate) orphans: Vec<(Kind, &'a ObjectRef)>,
 }
@@ -62,13 +64,15 @@ impl<'a> Sorted<'a> {
             services: Vec::with_capacity(observed.services.len()),
             pod_groups: Vec::with_capacity(observed.pod_groups.len()),
             foreign: BTreeSet::new(),
+            contested: BTreeSet::new(),
             orphans: Vec::new(),
         };
-        let mut ours = |kind: Kind, object: &'a ObjectRef| {
+        let mut ours = |kind: Kind, object: &'a ObjectRef, group: Option<u32>| {
             let orphan = object.orphan_of.as_deref() == Some(name);
             let ours = object.owner == uid || orphan;
             if !ours {
                 sorted.foreign.insert((kind, object.name.as_str()));
+                sorted.contested.extend(group);
             }
             if orphan && !object.deleting {
                 sorted.orphans.push((kind, object));
@@ -77,26 +81,28 @@ impl<'a> Sorted<'a> {
         };
         let mut roles: Vec<&'a str> =
             object.spec.template.roles.iter().map(|role| role.name.as_str()).collect();
-        for pod in observed.pods {
+        for &pod in &observed.pods {
             let key = names::parse_pod(name, &pod.object.name).map(|key| shared(key, &mut roles));
-            if let Some(key) = key.filter(|_| ours(Kind::Pod, &pod.object)) {
+            if let Some(key) = key.filter(|key| ours(Kind::Pod, &pod.object, Some(key.group))) {
                 sorted.members.push(Member { key, pod });
             }
         }
-        for service in observed.services {
+        for &service in &observed.services {
             let key = names::parse_pod(name, &service.object.name).map(|key| shared(key, &mut roles));
-            if let Some(key) = key.filter(|_| ours(Kind::Service, &service.object)) {
+            if let Some(key) = key.filter(|key| ours(Kind::Service, &service.object, Some(key.group))) {
                 sorted.services.push((key, service));
             }
         }
-        for pod_group in observed.pod_groups {
+        for &pod_group in &observed.pod_groups {
             let ordinal = names::parse_group(name, &pod_group.object.name);
-            if let Some(ordinal) = ordinal.filter(|_| ours(Kind::PodGroup, &pod_group.object)) {
+            if let Some(ordinal) =
+                ordinal.filter(|ordinal| ours(Kind::PodGroup, &pod_group.object, Some(*ordinal)))
+            {
                 sorted.pod_groups.push((ordinal, pod_group));
             }
         }
-        for revision in observed.revisions {
-            ours(Kind::ControllerRevision, &revision.object);
+        for &revision in &observed.revisions {
+            ours(Kind::ControllerRevision, &revision.object, None);
         }
         // Stable sorts: caches keep what they were given, mostly in order already.
         sorted.members.sort_by_key(|member| member.key);

@@ -10,7 +10,7 @@ use super::pods;
 use crate::api::keys;
 use crate::api::model_serving::ModelServingStatus;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Sees to it that the revision of the spec is on record. Until it is, nothing may be created that refers to it: `false` if
 /// it cannot be now.
@@ -56,17 +56,19 @@ pub(crate) fn ensure(context: &Context<'_>, plan: &mut Plan) -> bool {
 /// Deletes ControllerRevisions that nothing refers to: not the status, and no pod. (Upstream keeps the two of the status, and
 /// so forgets what a protected role replica runs.)
 pub(crate) fn clean_up(context: &Context<'_>, status: &ModelServingStatus, plan: &mut Plan) {
-    let mut used: BTreeSet<&str> = context.observed.pods.iter().map(|pod| pod.revision.as_str()).collect();
-    used.extend([status.current_revision.as_str(), status.update_revision.as_str()]);
+    let observed = context.observed;
+    let is_used = |label: &str| {
+        [&status.current_revision, &status.update_revision].into_iter().any(|of_status| of_status == label)
+            || plan.revisions_used.contains(label)
+            || observed.pods.iter().any(|pod| pod.revision == label)
+            || context.settled().any(|(_, settled)| settled.labels.iter().any(|of_pod| of_pod == label))
+    };
     let uid = Uid::from(context.object.metadata.uid.as_str());
-    let unused: Vec<Change> = context
-        .observed
+    let unused: Vec<Change> = observed
         .revisions
         .iter()
         .filter(|revision| revision.object.is_of(context.name(), &uid) && !revision.object.deleting)
-        .filter(|revision| {
-            !used.contains(revision.revision.as_str()) && !plan.revisions_used.contains(&revision.revision)
-        })
+        .filter(|revision| !is_used(&revision.revision))
         .map(|revision| Change::Delete {
             kind: Kind::ControllerRevision,
             name: revision.object.name.clone(),

@@ -4,6 +4,7 @@
 use super::adopt::RoleKey;
 use super::events::Memory;
 use super::revision::{likeness::is_likeness, roles_hash};
+use super::settled::Settled;
 use crate::api::core::{ContainerStatus, Pod, PodPhase};
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
@@ -16,19 +17,22 @@ use std::collections::BTreeMap;
 
 /// Everything of one namespace that carries the ModelServing's name as label or in its own name, or has it as owner. The
 /// order of the lists does not matter.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Observed<'a> {
     /// Pods.
-    pub pods: &'a [ObservedPod],
+    pub pods: Vec<&'a ObservedPod>,
     /// PodGroups.
-    pub pod_groups: &'a [ObservedPodGroup],
+    pub pod_groups: Vec<&'a ObservedPodGroup>,
     /// Services.
-    pub services: &'a [ObservedService],
+    pub services: Vec<&'a ObservedService>,
     /// ControllerRevisions.
-    pub revisions: &'a [ObservedRevision],
+    pub revisions: Vec<&'a ObservedRevision>,
+    /// ServingGroups, by ordinal, of which nothing is listed above, since there is nothing to do at them.
+    pub settled: Option<&'a BTreeMap<u32, Settled>>,
     /// What the cluster can do.
     pub capabilities: Capabilities<'a>,
-    /// What the previous call returned; `None` after a restart. It decides nothing but which events are news.
+    /// What the previous call returned, of ServingGroups that are not settled; `None` after a restart. It decides nothing but
+    /// which events are news.
     pub memory: Option<&'a Memory>,
     /// What the API server said when it refused the last creation (a quota, an invalid object), until one succeeds.
     pub refused: Option<&'a str>,

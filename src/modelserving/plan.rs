@@ -29,6 +29,12 @@ pub(crate) struct Plan {
     pub(crate) events: Vec<Event>,
     /// What stands in the way now: reason and message.
     pub(crate) troubles: BTreeSet<(&'static str, String)>,
+    /// How often something was found to stand in the way.
+    said: usize,
+    /// ServingGroups whose pods are labelled as the scale selector asks, where it asks for representatives.
+    pub(crate) represented: BTreeSet<u32>,
+    /// Settled ones of which that is not known.
+    pub(crate) unrepresented: Vec<u32>,
     /// Revisions that pods of this plan carry.
     pub(crate) revisions_used: BTreeSet<String>,
     pub(crate) wake_at: Option<Timestamp>,
@@ -51,7 +57,22 @@ impl Plan {
 
     /// Something stands in the way.
     pub(crate) fn trouble(&mut self, reason: &'static str, message: String) {
+        self.said += 1;
         self.troubles.insert((reason, message));
+    }
+
+    /// How much it holds of what concerns single ServingGroups: where that grows, something is to be done or told.
+    pub(crate) fn extent(&self) -> usize {
+        let writes = [
+            &self.lower,
+            &self.deletes,
+            &self.pod_groups,
+            &self.pods,
+            &self.raise,
+            &self.services,
+            &self.patches,
+        ];
+        writes.into_iter().map(Vec::len).sum::<usize>() + self.events.len() + self.said
     }
 
     /// Does somebody else hold this name? If so, it is left alone until that object goes, which is observed: there is no

@@ -20,28 +20,31 @@ pub(crate) struct Unit {
 /// broken revision can always be replaced; new ones that do not serve slow that down, so that a broken update stops. No
 /// `max_unavailable` is no limit.
 pub(crate) fn choose(units: &[Unit], wanted: u32, max_unavailable: Option<u32>) -> Vec<u32> {
-    let mut candidates: Vec<&Unit> = units.iter().filter(|unit| unit.outdated && !unit.protected).collect();
-    candidates.sort_by_key(|unit| (unit.available, std::cmp::Reverse(unit.ordinal)));
-    let (broken, serving) = match max_unavailable {
-        None => (candidates.len(), candidates.len()),
-        Some(max_unavailable) => {
-            let floor = wanted.saturating_sub(max_unavailable) as usize;
-            let available = units.iter().filter(|unit| unit.available).count();
-            let new_broken = units.iter().filter(|unit| !unit.outdated && !unit.available).count();
-            let pace = (units.len() - new_broken).saturating_sub(floor);
-            let broken = candidates.iter().filter(|unit| !unit.available).count().min(pace);
-            (broken, available.saturating_sub(floor).min(pace - broken))
-        }
-    };
-    let (mut broken, mut serving) = (broken, serving);
-    let mut take = |unit: &&Unit| {
-        let left = if unit.available { &mut serving } else { &mut broken };
-        *left > 0 && {
-            *left -= 1;
-            true
-        }
-    };
-    candidates.into_iter().filter(|unit| take(unit)).map(|unit| unit.ordinal).collect()
+    let (mut broken, mut serving) = (Vec::new(), Vec::new());
+    for unit in units.iter().filter(|unit| unit.outdated && !unit.protected) {
+        if unit.available { &mut serving } else { &mut broken }.push(unit.ordinal);
+    }
+    if let Some(max_unavailable) = max_unavailable {
+        let floor = wanted.saturating_sub(max_unavailable) as usize;
+        let available = units.iter().filter(|unit| unit.available).count();
+        let new_broken = units.iter().filter(|unit| !unit.outdated && !unit.available).count();
+        let pace = (units.len() - new_broken).saturating_sub(floor);
+        keep_highest(&mut broken, pace);
+        keep_highest(&mut serving, available.saturating_sub(floor).min(pace - broken.len()));
+    }
+    for ordinals in [&mut broken, &mut serving] {
+        ordinals.sort_unstable_by_key(|&ordinal| std::cmp::Reverse(ordinal));
+    }
+    broken.append(&mut serving);
+    broken
+}
+
+/// Keeps so many of them, without sorting all: where one of thousands has its turn, they are asked each time.
+fn keep_highest(ordinals: &mut Vec<u32>, count: usize) {
+    if count > 0 && count < ordinals.len() {
+        ordinals.select_nth_unstable_by_key(count - 1, |&ordinal| std::cmp::Reverse(ordinal));
+    }
+    ordinals.truncate(count);
 }
 
 /// Is there anything left to replace?

@@ -7,7 +7,7 @@
 
 use super::assess::{Assessed, Context};
 use super::change::{Change, Kind};
-use super::groups::{Member, Replica};
+use super::groups::{Group, Member, Replica};
 use super::names;
 use super::plan::Plan;
 use super::settings::{Recovery, role_replicas};
@@ -32,19 +32,20 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
     );
     let groups = || groups.iter().filter_map(|assessed| assessed.group.filter(|_| !assessed.deleting));
     let recovery = context.settings.recovery;
-    let gap = groups().any(|group| {
-        // While a replica 0 is being recreated the ordinal still tells; with others and without it, it does not.
-        let mut replicas = group.of_role(&role.name).filter(|replica| !replica.pods.is_empty()).peekable();
-        replicas.peek().is_some_and(|first| first.ordinal > 0)
-            && !is_created(context, plan, group.ordinal, &role.name)
-    });
+    // While a replica 0 is being recreated the ordinal still tells; with others and without it, it does not.
+    let gap = groups()
+        .any(|group| is_gap(context, group) && !is_created(context, plan, group.ordinal, &role.name))
+        || context.settled().any(|(_, settled)| settled.gap);
     if !gap {
         return by_ordinal;
     }
     let mut created = entry_pods(context, plan, &role.name);
     let going: BTreeSet<String> = plan.deletes.iter().map(|change| change.name().to_owned()).collect();
     let stays = |member: &&Member<'_>| !going.contains(&member.pod.object.name);
+    let unknown = context.settled().filter(|(_, settled)| !settled.represented);
+    plan.unrepresented = unknown.map(|(ordinal, _)| ordinal).collect();
     for group in groups() {
+        let before = plan.patches.len();
         let whole = |replica: &&Replica<'_>| {
             // Where pods come back one by one, the entry pod is all that counts.
             let alone = recovery == Recovery::Pod;
@@ -70,6 +71,9 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
                 });
             }
         }
+        if plan.patches.len() == before {
+            plan.represented.insert(group.ordinal);
+        }
     }
     for at in created.into_values() {
         if let Change::Create(created) = &mut plan.pods[at] {
@@ -77,6 +81,14 @@ pub(crate) fn selector(context: &Context<'_>, groups: &[Assessed<'_>], plan: &mu
         }
     }
     format!("{}={name},{}=true", keys::MODEL_SERVING_NAME, keys::MODEL_SERVING_REPRESENTATIVE)
+}
+
+/// Has the group pods of the leading role, and none in its replica 0?
+pub(crate) fn is_gap(context: &Context<'_>, group: &Group<'_>) -> bool {
+    leading_role(context).is_some_and(|role| {
+        let mut replicas = group.of_role(&role.name).filter(|replica| !replica.pods.is_empty());
+        replicas.next().is_some_and(|first| first.ordinal > 0)
+    })
 }
 
 /// The entry pod of this role that is being created in each group, the lowest ordinal first: where it is in the plan.

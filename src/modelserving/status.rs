@@ -81,9 +81,13 @@ fn current_revision(
     let lasts = |group: &&Assessed<'_>| {
         !decision.going.contains_key(&group.ordinal) || group.group.is_some_and(has_pods)
     };
-    let lasting = groups.iter().filter(lasts);
-    for group in lasting.chain(planned).filter(|group| group.outdated) {
-        *counts.entry(&group.revision).or_default() += 1;
+    let current = context.object.status.current_revision.as_str();
+    let others = || groups.iter().filter(lasts).chain(planned).filter(|group| group.outdated);
+    if others().any(|group| group.revision == current) {
+        return current.to_owned();
+    }
+    for group in others() {
+        *counts.entry(group.revision).or_default() += 1;
     }
     if context.settings.strategy == Strategy::Role {
         // A role replica below its partition may be all that is left of a revision, and be on its way back.
@@ -91,7 +95,6 @@ fn current_revision(
             counts.entry(label).or_default();
         }
     }
-    let current = context.object.status.current_revision.as_str();
     if counts.contains_key(current) {
         return current.to_owned();
     }
@@ -105,15 +108,21 @@ const OTHER_SCHEDULER: &str = "OtherScheduler";
 /// That pods without a node ask for a scheduler that does not answer here. kube-scheduler is there in every cluster, and
 /// places pods one by one.
 fn unanswered(context: &Context<'_>, groups: &[Assessed<'_>]) -> Option<String> {
-    let (asked, ours) = (context.settings.scheduler, context.capabilities().gang_schedulers);
-    if ours.is_empty() || ours.contains(&asked) || asked == DEFAULT_SCHEDULER {
+    if !is_unanswered(context) {
         return None;
     }
+    let (asked, ours) = (context.settings.scheduler, context.capabilities().gang_schedulers);
     let pods = groups.iter().filter_map(|group| group.group).flat_map(groups::Group::live_pods);
     match pods.filter(|member| !member.pod.has_node).count() {
         0 => None,
         pods => Some(scheduler_name::unanswered([(asked, pods)], ours)),
     }
+}
+
+/// Does it ask for a scheduler that does not answer here?
+pub(crate) fn is_unanswered(context: &Context<'_>) -> bool {
+    let (asked, ours) = (context.settings.scheduler, context.capabilities().gang_schedulers);
+    !ours.is_empty() && !ours.contains(&asked) && asked != DEFAULT_SCHEDULER
 }
 
 /// What stands in the way of the groups that are not available.

@@ -3,6 +3,7 @@
 
 mod checks;
 mod draw;
+mod shown;
 
 use super::world::{World, describe};
 use crate::api::model_serving::Role;
@@ -88,6 +89,8 @@ struct Chaos {
     seed: u64,
     random: Random,
     world: World,
+    /// The same, as changes have shown it.
+    shown: shown::Shown,
     /// What happened, for those who ask.
     notes: Option<Vec<String>>,
     /// What each revision asked for when a reconcile last saw it.
@@ -103,8 +106,9 @@ impl Chaos {
         let mut random = Random(seed);
         let world = World::new(random_object(&mut random));
         let history = BTreeMap::new();
+        let shown = shown::Shown::default();
         let mut chaos =
-            Chaos { seed, random, world, notes: None, history, remembered: 0, hash: String::new() };
+            Chaos { seed, random, world, shown, notes: None, history, remembered: 0, hash: String::new() };
         chaos.world.gangs = chaos.random.one_in(4) < 3;
         chaos
     }
@@ -238,6 +242,7 @@ impl Chaos {
     fn reconcile(&mut self) -> bool {
         self.remember();
         let outcome = self.world.reconcile();
+        self.shown.reconcile(&self.world);
         self.note(|| {
             let names: Vec<String> = outcome.changes.iter().map(describe).collect();
             let events: Vec<&str> = outcome.events.iter().map(|event| event.message.as_str()).collect();

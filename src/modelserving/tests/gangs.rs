@@ -296,10 +296,10 @@ fn without_sub_groups() {
     let capabilities = Capabilities { sub_group_policy: false, ..Capabilities::default() };
     let next = |world: &World| {
         let observed = Observed {
-            pods: &world.pods,
-            pod_groups: &world.pod_groups,
-            services: &world.services,
-            revisions: &world.revisions,
+            pods: world.pods.iter().collect(),
+            pod_groups: world.pod_groups.iter().collect(),
+            services: world.services.iter().collect(),
+            revisions: world.revisions.iter().collect(),
             capabilities,
             ..Observed::default()
         };

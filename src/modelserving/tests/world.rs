@@ -72,10 +72,11 @@ impl World {
 
     pub(super) fn reconcile(&self) -> Outcome {
         let observed = Observed {
-            pods: &self.pods,
-            pod_groups: &self.pod_groups,
-            services: &self.services,
-            revisions: &self.revisions,
+            pods: self.pods.iter().collect(),
+            pod_groups: self.pod_groups.iter().collect(),
+            services: self.services.iter().collect(),
+            revisions: self.revisions.iter().collect(),
+            settled: None,
             capabilities: Capabilities { pod_groups: self.gangs, ..Capabilities::default() },
             memory: self.memory.as_ref(),
             refused: self.refused.as_deref(),
