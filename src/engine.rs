@@ -21,7 +21,7 @@
 //! | part | owns | files |
 //! | --- | --- | --- |
 //! | `Intake` | what was observed: the mirror of PodGroups and pods, what answers showed ahead of the watch | `intake`, `mirror` |
-//! | `Commitments` | reservations and their calls, the journal, recovery, pauses, what is to be done before a bind | `act`, `writer`, `journal`, `claims`, `devices`, `endings`, `recovery`, `nominated` |
+//! | `Commitments` | reservations and their calls, the journal, recovery, pauses, what is to be done before a bind | `act`, `writer`, `journal`, `clearing`, `claims`, `devices`, `endings`, `recovery`, `nominated` |
 //! | `Families` | ModelServings and what they own, LeaderWorkerSets | `families`, `serving`, `sets`, `arrivals` |
 //! | `Telling` | what users are told, and when: statuses, conditions, findings, notices | `statuses`, `marks`, `findings`, `notices` |
 //! | `Groups` | pods without a PodGroup, queues that are made | `grouping` |
@@ -43,6 +43,7 @@ pub mod usage;
 mod act;
 mod calls;
 mod claims;
+mod clearing;
 mod count;
 mod devices;
 mod dialects;
@@ -71,6 +72,7 @@ use crate::reservation::journal::{Journal, Place};
 use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use calls::{Calls, Purpose};
+use clearing::Clearings;
 use devices::Granting;
 use families::Families;
 use findings::Findings;
@@ -145,6 +147,8 @@ struct Commitments {
     reservations: Reservations,
     /// What is promised, written down.
     journal: Journal,
+    /// Plans by which others leave for gangs.
+    clearings: Clearings,
     effects: Vec<Effect>,
     /// Have the records of predecessors been taken in?
     recovery: Recovery,
@@ -203,13 +207,16 @@ const REVIEW: Duration = Duration::from_secs(600);
 impl Engine {
     /// An engine for the leader of this epoch, which has seen nothing yet. It waits for the kinds of [`Engine::watched`].
     pub fn new(plan: Plan, epoch: u64) -> Engine {
+        let mut scheduler = Scheduler::configured(plan.config.clone());
+        scheduler.carry_out_evictions();
         Engine {
             now: Now { elapsed: Duration::ZERO, wall: Duration::ZERO },
-            scheduler: Scheduler::configured(plan.config.clone()),
+            scheduler,
             intake: Intake::new(watched(&plan)),
             commitments: Commitments {
                 reservations: Reservations::new(plan.reservation.clone()),
                 journal: Journal::new(plan.journal.clone(), epoch, plan.pace == Pace::Considerate),
+                clearings: Clearings::default(),
                 effects: Vec::new(),
                 recovery: if plan.scheduler { Recovery::Sealing } else { Recovery::Complete },
                 finding: Finding::default(),
@@ -245,11 +252,6 @@ impl Engine {
     /// What is in the way of deciding: kinds that have not yet said everything.
     pub fn unsynced(&self) -> &BTreeSet<Kind> {
         &self.intake.unsynced
-    }
-
-    /// Takes in a PodDisruptionBudget, where somebody carries evictions out.
-    pub fn observe_budget(&mut self, budget: &crate::api::core::PodDisruptionBudget) {
-        self.scheduler.apply(crate::cluster::Event::Budget(budget));
     }
 
     /// The scheduler, to be looked at.
@@ -404,6 +406,8 @@ impl Engine {
         if self.deposed {
             return;
         }
+        self.write_plans();
+        self.evict_due();
         self.commit();
         if !self.intake.unsynced.is_empty() {
             return;
@@ -433,6 +437,7 @@ impl Engine {
             reservations,
             self.families.arrivals.wake_at(),
             self.calls.wake_at(),
+            self.commitments.clearings.wake_at(),
             grouping,
             scheduler,
         ];
@@ -528,6 +533,9 @@ impl Engine {
         match open.purpose {
             Purpose::Reserve { call, asked, .. } => self.call_answered(call, &asked, answer),
             Purpose::Journal { page, .. } => self.journal_answered(page, request.verb, answer),
+            Purpose::Evict { gang, victim, failures } => {
+                self.evicted(&gang, victim, failures, &request, answer);
+            }
             Purpose::Settle(settling) => self.settle_on(*settling, answer),
             Purpose::Devices(writing) => self.claim_written(*writing, request, answer),
             Purpose::Return { claim, looks } => self.claim_returned(&claim, looks, request, answer),

@@ -154,7 +154,7 @@ impl Scheduler {
     pub fn reconfigure(&mut self, config: SchedulerConfig) {
         self.rules = config.placement;
         (self.times, self.admission) = (config.waiting_times, config.admission);
-        self.claims.rules = SharingRules { carried_out: self.claims.rules.carried_out, ..config.sharing };
+        self.claims.rules = config.sharing;
         if !self.admission.by_resources {
             (self.admitted, self.kept_out) = Default::default();
         }
@@ -162,6 +162,16 @@ impl Scheduler {
         let weights = weights.map(|(name, weight)| (self.cluster.resource(name), *weight));
         self.rules.resource_weights = weights.collect();
         self.cluster.mark_all();
+    }
+
+    /// Somebody carries evictions out: from now on they are decided.
+    pub fn carry_out_evictions(&mut self) {
+        self.claims.are_carried_out = true;
+    }
+
+    /// Do evictions go no further than PodDisruptionBudgets allow?
+    pub fn budgets_are_hard(&self) -> bool {
+        self.claims.rules.budgets_are_hard
     }
 
     /// Takes in one change.
@@ -187,7 +197,7 @@ impl Scheduler {
         overdue
             .chain(self.room_ends())
             .chain(gates)
-            .chain(self.plans_end())
+            .chain(self.claims_due())
             .filter(|&at| now.is_none_or(|now| at > now))
             .min()
     }
@@ -198,7 +208,7 @@ impl Scheduler {
             let gangs: Vec<GangId> =
                 self.kept_out.keys().copied().chain(self.cluster.gangs_with_room()).collect();
             let gated = self.lifting.keys().filter_map(|&pod| self.cluster.pods().get(pod)?.gang);
-            let gangs: Vec<GangId> = gangs.into_iter().chain(gated).chain(self.planned()).collect();
+            let gangs: Vec<GangId> = gangs.into_iter().chain(gated).chain(self.claimants_due()).collect();
             gangs.into_iter().for_each(|gang| self.cluster.mark_changed(gang));
         }
     }

@@ -135,7 +135,7 @@ macro_rules! with_kinds {
             NativePodGroup "scheduling.k8s.io/v1beta1" "PodGroup" "podgroups" NAMESPACED IfServed Read WORKLOAD;
             CoschedulingPodGroup "scheduling.x-k8s.io/v1alpha1" "PodGroup" "podgroups" NAMESPACED IfServed Read CUSTOM;
             Service "v1" "Service" "services" NAMESPACED ByServing Read SERVICE;
-            PodDisruptionBudget "policy/v1" "PodDisruptionBudget" "poddisruptionbudgets" NAMESPACED Never Read BUDGET;
+            PodDisruptionBudget "policy/v1" "PodDisruptionBudget" "poddisruptionbudgets" NAMESPACED ByScheduler Read BUDGET;
             Pod "v1" "Pod" "pods" NAMESPACED ByBoth Read POD;
             Namespace "v1" "Namespace" "namespaces" CLUSTER_WIDE ByServing Kept STATUS;
             MutatingWebhookConfiguration "admissionregistration.k8s.io/v1" "MutatingWebhookConfiguration" "mutatingwebhookconfigurations" CLUSTER_WIDE ForGrouping Kept UNSERVED;

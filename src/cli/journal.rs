@@ -141,6 +141,7 @@ fn state(record: &Record) -> &'static str {
     match record.state {
         RecordState::Binding => "being bound",
         RecordState::RollingBack => "rolling back",
+        RecordState::Clearing => "others leave for it",
     }
 }
 

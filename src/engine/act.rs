@@ -35,8 +35,7 @@ impl Engine {
         self.keep(What::Act);
         match decision {
             Decision::Place(placement) => self.place(placement),
-            // Evictions are decided only for who carries them out, and here nobody has asked for that.
-            Decision::Evict { .. } => {}
+            Decision::Evict { claimant, victims, places } => self.clear_for(&claimant, victims, places),
             Decision::GroupStatus { namespace, name, .. }
             | Decision::Event { kind: "PodGroup", namespace, name, .. }
                 if self.is_foreign(&format!("{namespace}/{name}")) => {}
@@ -79,6 +78,7 @@ impl Engine {
     pub fn conclude(&mut self, now: Now) {
         self.now = now;
         self.keep(What::Conclude);
+        self.end_plans();
         for gang in std::mem::take(&mut self.commitments.asked) {
             let key = gang.to_string();
             if self.families.arrivals.awaits(&key) {

@@ -22,6 +22,8 @@ pub(super) enum Purpose {
     Reserve { gang: GangKey, call: CallId, asked: Box<Asked> },
     /// A call for an object of the journal, and the first of the gangs that it is for.
     Journal { page: usize, gang: Option<GangKey> },
+    /// A pod that leaves for a gang, as the number of it in the plan; it was asked for so often in vain.
+    Evict { gang: GangKey, victim: usize, failures: u32 },
     /// Something that is to be done before a bind.
     Settle(Box<Settling>),
     /// A device claim that is written before binds.
@@ -134,6 +136,7 @@ impl Engine {
         let gang = match &purpose {
             Purpose::Reserve { gang, .. } => Some(gang.clone()),
             Purpose::Journal { gang, .. } => gang.clone(),
+            Purpose::Evict { gang, .. } => Some(gang.clone()),
             Purpose::Settle(settling) => Some(settling.gang.clone()),
             Purpose::Devices(writing) => Some(writing.gang.clone()),
             _ => None,

@@ -60,6 +60,10 @@ impl Engine {
         for event in self.commitments.journal.events() {
             match event {
                 Event::Opened(records) => self.records_left(records),
+                Event::Written(call) if call.is_of_plan() => self.plan_written(call, None),
+                Event::Refused { call, message } if call.is_of_plan() => {
+                    self.plan_written(call, Some(message));
+                }
                 Event::Written(call) => self.tell(Tell::Answered { call, answer: Told::Written }),
                 Event::Refused { call, message } => {
                     self.tell(Tell::Answered { call, answer: Told::Refused { message } });

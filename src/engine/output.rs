@@ -5,6 +5,7 @@ use super::kind::Kind;
 use super::request::{Answer, Request};
 use crate::api::time::Timestamp;
 use crate::reservation::{GangKey, Report as Told};
+use crate::scheduler::decision::EvictionKind;
 use crate::scheduler::{GangPlacement, PodRef};
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub enum Origin {
     Cycle,
     /// A pod has been bound.
     Bind,
+    /// A pod was evicted so that a gang gets its room.
+    Eviction,
     /// How a reservation fares.
     Reservation,
     /// What is wrong with a HyperNode.
@@ -121,6 +124,24 @@ pub enum Report {
         node: String,
         /// The existing volume that was chosen; `None` where one is to be made.
         volume: Option<String>,
+    },
+    /// A pod was evicted so that a gang gets its room.
+    Evicted {
+        /// The gang that does.
+        claimant: GangKey,
+        /// The pod.
+        pod: PodRef,
+        /// Its own gang, `namespace/name`; empty where an earlier leader has decided it.
+        gang: String,
+        /// On what ground.
+        kind: EvictionKind,
+    },
+    /// Nobody leaves for a gang any more.
+    PlanEnded {
+        /// The gang.
+        gang: GangKey,
+        /// Does it have nodes now?
+        placed: bool,
     },
     /// Members of a gang are placed again.
     PlacedAgain(GangKey),

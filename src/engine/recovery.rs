@@ -10,7 +10,7 @@ use super::request::{Answer, Request};
 use super::{Engine, Recovery};
 use crate::api::core::Pod;
 use crate::reservation::facts::{group_facts, pod_facts};
-use crate::reservation::record::Record;
+use crate::reservation::record::{Record, RecordState};
 use crate::reservation::{GangKey, GroupFacts, Input as Told, PodFacts, Recovered};
 use crate::scheduler::PodRef;
 use std::collections::BTreeMap;
@@ -137,6 +137,9 @@ impl Engine {
             self.show(Shown::Pod(Box::new(pod)));
         }
         let known = |uid: &str| read.iter().any(|facts| facts.pod.uid == uid);
+        if found.record.state == RecordState::Clearing {
+            return self.resume_plan(found.record, found.group.is_some());
+        }
         let gang = found.record.gang.to_string();
         let others = self.intake.mirror.of_group(&gang).filter(|facts| !known(&facts.pod.uid));
         let pods = read.iter().chain(others).cloned().collect();

@@ -4,6 +4,7 @@ use super::output::{Note, Output, Report};
 use super::tape::{Step, What, digest};
 use super::{Change, Engine, Now, Request};
 use crate::cluster::Event;
+use crate::scheduler::decision::Victim;
 use crate::scheduler::{Decision, GangPlacement};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -147,10 +148,13 @@ fn decision_row(decision: &Decision) -> Option<(&'static str, String, String)> {
         Decision::Event { kind, namespace, name, message, .. } => {
             Some(("wait", named(kind, &format!("{namespace}/{name}")), message.clone()))
         }
-        Decision::GroupStatus { .. }
-        | Decision::Unschedulable { .. }
-        | Decision::Ungate { .. }
-        | Decision::Evict { .. } => None,
+        Decision::Evict { claimant, victims, .. } => {
+            let told =
+                |victim: &Victim| format!("{} {} of {}", victim.kind.as_str(), victim.pod.name, victim.gang);
+            let victims: Vec<String> = victims.iter().map(told).collect();
+            Some(("evict", named("PodGroup", claimant), victims.join(", ")))
+        }
+        Decision::GroupStatus { .. } | Decision::Unschedulable { .. } | Decision::Ungate { .. } => None,
     }
 }
 

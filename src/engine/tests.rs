@@ -1,6 +1,7 @@
 //! The engine as its shells drive it, against a store that answers at once.
 
 mod appends;
+mod clearing;
 mod forged;
 mod grouped;
 mod lone_controller;

@@ -2,7 +2,8 @@
 
 use super::http::Health;
 use super::metrics::{
-    ActionLabel, CodeLabel, JobLabel, ReasonLabel, ResultLabel, StageLabel, TierLabel, WaitingLabel,
+    ActionLabel, CodeLabel, JobLabel, KindLabel, ReasonLabel, ResultLabel, StageLabel, TierLabel,
+    WaitingLabel,
 };
 use crate::api::time::Timestamp;
 use crate::engine::usage::{queue_of, usage};
@@ -59,6 +60,13 @@ impl Counter {
                 ..
             } => {
                 metrics.rolled_back.inc();
+            }
+            Report::Evicted { kind, .. } => {
+                metrics.evicted.get_or_create(&KindLabel { kind: kind.as_str().to_owned() }).inc();
+            }
+            Report::PlanEnded { placed, .. } => {
+                let result = if *placed { "placed" } else { "given_up" };
+                metrics.plans.get_or_create(&ResultLabel { result: result.to_owned() }).inc();
             }
             Report::Findings => {
                 let mut codes = BTreeMap::new();

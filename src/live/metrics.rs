@@ -30,7 +30,9 @@ labels! {
     /// A tier, or `cluster`.
     TierLabel { /** The tier that a gang reached. */ tier }
     /// What became of something.
-    ResultLabel { /** `scheduled` or `unschedulable`. */ result }
+    ResultLabel { /** `scheduled` or `unschedulable`; of a plan `placed` or `given_up`. */ result }
+    /// On what ground a pod was evicted.
+    KindLabel { /** `reclaim`, `preempt` or `move`. */ kind }
     /// A code of [`crate::cluster::topology::Finding`].
     CodeLabel { /** The code. */ code }
     /// One of Volcano's actions.
@@ -104,6 +106,10 @@ metrics! {
         "phalanx_placed_gangs", "Gangs placed, by the tier they reached";
     gang_bind: Histogram = histogram(0.005, 16),
         "phalanx_gang_bind_seconds", "Last pod of a gang seen to last pod bound";
+    evicted: Family<KindLabel, Counter> = Family::default(),
+        "phalanx_evicted_pods", "Pods evicted so that a gang gets their room, by ground";
+    plans: Family<ResultLabel, Counter> = Family::default(),
+        "phalanx_plans", "Gangs for which others left, by what became of it";
     rolled_back: Counter = Counter::default(),
         "phalanx_gangs_rolled_back", "Gangs rolled back after a failed bind";
     repaired: Counter = Counter::default(),
@@ -157,6 +163,8 @@ mod tests {
         let _ = metrics.action.get_or_create(&ActionLabel { action: "allocate".into() });
         let _ = metrics.attempts.get_or_create(&ResultLabel { result: "scheduled".into() });
         let _ = metrics.task_latency.get_or_create(&StageLabel { stage: "Bound".into() });
+        let _ = metrics.evicted.get_or_create(&KindLabel { kind: "move".into() });
+        let _ = metrics.plans.get_or_create(&ResultLabel { result: "placed".into() });
         let _ = metrics.placed_by_tier.get_or_create(&TierLabel { tier: "1".into() });
         let text = metrics.text();
         let lines = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));

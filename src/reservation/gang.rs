@@ -201,7 +201,7 @@ impl Gang {
             node: member.node.clone(),
         });
         let (gang, domain) = (self.key.clone(), self.domain.clone());
-        Some(Record { gang, state, domain, tier: self.tier, entries: entries.collect() })
+        Some(Record { gang, state, domain, tier: self.tier, entries: entries.collect(), victims: Vec::new() })
     }
 
     pub(super) fn mode(&self) -> Mode {

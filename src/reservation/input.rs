@@ -205,6 +205,18 @@ pub struct RecoveredPod {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallId(pub(super) u64);
 
+impl CallId {
+    /// The call of a plan: a number that no reservation gives.
+    pub fn of_plan(number: u64) -> CallId {
+        CallId(1 << 63 | number)
+    }
+
+    /// Is it one of those?
+    pub fn is_of_plan(self) -> bool {
+        self.0 >> 63 == 1
+    }
+}
+
 /// What became of a call. The shell gives every call a deadline, so that each is answered exactly once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

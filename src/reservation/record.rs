@@ -7,7 +7,7 @@
 //! gang1;STATE;NAMESPACE;NAME;TIER;DOMAIN;SUFFIX;COUNT;ENTRY;ENTRY...        ENTRY = NAME,UID,NODE
 //! ```
 //!
-//! with `STATE` one of `b` (being bound), `r` (rolling back); `NAMESPACE` and `NAME` of the PodGroup; `TIER` and `DOMAIN`
+//! with `STATE` one of `b` (being bound), `r` (rolling back), `c` (others leave for it); `NAMESPACE` and `NAME` of the PodGroup; `TIER` and `DOMAIN`
 //! empty where there is none; `SUFFIX` what all node names end in (`.eu-west-1.compute.internal`), left out of `NODE`;
 //! `COUNT` the number of entries; `NAME` and `NODE` two hexadecimal digits (how many characters they share with the entry
 //! before) and the rest; `UID` the 16 bytes of a UUID in URL-safe base 64, or `=` and the plain text. Anything but
@@ -28,11 +28,16 @@
 //! - *A kind more* is an entry that is no gang's: a word and a number, as `hold1`, in front. Its fields are its own.
 //!
 //! A part that changes what the others mean needs another kind (`gang2`), since an older version would be right to
-//! refuse the part and wrong about the rest. Parts of this version: none.
+//! refuse the part and wrong about the rest.
+//!
+//! Parts of this version: `v`, pods that are to leave for a gang in state `c`. Its fields come in fours: `r` (reclaim), `p` (preempt) or `m`
+//! (move), namespace, name and uid.
 
 mod uid;
+mod victims;
 
 use super::GangKey;
+use crate::scheduler::decision::EvictionKind;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::fmt::Write;
 
@@ -52,6 +57,21 @@ pub struct Record {
     pub tier: Option<u32>,
     /// Pods and nodes.
     pub entries: Vec<Entry>,
+    /// Pods that are to leave for the gang.
+    pub victims: Vec<Victim>,
+}
+
+/// A pod that is to leave for a gang.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Victim {
+    /// On what ground.
+    pub kind: EvictionKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
 }
 
 /// Where the reservation stands.
@@ -61,6 +81,8 @@ pub enum RecordState {
     Binding,
     /// Its bound pods are being evicted; whoever leads finishes that.
     RollingBack,
+    /// Others are to leave so that it gets their room; whoever leads goes on with that.
+    Clearing,
 }
 
 /// A pod and its node; the namespace is the PodGroup's.
@@ -99,12 +121,13 @@ impl RecordError {
 }
 
 impl RecordState {
-    const ALL: [RecordState; 2] = [RecordState::Binding, RecordState::RollingBack];
+    const ALL: [RecordState; 3] = [RecordState::Binding, RecordState::RollingBack, RecordState::Clearing];
 
     fn letter(self) -> char {
         match self {
             RecordState::Binding => 'b',
             RecordState::RollingBack => 'r',
+            RecordState::Clearing => 'c',
         }
     }
 
@@ -141,16 +164,11 @@ impl Record {
             text.push(';');
             push_shared(&entry.name, &mut name, &mut scratch, &mut text);
             text.push(',');
-            match uid::pack(&entry.uid) {
-                Some(packed) => text.push_str(&packed),
-                None => {
-                    text.push('=');
-                    escape(&entry.uid, &mut text);
-                }
-            }
+            push_uid(&entry.uid, &mut text);
             text.push(',');
             push_shared(&entry.node[..entry.node.len() - suffix.len()], &mut node, &mut scratch, &mut text);
         }
+        victims::encode(&self.victims, &mut text);
         text
     }
 
@@ -188,26 +206,28 @@ impl Record {
             else {
                 return Err(Malformed("an entry"));
             };
-            let uid = match uid_part.strip_prefix('=') {
-                // What fits into 22 characters is written so.
-                Some(plain) => unescape(plain).filter(|plain| uid::pack(plain).is_none()),
-                None => uid::unpack(uid_part),
-            };
-            let uid = uid.ok_or(Malformed("a uid"))?;
+            let uid = take_uid(uid_part).ok_or(Malformed("a uid"))?;
             entries.push(Entry {
                 name: take_shared(name_part, &mut name).ok_or(Malformed("a pod's name"))?,
                 uid,
                 node: take_shared(node_part, &mut node).ok_or(Malformed("a node's name"))? + &suffix,
             });
         }
-        if let Some(part) = fields.next() {
+        let mut victims = Vec::new();
+        let mut part = fields.next();
+        if let Some(text) = part.and_then(|part| part.strip_prefix("v:")) {
+            victims = victims::decode(text).ok_or(Malformed("those who leave"))?;
+            part = fields.next();
+        }
+        if let Some(part) = part {
             let mut part = part.chars();
             return match (part.next(), part.next()) {
                 (Some(letter @ 'a'..='z'), Some(':')) => Err(RecordError::UnknownPart(letter)),
                 _ => Err(Malformed("the number of entries")),
             };
         }
-        let record = Record { gang, state, domain: (!domain.is_empty()).then_some(domain), tier, entries };
+        let record =
+            Record { gang, state, domain: (!domain.is_empty()).then_some(domain), tier, entries, victims };
         // Whatever could be read and would not be written so is nobody's work but a mistake's.
         if record.encode() == text { Ok(record) } else { Err(Malformed("its spelling")) }
     }
@@ -249,6 +269,26 @@ fn escape(plain: &str, text: &mut String) {
 fn unescape(text: &str) -> Option<String> {
     let plain = percent_decode_str(text).decode_utf8().ok()?;
     utf8_percent_encode(&plain, PLAIN).flat_map(str::bytes).eq(text.bytes()).then(|| plain.into_owned())
+}
+
+/// Writes a uid in 22 characters, or as it is behind a `=`.
+fn push_uid(uid: &str, text: &mut String) {
+    match uid::pack(uid) {
+        Some(packed) => text.push_str(&packed),
+        None => {
+            text.push('=');
+            escape(uid, text);
+        }
+    }
+}
+
+/// The reverse of [`push_uid`].
+fn take_uid(text: &str) -> Option<String> {
+    match text.strip_prefix('=') {
+        // What fits into 22 characters is written so.
+        Some(plain) => unescape(plain).filter(|plain| uid::pack(plain).is_none()),
+        None => uid::unpack(text),
+    }
 }
 
 /// Writes `plain` as what it does not share with `before`, and leaves it there in its escaped form.

@@ -57,7 +57,8 @@ impl Gang {
         let Recovered { record, group, pods, bound } = recovered;
         let phase = match record.state {
             RecordState::RollingBack => Phase::RollingBack,
-            RecordState::Binding => Phase::Binding,
+            // Plans are not reservations yet: they do not come here.
+            RecordState::Binding | RecordState::Clearing => Phase::Binding,
         };
         let mut gang = Gang::empty(id, record.gang, phase, cx);
         (gang.domain, gang.tier) = (record.domain, record.tier);

@@ -13,6 +13,7 @@
 //! other in turns, `plans` keeps what is under way. Owned here: [`Claims`].
 
 mod budgets;
+mod candidates;
 mod memory;
 mod moving;
 mod plans;
@@ -35,7 +36,7 @@ use crate::sharing::limits::OverLimit;
 use crate::sharing::{QueueIndex, Unit};
 use memory::Memory;
 use moving::{Moves, Moving};
-use plans::{Because, Plan};
+use plans::{Because, Failure, Plan};
 use pool::{Pool, Purpose};
 use search::{Answer, Question, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ const OVERDUE: i64 = 60;
 pub(super) struct Claims {
     /// What is allowed.
     pub(super) rules: SharingRules,
+    /// Does somebody carry evictions out? Without that none is decided.
+    pub(super) are_carried_out: bool,
     /// Pods that are leaving for other gangs, with their uids.
     pub(super) leaving: BTreeMap<PodId, Box<str>>,
     /// Gangs that room is kept for until others have left, or until their own pods are made again.
@@ -57,6 +60,12 @@ pub(super) struct Claims {
     pub(super) why: BTreeMap<GangId, String>,
     /// What is being freed, as of this cycle.
     freed: Option<Vec<Change>>,
+    /// The plan of the gang that is being tried.
+    reopened: Option<(GangId, Plan)>,
+    /// Gangs whose plans came to nothing.
+    failures: BTreeMap<GangId, Failure>,
+    /// When others may be evicted for a gang that may not be now.
+    retries: BTreeMap<GangId, Timestamp>,
     /// Questions that were answered with no in this cycle, with the reason.
     refused: BTreeMap<(QueueIndex, i32, bool, Shape), Option<String>>,
 }
@@ -65,13 +74,13 @@ impl Scheduler {
     /// Could others leave so that a limit of the queue is no longer in the way?
     pub(super) fn may_make_way(&self, over: &OverLimit) -> bool {
         let rules = self.claims.rules;
-        self.claims.rules.carried_out && (rules.preempt || rules.reclaim) && over.is_temporary()
+        self.claims.are_carried_out && (rules.preempt || rules.reclaim) && over.is_temporary()
     }
 
     /// Finds room for a gang beyond what is idle: where others are leaving, or by having others leave. True if room is kept
     /// for pods of it now.
     pub(super) fn make_room(&mut self, id: GangId, round: &mut Round, cycle: &mut Cycle) -> bool {
-        if !self.claims.rules.carried_out {
+        if !self.claims.are_carried_out {
             return false;
         }
         let Some(gang) = self.cluster.gangs().get(id) else { return false };
@@ -93,6 +102,9 @@ impl Scheduler {
                 return true;
             }
         }
+        if self.is_over_with(id, sequence, grows) || self.backs_off(id) {
+            return false;
+        }
         let rules = self.claims.rules;
         if !rules.reclaim && !rules.preempt && !rules.consolidate {
             return false;
@@ -106,13 +118,21 @@ impl Scheduler {
         let mut made = false;
         // The core is claimed as one, pods above it one by one.
         while self.cluster.promised_to(id).len() < request.pending()
-            && let Some((moves, because)) = self.claim(id, &request, cycle)
+            && let Some((moves, victims)) = self.claim(id, &request)
         {
             made = true;
+            let because = Because::Victims {
+                evicted: moves.evicted.len(),
+                moved: victims.len().saturating_sub(moves.evicted.len()),
+                pods: moves.pods().collect(),
+            };
             self.reopen_plan(id);
             let room = self.place_among(&request, &[]).unwrap_or_default();
+            let places = self.named_places(&room);
             self.keep_for(id, sequence, room, because, round, cycle);
             self.keep_for_moved(&moves);
+            let claimant = self.cluster.gangs().get(id).map(|gang| gang.key.to_string()).unwrap_or_default();
+            cycle.decisions.push(Decision::Evict { claimant, victims, places });
             if !grows {
                 break;
             }
@@ -149,8 +169,8 @@ impl Scheduler {
         freed
     }
 
-    /// Has others leave so that the gang fits. Returns who moves, and what the gang waits for; `None` if nobody leaves.
-    fn claim(&mut self, id: GangId, request: &GangRequest, cycle: &mut Cycle) -> Option<(Moves, Because)> {
+    /// Has others leave so that the gang fits. Returns who moves, and who leaves; `None` if nobody does.
+    fn claim(&mut self, id: GangId, request: &GangRequest) -> Option<(Moves, Vec<Victim>)> {
         let freed = self.freed();
         let now = self.now;
         let Scheduler { sharing, cluster, placer, rules, claims, .. } = self;
@@ -169,8 +189,9 @@ impl Scheduler {
             amounts: account.waits.clone(),
         };
         let (situation, walk) = sharing.situation(cluster);
-        if let Some(why) = pool::spares_others(cluster, situation.tree, gang, account.queue, now) {
+        if let Some((left, why)) = pool::spares_others(cluster, situation.tree, gang, account.queue, now) {
             claims.why.insert(id, why);
+            claims.retry(id, now, left);
             return None;
         }
         let mut request = request.clone();
@@ -193,6 +214,7 @@ impl Scheduler {
                             .as_ref()
                             .and_then(|movable| Moving { question, pool: movable, placer }.beside(&pool));
                         let Some(moves) = mixed else {
+                            claims.retry(id, now, pool.retry_in);
                             claims.why.remove(&id);
                             claims.why.extend((!why.is_empty()).then_some((id, why)));
                             return None;
@@ -231,15 +253,17 @@ impl Scheduler {
                 message,
             });
         }
-        let because = Because::Victims {
-            evicted: moves.evicted.len(),
-            moved: victims.len().saturating_sub(moves.evicted.len()),
-        };
-        cycle.decisions.push(Decision::Evict { claimant: gang.key.to_string(), victims });
         claims.freed = None;
         claims.refused.clear();
         taken.into_iter().for_each(|gang| self.recount(gang));
-        Some((moves, because))
+        Some((moves, victims))
+    }
+}
+
+impl Claims {
+    /// Has a claim looked at again when so many seconds have passed.
+    fn retry(&mut self, id: GangId, now: Option<Timestamp>, left: Option<i64>) {
+        self.retries.extend(now.zip(left).map(|(now, left)| (id, now.plus(left))));
     }
 }
 

@@ -119,9 +119,7 @@ impl Scheduler {
         });
         try_again.extend(self.told.owed.iter().take(FIRST));
         try_again.extend(self.planned());
-        if self.claims.rules.carried_out {
-            try_again.extend(self.waiting.keys().copied());
-        }
+        try_again.extend(self.could_claim(marks));
         let by_queue = self.waiting.iter().filter(|(_, wait)| wait.reason.is_of_the_queue());
         try_again.extend(by_queue.map(|(&gang, _)| gang));
         if (!marks.gained.is_empty() || marks.coupled) && !marks.everything {
@@ -158,6 +156,11 @@ impl Scheduler {
     }
 
     pub(super) fn try_gang(&mut self, id: GangId, turn: Turn, round: &mut Round, cycle: &mut Cycle) {
+        self.try_open(id, turn, round, cycle);
+        self.close_plan(id);
+    }
+
+    fn try_open(&mut self, id: GangId, turn: Turn, round: &mut Round, cycle: &mut Cycle) {
         self.told.owed.remove(&id);
         let Some(gang) = self.cluster.gangs().get(id) else {
             self.waiting.remove(&id);
@@ -262,6 +265,7 @@ impl Scheduler {
                 cycle.placed += 1;
                 cycle.cut_short += usize::from(placement.proof != Proof::Proven);
                 self.commit(id, &asked.request, &placement, round, cycle);
+                self.claim_is_met(id);
                 self.cluster.keep_room(id, room::room(&asked.request, &placement.assignments));
                 self.settle_room(id);
                 self.recount(id);

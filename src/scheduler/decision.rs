@@ -34,6 +34,8 @@ pub enum Decision {
         claimant: String,
         /// The pods.
         victims: Vec<Victim>,
+        /// Which of the gang's pods get which room.
+        places: Vec<PodPlacement>,
     },
     /// Report on an object; an event with the same object and reason is updated, not repeated.
     Event {

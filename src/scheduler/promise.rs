@@ -176,7 +176,7 @@ impl Scheduler {
         })
     }
 
-    fn exactly(&self, pod: &PodRef) -> Option<PodId> {
+    pub(super) fn exactly(&self, pod: &PodRef) -> Option<PodId> {
         let id = self.cluster.pods().id(&format!("{}/{}", pod.namespace, pod.name))?;
         self.cluster.pods().get(id).is_some_and(|record| *record.uid == *pod.uid).then_some(id)
     }

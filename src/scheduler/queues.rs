@@ -48,6 +48,8 @@ pub(super) struct Sharing {
     /// The part of it that refuses eviction.
     unevictable: Uses,
     totals: Totals,
+    /// How many gangs run, by queue and priority.
+    running: BTreeMap<(QueueIndex, i32), usize>,
     /// The division, while it is right.
     shares: Option<Shares>,
     /// The walk of what runs, while it is right.
@@ -79,6 +81,7 @@ impl Default for Sharing {
             accounts: FxHashMap::default(),
             requests: BTreeMap::new(),
             totals: Totals::default(),
+            running: BTreeMap::new(),
             shares: None,
             walk: None,
         }
@@ -117,6 +120,7 @@ impl Sharing {
     fn start_over(&mut self) {
         self.accounts.clear();
         self.requests.clear();
+        self.running.clear();
         (self.uses, self.unevictable) = (Uses::new(&self.tree), Uses::new(&self.tree));
         (self.shares, self.walk) = (None, None);
     }
@@ -147,11 +151,22 @@ impl Sharing {
             self.uses.subtract(&self.tree, old.queue, &old.used);
             self.unevictable.subtract(&self.tree, old.queue, &old.unevictable);
             self.requests.entry(old.queue).or_default().subtract_all(&old.asks);
+            if !old.units.is_empty()
+                && let Some(count) = self.running.get_mut(&(old.queue, old.priority))
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.running.remove(&(old.queue, old.priority));
+                }
+            }
         }
         if let Some(new) = new {
             self.uses.add(&self.tree, new.queue, &new.used);
             self.unevictable.add(&self.tree, new.queue, &new.unevictable);
             self.requests.entry(new.queue).or_default().add_all(&new.asks);
+            if !new.units.is_empty() {
+                *self.running.entry((new.queue, new.priority)).or_default() += 1;
+            }
             self.accounts.insert(id, new);
         }
         if !same {
@@ -199,6 +214,32 @@ impl Sharing {
             limits::check_unevictable(&self.tree, &self.unevictable, queue, asks)?;
         }
         Ok(())
+    }
+
+    /// Would what the gang asks for leave its queue, and all those above it, within their shares? By the division that was made last.
+    pub(super) fn is_within_share(&self, gang: GangId) -> bool {
+        let Some((account, shares)) = self.accounts.get(&gang).zip(self.shares.as_ref()) else {
+            return false;
+        };
+        if account.waits.is_empty() {
+            return false;
+        }
+        let counted = |resource: &ResourceId| shares.counted().binary_search(resource).is_ok();
+        let mut path = self.tree.path(account.queue);
+        path.all(|queue| {
+            let mut asked = account.waits.asked().filter(|(resource, _)| counted(resource));
+            asked.all(|(resource, amount)| {
+                let would_use = self.uses.of(queue).get(resource).saturating_add(amount);
+                would_use <= shares.share(&self.tree, queue, resource)
+            })
+        })
+    }
+
+    /// Does any gang of a lower priority run in the queue of this one?
+    pub(super) fn runs_below(&self, gang: GangId) -> bool {
+        let Some(account) = self.accounts.get(&gang) else { return false };
+        let lowest = (account.queue, i32::MIN);
+        self.running.range(lowest..(account.queue, account.priority)).next().is_some()
     }
 
     /// The division.

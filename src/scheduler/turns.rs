@@ -64,8 +64,7 @@ impl Scheduler {
             let Some(Entry { turn, gang }) = contest.pop(queue) else { return };
             let (again, victims) = (turn.clone(), self.claims.leaving.len());
             self.try_gang(gang, turn, round, cycle);
-            if self.claims.rules.carried_out
-                && self.waiting.get(&gang).is_some_and(|wait| !wait.below_minimum)
+            if self.claims.are_carried_out && self.waiting.get(&gang).is_some_and(|wait| !wait.below_minimum)
             {
                 growth.push(queue, Entry { turn: again, gang });
             }

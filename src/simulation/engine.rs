@@ -12,7 +12,6 @@ mod answer;
 mod budgets;
 mod devices;
 mod drive;
-mod evictions;
 mod kubelet;
 mod made_gangs;
 mod nodes;
@@ -117,7 +116,8 @@ impl Simulation {
         let mut config = config;
         if !scenario.gangs.is_empty() {
             // Gangs that are made by the thousand have no objects that could be evicted.
-            (config.sharing.reclaim, config.sharing.preempt) = (false, false);
+            (config.sharing.reclaim, config.sharing.preempt, config.sharing.consolidate) =
+                (false, false, false);
         }
         let scheduling = drive::Driven::scheduler(config.clone(), 1);
         let serving = drive::Driven::controller(config.clone());

@@ -7,6 +7,7 @@ mod form;
 mod judge;
 mod manifests;
 mod open;
+mod random;
 
 use form::{Case, Cases};
 use open::OPEN;

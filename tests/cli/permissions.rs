@@ -89,6 +89,7 @@ fn the_scheduler_may_do_what_it_does_and_nothing_else() {
     let own = [
         ("", "pods", "get patch delete"),
         ("", "pods/binding", "create"),
+        ("", "pods/eviction", "create"),
         ("", "pods/status", "patch"),
         ("", "persistentvolumeclaims", "get patch"),
         ("", "persistentvolumes", "get patch"),

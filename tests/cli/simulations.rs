@@ -111,6 +111,22 @@ fn gangs_with_compute_domain_channels_get_a_clique_each() {
 }
 
 #[test]
+fn a_fleet_gives_back_what_is_above_its_minimum_and_goes_on() {
+    let report = report(&["simulations/fleet-at-noon.yaml"], "");
+    let evicted = evicted(&report);
+    assert_eq!(evicted.len(), 8, "{evicted:?}");
+    assert!(evicted.iter().all(|[_, claimant, kind]| (*claimant, *kind) == ("default/train", "reclaim")));
+    let scheduled = |name: &str| {
+        let group = list(&report, "podGroups").find(|group| group["name"] == name).unwrap();
+        group["scheduled"].as_u64().unwrap()
+    };
+    assert_eq!(scheduled("train"), 8);
+    assert!(
+        scheduled("chat") >= 3 && scheduled("search") >= 3 && scheduled("chat") + scheduled("search") == 8
+    );
+}
+
+#[test]
 fn a_hard_rule_that_cannot_be_kept_is_the_reason() {
     let report = report(&["simulations/llama-multinode-hard.yaml"], "");
     let group = &report["podGroups"][0];

@@ -77,7 +77,14 @@ fn gang(name: &str) -> GangKey {
 
 fn record(name: &str, node: &str) -> Record {
     let entries = vec![Pod { name: "pod".into(), uid: "uid".into(), node: node.into() }];
-    Record { gang: gang(name), state: RecordState::Binding, domain: None, tier: None, entries }
+    Record {
+        gang: gang(name),
+        state: RecordState::Binding,
+        domain: None,
+        tier: None,
+        entries,
+        victims: Vec::new(),
+    }
 }
 
 /// One of 70 KiB.

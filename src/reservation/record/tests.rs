@@ -17,6 +17,7 @@ fn gang(count: u32) -> Record {
         domain: Some("rack-7".into()),
         tier: Some(1),
         entries,
+        victims: Vec::new(),
     }
 }
 
@@ -33,6 +34,24 @@ fn the_text_is_what_the_page_says() {
 }
 
 #[test]
+fn those_who_leave_stand_behind_the_pods_of_the_gang() {
+    let victim = |kind, name: &str, uid: &str| Victim {
+        kind,
+        namespace: "ops".into(),
+        name: name.into(),
+        uid: uid.into(),
+    };
+    let victims = vec![
+        victim(EvictionKind::Reclaim, "a-0", "9f86d081-884c-4d65-9a2f-000000000000"),
+        victim(EvictionKind::Move, "b 0", "u1"),
+    ];
+    let record = Record { state: RecordState::Clearing, victims, ..gang(0) };
+    let expect = "gang1;c;ml;llama;1;rack-7;;0;v:r,ops,a-0,n4bQgYhMTWWaLwAAAAAAAA,m,ops,b%200,=u1";
+    assert_eq!(record.encode(), expect);
+    assert_eq!(Record::decode(expect), Ok(record));
+}
+
+#[test]
 fn a_thousand_pods_fit_many_times_over() {
     let text = gang(1024).encode();
     assert!(text.len() < 40 * 1024 && text.len() < LIMIT / 10, "{} bytes", text.len());
@@ -43,11 +62,15 @@ fn what_is_not_a_record_is_said_to_be_none() {
     let check = |text: &str, expect: RecordError| assert_eq!(Record::decode(text), Err(expect), "{text}");
     check("gang2;b;whatever", RecordError::UnknownKind("gang2".into()));
     check("hold1", RecordError::UnknownKind("hold1".into()));
-    check("gang1;b;a;b;;;;0;v:whatever", RecordError::UnknownPart('v'));
+    check("gang1;b;a;b;;;;0;w:whatever", RecordError::UnknownPart('w'));
+    check("gang1;c;a;b;;;;0;v:r,a,b,=;w:whatever", RecordError::UnknownPart('w'));
+    check("gang1;c;a;b;;;;0;v:r,a,b", RecordError::Malformed("those who leave"));
+    check("gang1;c;a;b;;;;0;v:x,a,b,=", RecordError::Malformed("those who leave"));
+    check("gang1;c;a;b;;;;0;v:", RecordError::Malformed("those who leave"));
     check("", RecordError::Malformed("the kind"));
     check("v;b;1", RecordError::Malformed("the kind"));
     check("gang1", RecordError::Malformed("the state"));
-    check("gang1;c;a;b;;;;0", RecordError::UnknownState('c'));
+    check("gang1;d;a;b;;;;0", RecordError::UnknownState('d'));
     check("gang1;bb;a;b;;;;0", RecordError::Malformed("the state"));
     check("gang1;b;;b;;;;0", RecordError::Malformed("the namespace"));
     check("gang1;b;a;%zz;;;;0", RecordError::Malformed("the name"));
@@ -80,14 +103,25 @@ fn uid() -> impl Strategy<Value = String> {
 }
 
 fn record() -> impl Strategy<Value = Record> {
-    let state = prop_oneof![Just(RecordState::Binding), Just(RecordState::RollingBack)];
+    let state =
+        prop_oneof![Just(RecordState::Binding), Just(RecordState::RollingBack), Just(RecordState::Clearing)];
+    let kind =
+        prop_oneof![Just(EvictionKind::Reclaim), Just(EvictionKind::Preempt), Just(EvictionKind::Move)];
+    let victim = (kind, name(), name(), uid()).prop_map(|(kind, namespace, name, uid)| Victim {
+        kind,
+        namespace,
+        name,
+        uid,
+    });
+    let victims = proptest::collection::vec(victim, 0..4);
     let gang = ("[a-z;,%]{1,9}", "[a-z;,% ]{1,9}");
     let entry = (name(), uid(), name()).prop_map(|(name, uid, node)| Entry { name, uid, node });
     let domain = proptest::option::of("[a-z;% ][a-z0-9.-]{0,20}");
     let entries = proptest::collection::vec(entry, 0..20);
-    (state, gang, domain, any::<Option<u32>>(), entries).prop_map(|(state, gang, domain, tier, entries)| {
+    let tier = any::<Option<u32>>();
+    (state, gang, domain, tier, entries, victims).prop_map(|(state, gang, domain, tier, entries, victims)| {
         let gang = GangKey { is_pod_group: true, namespace: gang.0, name: gang.1 };
-        Record { gang, state, domain, tier, entries }
+        Record { gang, state, domain, tier, entries, victims }
     })
 }
 

@@ -412,7 +412,14 @@ fn a_record_that_is_taken_over_counts_who_is_bound_and_leaves_nodes_that_are_los
     let taken_over = |usable: bool, recreated: bool| {
         let entry = |name: &str| Entry { name: name.into(), uid: name.into(), node: "n".into() };
         let entries = vec![entry("a")];
-        let record = Record { gang: key(), state: RecordState::Binding, domain: None, tier: None, entries };
+        let record = Record {
+            gang: key(),
+            state: RecordState::Binding,
+            domain: None,
+            tier: None,
+            entries,
+            victims: Vec::new(),
+        };
         let group = Some(GroupFacts { minimum: members(2), ..GroupFacts::default() });
         let facts = facts("a", None, recreated);
         let pods = vec![RecoveredPod { facts, taken: true, usable, subgroup: None }];

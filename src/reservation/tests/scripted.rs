@@ -123,7 +123,8 @@ fn a_lost_or_refused_bind_is_what_a_read_says() {
 fn take_over(group: Option<GroupFacts>) -> (Reservations, Vec<Effect>) {
     let entries = vec![Entry { name: "a".into(), uid: "a".into(), node: "n".into() }];
     let gang = GangKey::new(true, "ns/g");
-    let record = Record { gang, state: RecordState::Binding, domain: None, tier: None, entries };
+    let record =
+        Record { gang, state: RecordState::Binding, domain: None, tier: None, entries, victims: Vec::new() };
     let pod = RecoveredPod { facts: facts("a", "a", None), taken: true, usable: true, subgroup: None };
     let recovered = Recovered { record, group, pods: vec![pod], bound: Vec::new() };
     let mut reservations = Reservations::new(Settings::default());

@@ -68,6 +68,13 @@ pub(super) struct Moves {
     pub(super) evicted: Vec<PodId>,
 }
 
+impl Moves {
+    /// All pods that leave.
+    pub(super) fn pods(&self) -> impl Iterator<Item = PodId> + '_ {
+        self.movers.iter().flat_map(|mover| &mover.pods).chain(&self.evicted).copied()
+    }
+}
+
 /// A search for those who are to move for one claimant.
 pub(super) struct Moving<'a> {
     pub(super) question: Question<'a>,

@@ -35,6 +35,8 @@ pub(super) struct Pool {
     pub(super) budgets: Budgets,
     /// Gangs that could go but are protected, with the reason.
     pub(super) protected: Vec<(String, String)>,
+    /// In so many seconds one of them is protected no longer.
+    pub(super) retry_in: Option<i64>,
 }
 
 /// A gang of which something may go.
@@ -83,26 +85,27 @@ pub(super) struct Spare {
     pub(super) name: String,
 }
 
-/// Why nobody is to be evicted for the gang, whoever runs.
+/// Why nobody is to be evicted for the gang, whoever runs, and for how many more seconds, where that is known.
 pub(super) fn spares_others(
     cluster: &Cluster,
     tree: &QueueTree,
     gang: &GangRecord,
     queue: QueueIndex,
     now: Option<Timestamp>,
-) -> Option<String> {
+) -> Option<(Option<i64>, String)> {
     let mut waits =
         gang.pods.iter().filter_map(|&pod| cluster.pods().get(pod)).filter(|pod| pod.wants_node());
     if waits.any(|pod| pod.eviction.spares_others) {
-        return Some("nobody is evicted for it: its pods say so (preemptionPolicy: Never)".to_owned());
+        let why = "nobody is evicted for it: its pods say so (preemptionPolicy: Never)";
+        return Some((None, why.to_owned()));
     }
     let group = gang.group.as_deref()?;
     let of_queues = || nearest(cluster, tree, queue, |queue| queue.preemption_delay);
     let delay = group.preemption_delay.or_else(of_queues)?;
     let waited = since(Timestamp::parse(&group.created), now)?;
     let left = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX).saturating_sub(waited);
-    (left > 0)
-        .then(|| format!("nobody is evicted for it in the next {left} s (phalanx.dev/preemption-delay)"))
+    let why = || format!("nobody is evicted for it in the next {left} s (phalanx.dev/preemption-delay)");
+    (left > 0).then(|| (Some(left), why()))
 }
 
 /// The value of the nearest queue, from this one up, that states one.
@@ -204,8 +207,9 @@ impl Pool {
             Some(class) if may_break => {
                 if records().any(refuses) {
                     self.protected.push((candidate.key.clone(), "it refuses eviction".to_owned()));
-                } else if let Some(why) = seat.runs_too_short(gang, &all) {
+                } else if let Some((left, why)) = seat.runs_too_short(gang, &all) {
                     self.protected.push((candidate.key.clone(), why));
+                    self.retry_in = self.retry_in.into_iter().chain([left]).min();
                 } else if let Some(budget) = self.budgets.that_forbids(&all) {
                     let why = format!("PodDisruptionBudget {budget}");
                     self.protected.push((candidate.key.clone(), why));

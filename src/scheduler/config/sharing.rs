@@ -13,18 +13,10 @@ pub struct SharingRules {
     pub consolidate: bool,
     /// Are PodDisruptionBudgets a rule, rather than what is best avoided?
     pub budgets_are_hard: bool,
-    /// Does somebody carry evictions out? Without that none is decided. No file says so: who runs the scheduler does.
-    pub carried_out: bool,
 }
 
 impl Default for SharingRules {
     fn default() -> Self {
-        SharingRules {
-            reclaim: true,
-            preempt: true,
-            consolidate: false,
-            budgets_are_hard: true,
-            carried_out: false,
-        }
+        SharingRules { reclaim: true, preempt: true, consolidate: false, budgets_are_hard: true }
     }
 }

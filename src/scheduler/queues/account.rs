@@ -6,6 +6,7 @@ use crate::cluster::gangs::{GangKind, GangRecord};
 use crate::cluster::ids::{GangId, PodId};
 use crate::cluster::natural;
 use crate::cluster::pods::{PodRecord, PodState};
+use crate::scheduler::order::priority;
 use crate::scheduler::report::minimum;
 use crate::scheduler::{Reason, gang::subgroup_values};
 use crate::sharing::{Amounts, QueueIndex, Unit};
@@ -28,6 +29,8 @@ pub(crate) struct Account {
     pub(crate) grows: bool,
     /// Does it refuse eviction?
     pub(crate) refuses_eviction: bool,
+    /// Its priority.
+    pub(crate) priority: i32,
     /// What runs of it, its core first.
     pub(crate) units: Vec<RunningUnit>,
 }
@@ -53,6 +56,7 @@ impl Account {
         let mut account = Account {
             queue,
             refuses_eviction: group.is_some_and(|group| !group.evictable),
+            priority: priority(cluster, gang),
             ..Account::default()
         };
         let is_ending = group.is_none_or(|group| group.deleting);

@@ -5,6 +5,7 @@ use super::telling::key_of;
 use crate::api::keys::MODEL_SERVING_NAME;
 use crate::apiserver::{
     Actor, Answer as Served, At as _, Body, Key, Kind, Request as Serve, Response, Verb as HttpVerb,
+    set_condition,
 };
 use crate::engine::{Answer, Kind as Asked, Request, Verb};
 use crate::reservation::GangKey;
@@ -42,6 +43,9 @@ impl Simulation {
     fn serve(&mut self, request: &Request, key: &Key, by: Actor, call: Option<CallKind>) -> Answer {
         let was_bound = self.store.get(key).is_some_and(|pod| !pod.text("/spec/nodeName").is_empty());
         self.announce(request, key, by);
+        if request.subresource == "eviction" {
+            return self.evict(request, key, by);
+        }
         let served = match self.store.serve(&served(request, by)) {
             Served::Done(response) => response,
             Served::Watching(_) => return Answer::Unknown("a request was taken for a watch".to_owned()),
@@ -53,6 +57,26 @@ impl Simulation {
         }
         self.note_refusal(request, key, by, call, &served);
         refused(served.code, served.reason(), message(&served))
+    }
+
+    /// Evicts a pod. Nobody plays the controller of budgets here: what they allow is what their objects say, and the scheduler has
+    /// counted that.
+    fn evict(&mut self, request: &Request, key: &Key, by: Actor) -> Answer {
+        let uid = request.body.at("/deleteOptions/preconditions/uid").and_then(Value::as_str).unwrap_or("");
+        match self.store.get(key).map(|pod| pod.uid() == uid) {
+            None => return refused(404, "NotFound", "there is no such pod"),
+            Some(false) => return refused(409, "Conflict", "the pod has another uid"),
+            Some(true) => {}
+        }
+        let now = self.seconds();
+        self.store.update(key, by, |pod| {
+            let (reason, message) = ("EvictionByEvictionAPI", "Eviction API: evicting");
+            set_condition(pod, "DisruptionTarget", "True", reason, message, now);
+        });
+        match self.store.delete_exactly(key, uid, by) {
+            Ok(_) => Answer::Done(Value::Null),
+            Err(_) => refused(404, "NotFound", "there is no such pod"),
+        }
     }
 
     /// Says what is about to be written.
@@ -202,7 +226,7 @@ fn call_kind(request: &Request) -> Option<CallKind> {
         (Verb::Merge, Asked::ConfigMap, _) => CallKind::Record,
         (Verb::Get, Asked::Pod | Asked::PodGroup, _) => CallKind::Read,
         (Verb::Create, Asked::Pod, "binding") => CallKind::Bind,
-        (Verb::Delete, Asked::Pod, _) => CallKind::Evict,
+        (Verb::Delete, Asked::Pod, _) | (Verb::Create, Asked::Pod, "eviction") => CallKind::Evict,
         _ => return None,
     })
 }

@@ -50,7 +50,6 @@ impl Driven {
         if matches!(config.grouping.by, GroupedBy::Auto | GroupedBy::Volcano) {
             config.grouping.by = GroupedBy::Phalanx;
         }
-        config.sharing.carried_out = true;
         let plan = Plan {
             config,
             scheduler: half == Half::Scheduler,
@@ -171,10 +170,6 @@ impl Simulation {
                     if self.crowd_status(&namespace, &name, &status) =>
                 {
                     self.scheduling.engine.leave();
-                }
-                Decision::Evict { claimant, victims } => {
-                    self.scheduling.engine.leave();
-                    self.evict_for(&claimant, victims);
                 }
                 decision => self.scheduling.engine.act(now, decision),
             }

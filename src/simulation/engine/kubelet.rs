@@ -370,7 +370,7 @@ impl Simulation {
         // Who is evicted for another gang has something to save first.
         let is_evicted = self.store.get(&key).is_some_and(|pod| {
             let conditions = pod.value.pointer("/status/conditions").and_then(Value::as_array);
-            conditions.into_iter().flatten().any(|condition| condition["reason"] == "PreemptionByScheduler")
+            conditions.into_iter().flatten().any(|condition| condition["type"] == "DisruptionTarget")
         });
         let shutdown = self.delays.within(self.scenario.kubelet.shutdown);
         // Who is being deleted when the simulation starts has not been quick.

@@ -3,7 +3,7 @@
 
 use super::Simulation;
 use super::drive::Half;
-use crate::api::core::{PersistentVolumeClaim, PodDisruptionBudget};
+use crate::api::core::PersistentVolumeClaim;
 use crate::api::decode::decode;
 use crate::apiserver::{Happening, Key, Kind};
 use crate::engine::{Change, Input, Needed, Object};
@@ -53,11 +53,6 @@ impl Simulation {
             Kind::PersistentVolumeClaim => {
                 if let Some(claim) = self.typed::<PersistentVolumeClaim>(key) {
                     self.provision(key, &claim);
-                }
-            }
-            Kind::PodDisruptionBudget => {
-                if let Some(budget) = self.typed::<PodDisruptionBudget>(key) {
-                    self.scheduling.engine.observe_budget(&budget);
                 }
             }
             kind if workloads::KINDS.contains(kind) => self.watch_workload(key),

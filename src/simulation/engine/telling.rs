@@ -7,6 +7,7 @@ use crate::engine::Report;
 use crate::engine::output::{Note, Origin};
 use crate::reservation::{GangKey, Outcome, Report as Fate};
 use crate::scheduler::GangPlacement;
+use crate::simulation::report::EvictionRow;
 
 impl Simulation {
     pub(super) fn told(&mut self, note: Note) {
@@ -17,7 +18,7 @@ impl Simulation {
         match note.origin {
             // Told by the reports, with more detail; the warnings have what is wrong with objects.
             Origin::Reservation | Origin::Finding | Origin::Notice => {}
-            Origin::Bind => self.history.note(happened),
+            Origin::Bind | Origin::Eviction => self.history.note(happened),
             // They tell of a transition each time.
             Origin::Controller if !note.warning => self.history.note(happened),
             _ => self.history.say(happened),
@@ -27,6 +28,14 @@ impl Simulation {
     pub(super) fn reported(&mut self, report: Report) {
         match report {
             Report::Bound { .. } => self.placed += 1,
+            Report::Evicted { claimant, pod, gang, kind } => self.evictions.push(EvictionRow {
+                namespace: pod.namespace,
+                name: pod.name,
+                pod_group: gang.split_once('/').map_or(gang.as_str(), |(_, name)| name).to_owned(),
+                claimant: claimant.to_string(),
+                kind: kind.as_str(),
+                at_milliseconds: self.now,
+            }),
             Report::Chosen { pod, claim, node, volume } => {
                 let key = Key::new(Kind::PersistentVolumeClaim, &pod.namespace, &claim);
                 let (reason, message) = match volume {

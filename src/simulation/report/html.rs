@@ -4,6 +4,7 @@
 
 mod map;
 mod seats;
+mod sharing;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,8 @@ pub fn page(run: &Simulation, report: &Report, title: &str) -> String {
                 (map::map(run, report, &seats))
                 (tables::gangs(report, &seats))
                 (tables::model_servings(report))
+                (sharing::queues(run))
+                (sharing::evictions(report))
                 (timeline::timeline(run))
             }
         }

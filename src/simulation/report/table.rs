@@ -1,5 +1,7 @@
 //! The report for people at a terminal: what waits must be found at once, however much else there is.
 
+mod sharing;
+
 use super::columns::columns;
 use super::rows::waits;
 use super::{PodGroupRow, PodRow, Report};
@@ -24,6 +26,8 @@ pub fn table(report: &Report, view: View) -> String {
     pods(report, view, &mut text);
     groups(report, view, &mut text);
     model_servings(report, view, &mut text);
+    sharing::queues(report, &mut text);
+    sharing::evictions(report, view, &mut text);
     if let Some(events) = &report.events {
         let rows: Vec<Vec<String>> = events
             .iter()

@@ -20,7 +20,7 @@ fn what_cannot_be_read_is_named_and_stops_nobody() {
         data.insert(bad.clone(), "gang1;b;ns;bad;;;;2;00pod,=uid,00n".into());
         data.insert("z".into(), data[&twice].clone());
         data.insert("later".into(), "hold1;whatever".into());
-        data.insert("part".into(), format!("{};v:whatever", record("part", "n").encode()));
+        data.insert("part".into(), format!("{};w:whatever", record("part", "n").encode()));
     });
     server.edit(&object(1), |data| drop(data.insert("mine".into(), "not yours".into())));
     let (mut second, events) = opened("b", 2, &mut server);
@@ -44,7 +44,7 @@ fn what_cannot_be_read_is_named_and_stops_nobody() {
             format!(
                 "p-journal-0: entry later is of the kind hold1, which this version does not know: {newer}"
             ),
-            format!("p-journal-0: entry part has a part v, which this version does not know: {newer}"),
+            format!("p-journal-0: entry part has a part w, which this version does not know: {newer}"),
             format!("p-journal-0: entry z names gang ns/twice, as another does: {alone}"),
         ]
     );

@@ -106,8 +106,8 @@ impl Seat<'_> {
         }
     }
 
-    /// For how much longer the minimum of a gang is protected by what it has run so far, in words.
-    pub(super) fn runs_too_short(&self, gang: &GangRecord, pods: &[PodId]) -> Option<String> {
+    /// For how many more seconds the minimum of a gang is protected by what it has run so far, and the same in words.
+    pub(super) fn runs_too_short(&self, gang: &GangRecord, pods: &[PodId]) -> Option<(i64, String)> {
         let tree = self.situation.tree;
         let of_queue = nearest(self.cluster, tree, self.queue, |queue| match self.is_own {
             true => queue.min_runtime_preempt,
@@ -128,9 +128,10 @@ impl Seat<'_> {
         if queue_left.max(cooldown_left) <= 0 {
             return None;
         }
-        Some(match queue_left >= cooldown_left {
+        let why = match queue_left >= cooldown_left {
             true => format!("for another {queue_left} s (minimum runtime of its queue)"),
             false => format!("for another {cooldown_left} s (volcano.sh/cooldown-time)"),
-        })
+        };
+        Some((queue_left.max(cooldown_left), why))
     }
 }
