@@ -312,7 +312,9 @@ impl Engine {
                     self.families.serving.set_pod_groups(true);
                 }
                 self.groups.serves_queues |= kind == Kind::Queue;
-                self.intake.unsynced.remove(&kind);
+                if self.intake.unsynced.remove(&kind) && kind == Kind::ResourceClaim {
+                    self.fence_claims();
+                }
             }
             Input::Missing(kind) => {
                 if kind == Kind::PodGroup {
@@ -349,6 +351,7 @@ impl Engine {
         }
         self.commitments.may_bind.clear();
         self.commitments.granting.look_again();
+        self.free_what_was_stuck();
         if self.commitments.reservations.wake_at().is_some_and(|at| at <= now.elapsed) {
             self.tell(Told::Tick);
         }
@@ -537,8 +540,9 @@ impl Engine {
                 self.evicted(&gang, victim, failures, &request, answer);
             }
             Purpose::Settle(settling) => self.settle_on(*settling, answer),
-            Purpose::Devices(writing) => self.claim_written(*writing, request, answer),
-            Purpose::Return { claim, looks } => self.claim_returned(&claim, looks, request, answer),
+            Purpose::Devices(writing) => self.claim_written(*writing, answer),
+            Purpose::Return { claim } => self.claim_returned(&claim, &request, answer),
+            Purpose::Fence { claim } => self.claim_fenced(&claim, &request, answer),
             Purpose::Status { gang, status } => self.status_written(gang, *status, answer),
             Purpose::Tell => {
                 if !matches!(answer, Answer::Done(_)) && !answer.is_moot(request.verb) {

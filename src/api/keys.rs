@@ -23,6 +23,8 @@ pub const VOLCANO_PREFIX: &str = "volcano.sh/";
 pub const GROUPED_BY: &str = "phalanx.dev/grouped-by";
 /// PodGroup annotation of earlier releases, which wrote there what was promised: it is not read, and removed.
 pub const OLD_RECORD: &str = "phalanx.dev/reservation";
+/// Annotation of a device claim: the version at which a new leader found it, when an earlier one could still be writing it.
+pub const TAKEN_OVER_AT: &str = "phalanx.dev/taken-over-at";
 /// Pod annotation: the topology rule of the PodGroup that is made for it, `hard` or `soft`.
 pub const NETWORK_TOPOLOGY_MODE: &str = "volcano.sh/network-topology-mode";
 /// Pod annotation: the highest tier of that rule.

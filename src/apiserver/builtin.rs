@@ -23,6 +23,9 @@ fn set(value: &mut Value, steps: &[&str], default: Value) {
 pub(super) fn complete(resource: &Resource, value: &mut Value) -> Result<(), &'static str> {
     match resource.name {
         "Pod" | "ConfigMap" | "Lease" | "ControllerRevision" => {}
+        // What requests for devices leave out is filled in with that of other sources.
+        "ResourceClaimTemplate" | "DeviceClass" => {}
+        "ResourceClaim" => set(value, &["status"], json!({})),
         "PodGroup" => {
             let mode = match value.at("/apiVersion").and_then(Value::as_str) {
                 Some("scheduling.k8s.io/v1alpha2") => json!("Pod"),

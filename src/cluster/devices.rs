@@ -33,7 +33,7 @@ pub use allocate::{Allocated, Rules, STEPS, Wanted, allocate};
 pub use catalogue::Catalogue;
 pub use count::{Count, count, fits};
 pub use extended::{Mapping, claim_for};
-pub use grant::{Conditions, Grant, Held, Left, Made};
+pub use grant::{Conditions, Grant, Held, Left, Made, Version};
 pub use pools::NodeView;
 pub use usage::Usage;
 

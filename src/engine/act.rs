@@ -42,7 +42,10 @@ impl Engine {
             Decision::GroupStatus { namespace, name, status } => {
                 self.telling.statuses.put(format!("{namespace}/{name}"), status, now.elapsed);
             }
-            Decision::Unschedulable { pods, message } => self.mark_unschedulable(&pods, &message),
+            Decision::Unschedulable { pods, message } => {
+                self.free_stuck_devices(&pods);
+                self.mark_unschedulable(&pods, &message);
+            }
             Decision::Ungate { pods } => pods.iter().for_each(|pod| self.ungate(pod)),
             Decision::Event { kind, namespace, name, type_, reason, message } => {
                 let key = format!("{namespace}/{name}");

@@ -28,8 +28,10 @@ pub(super) enum Purpose {
     Settle(Box<Settling>),
     /// A device claim that is written before binds.
     Devices(Box<Writing>),
-    /// A device claim that is given back; is it being read?
-    Return { claim: String, looks: bool },
+    /// A device claim that is given back.
+    Return { claim: String },
+    /// A device claim that a predecessor may still be writing.
+    Fence { claim: String },
     /// The status of a PodGroup.
     Status { gang: String, status: Box<PodGroupStatus> },
     /// A pod or a HyperNode is told something; nobody waits for it.

@@ -13,7 +13,10 @@
 //!
 //! Gangs take turns: a claim that is written says nothing of devices that another claim is about to get, so that two gangs at once
 //! could pick the same. For the same reason a write without a clear answer is made again, on the same version, until the answer is
-//! clear: then it has taken effect, or never can.
+//! clear: then it has taken effect, or never can. For a predecessor's writes that may still arrive see `fence`.
+
+mod fence;
+mod returned;
 
 use super::Engine;
 use super::calls::{Lane, Purpose};
@@ -53,8 +56,12 @@ pub(super) struct Granting {
     waiting: BTreeSet<GangKey>,
     /// Pods, by uid, that have been told of the claim for their extended resources.
     told: BTreeSet<String>,
-    /// Claims (`namespace/name`) that are being given back, and by whom (uids).
-    returning: BTreeMap<String, BTreeSet<String>>,
+    /// Claims (`namespace/name`) that are being given back, and by whom.
+    returning: BTreeMap<String, Vec<PodRef>>,
+    /// Pods that wait and have devices, and whose bind may still take effect.
+    stuck: Vec<PodRef>,
+    /// Claims (`namespace/name`) that a predecessor may still be writing: nobody's turn begins before they are fenced.
+    fences: BTreeSet<String>,
 }
 
 /// A gang whose claims are being written.
@@ -81,6 +88,8 @@ pub(super) struct Writing {
     step: Step,
     /// So often it got no clear answer.
     tries: u32,
+    /// What is sent, to be sent again.
+    request: Option<Request>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +106,12 @@ enum Step {
     TellPod,
     /// It is being read again.
     Look,
+}
+
+impl Writing {
+    fn new(gang: &GangKey, grant: Grant, step: Step) -> Writing {
+        Writing { gang: gang.clone(), grant, step, tries: 0, request: None }
+    }
 }
 
 impl Granting {
@@ -117,8 +132,13 @@ impl Engine {
             round.binds.push(bind);
             return true;
         }
+        if self.gives_back(pod) {
+            self.tell(Input::Answered { call: id, answer: Told::TooMany { retry_after: None } });
+            return true;
+        }
         let is_told = |pod: &PodRef| self.commitments.granting.told.contains(&pod.uid);
-        if self.scheduler.needs_made_claims(pod).iter().all(is_told)
+        if self.commitments.granting.fences.is_empty()
+            && self.scheduler.needs_made_claims(pod).iter().all(is_told)
             && self.scheduler.grant_devices(pod, &BTreeMap::new()).is_ok_and(|grants| grants.is_empty())
         {
             self.commitments.granting.done.insert(gang.clone());
@@ -138,9 +158,17 @@ impl Engine {
         true
     }
 
+    /// Is a claim being given back that a promised pod of the gang has? What is under way would take its devices.
+    fn gives_back(&self, pod: &PodRef) -> bool {
+        let returning = &self.commitments.granting.returning;
+        !returning.is_empty()
+            && self.scheduler.promised_claims(pod).iter().any(|claim| returning.contains_key(claim))
+    }
+
     /// Begins with the next gang when the one before is done.
     fn next_turn(&mut self) {
-        while self.commitments.granting.turn.is_none()
+        while self.commitments.granting.fences.is_empty()
+            && self.commitments.granting.turn.is_none()
             && let Some(gang) = self.commitments.granting.line.pop_front()
         {
             if self.commitments.granting.gangs.contains_key(&gang) {
@@ -161,6 +189,10 @@ impl Engine {
         let Some(round) = self.commitments.granting.gangs.get_mut(gang) else { return };
         round.number += 1;
         let pod = round.binds[0].1.clone();
+        if self.gives_back(&pod) {
+            return self.put_off_binds(gang);
+        }
+        let Some(round) = self.commitments.granting.gangs.get_mut(gang) else { return };
         let unread = self.scheduler.needs_made_claims(&pod);
         let unread: Vec<PodRef> =
             unread.into_iter().filter(|pod| !round.specs.contains_key(&pod.uid)).collect();
@@ -169,10 +201,7 @@ impl Engine {
             for pod in unread {
                 let request = Request::get(Kind::Pod, &pod.namespace, &pod.name);
                 let grant = Grant::of_pod(&pod.namespace, &pod.name, &pod.uid);
-                self.send_for_claim(
-                    Writing { gang: gang.clone(), grant, step: Step::Spec, tries: 0 },
-                    request,
-                );
+                self.send_for_claim(Writing::new(gang, grant, Step::Spec), request);
             }
             return;
         }
@@ -223,8 +252,7 @@ impl Engine {
             && let Some(made) = &grant.made
         {
             let request = tell_pod(&namespace, &name, made);
-            let writing = Writing { gang: gang.clone(), grant, step: Step::TellPod, tries: 0 };
-            return self.send_for_claim(writing, request);
+            return self.send_for_claim(Writing::new(gang, grant, Step::TellPod), request);
         }
         let (step, request) = if let (true, Some(made)) = (name.is_empty(), &grant.made) {
             let request = Request::create(Kind::ResourceClaim, &namespace, "", claim_of(&namespace, made));
@@ -249,20 +277,22 @@ impl Engine {
             let body = json!({ "metadata": metadata, "status": status });
             (Step::Allocate, Request::merge(Kind::ResourceClaim, &namespace, &name, "status", body))
         };
-        self.send_for_claim(Writing { gang: gang.clone(), grant, step, tries: 0 }, request);
+        self.send_for_claim(Writing::new(gang, grant, step), request);
     }
 
-    fn send_for_claim(&mut self, writing: Writing, request: Request) {
+    fn send_for_claim(&mut self, mut writing: Writing, request: Request) {
+        // The request that comes back with its answer has no body.
+        writing.request = request.writes().then(|| request.clone());
         self.send(Lane::Devices, Purpose::Devices(Box::new(writing)), request);
     }
 
     /// A request about a claim has been answered.
-    pub(super) fn claim_written(&mut self, writing: Writing, request: Request, answer: Answer) {
-        self.take_answer(writing, request, answer);
+    pub(super) fn claim_written(&mut self, writing: Writing, answer: Answer) {
+        self.take_answer(writing, answer);
         self.next_turn();
     }
 
-    fn take_answer(&mut self, mut writing: Writing, request: Request, answer: Answer) {
+    fn take_answer(&mut self, mut writing: Writing, answer: Answer) {
         let gang = writing.gang.clone();
         match (writing.step, answer) {
             (Step::Spec, Answer::Done(value)) => {
@@ -315,9 +345,11 @@ impl Engine {
                 Answer::Unknown(_) | Answer::Refused { code: 429 | 500.., .. },
             ) if writing.tries < TRIES => {
                 writing.tries += 1;
-                let at = self.now.elapsed + AGAIN;
-                let purpose = Purpose::Devices(Box::new(writing));
-                return self.send_at(at, Lane::Devices, purpose, request);
+                if let Some(request) = writing.request.clone() {
+                    let at = self.now.elapsed + AGAIN;
+                    return self.send_at(at, Lane::Devices, Purpose::Devices(Box::new(writing)), request);
+                }
+                self.mark_round(&gang, |round| round.unclear = true);
             }
             (step, Answer::Refused { code, message, .. }) if !(code == 429 || code >= 500) => {
                 let what = match step {
@@ -408,75 +440,6 @@ impl Engine {
             let members: Vec<PodRef> = members.map(|(pod, _)| pod.clone()).collect();
             for pod in members {
                 self.tell(Input::Settled { pod, reached: true });
-            }
-        }
-    }
-
-    /// A pod has given its node up: what was reserved for it is given back.
-    pub(super) fn return_devices(&mut self, pod: &PodRef) {
-        if !self.scheduler.cluster().uses_devices() {
-            return;
-        }
-        self.commitments.granting.look_again();
-        self.commitments.granting.told.remove(&pod.uid);
-        for claim in self.scheduler.reserved_devices(pod) {
-            let returning = self.commitments.granting.returning.entry(claim.clone()).or_default();
-            let is_under_way = !returning.is_empty();
-            returning.insert(pod.uid.clone());
-            if !is_under_way {
-                self.return_claim(&claim);
-            }
-        }
-    }
-
-    fn return_claim(&mut self, claim: &str) {
-        let Some(uids) = self.commitments.granting.returning.get(claim) else { return };
-        let Some(left) = self.scheduler.cluster().without_users(claim, uids) else {
-            self.commitments.granting.returning.remove(claim);
-            return;
-        };
-        let status = match left.users.is_empty() {
-            true => json!({ "allocation": null, "reservedFor": null, "devices": null }),
-            false => json!({ "reservedFor": left.users }),
-        };
-        let body = json!({ "metadata": { "resourceVersion": left.version }, "status": status });
-        let (namespace, name) = claim.split_once('/').unwrap_or(("", claim));
-        let request = Request::merge(Kind::ResourceClaim, namespace, name, "status", body);
-        let purpose = Purpose::Return { claim: claim.to_owned(), looks: false };
-        self.send(Lane::Devices, purpose, request);
-        if let Some((pod, uid)) = left.made_for {
-            let body =
-                json!({ "metadata": { "uid": uid }, "status": { "extendedResourceClaimStatus": null } });
-            let request = Request::merge(Kind::Pod, namespace, &pod, "status", body);
-            self.send(Lane::Statuses, Purpose::Tell, request);
-        }
-    }
-
-    /// A claim has been given back, or not.
-    pub(super) fn claim_returned(&mut self, claim: &str, looks: bool, request: Request, answer: Answer) {
-        let (namespace, name) = claim.split_once('/').unwrap_or(("", claim));
-        match answer {
-            Answer::Done(value) => {
-                self.show_claim(value);
-                self.return_claim(claim);
-            }
-            Answer::Refused { code: 404, .. } => {
-                self.commitments.granting.returning.remove(claim);
-            }
-            Answer::Refused { code: 409, .. } | Answer::Unknown(_) if !looks => {
-                let request = Request::get(Kind::ResourceClaim, namespace, name);
-                let purpose = Purpose::Return { claim: claim.to_owned(), looks: true };
-                self.send(Lane::Devices, purpose, request);
-            }
-            Answer::Refused { code: 429 | 500.., .. } | Answer::Unknown(_) => {
-                let request = Request::get(Kind::ResourceClaim, namespace, name);
-                let purpose = Purpose::Return { claim: claim.to_owned(), looks: true };
-                let at = self.now.elapsed + Duration::from_secs(2);
-                self.send_at(at, Lane::Devices, purpose, request);
-            }
-            answer => {
-                self.commitments.granting.returning.remove(claim);
-                self.failed(request.to_string(), answer, "devices stay allocated for a pod that has no node");
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::cluster::pods::PodState;
 use crate::cluster::{OpenClaim, Unallotted};
 use crate::placement::{GangRequest, Placement};
 use crate::scheduler::gang::subgroup_values;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Gangs of PodGroups (`namespace/name`) whose reservation has something to say to the scheduler.
 pub type HeldBack = BTreeMap<String, Held>;
@@ -115,9 +115,25 @@ impl Scheduler {
         pods.into_iter().map(|(namespace, name, uid)| PodRef { namespace, name, uid }).collect()
     }
 
-    /// Device claims (`namespace/name`) that are reserved for exactly this pod.
+    /// Does exactly this pod wait for a node?
+    pub fn waits(&self, pod: &PodRef) -> bool {
+        let record = self.exactly(pod).and_then(|id| self.cluster.pods().get(id));
+        record.is_some_and(|record| record.state == PodState::Pending)
+    }
+
+    /// Device claims (`namespace/name`) of the promised pods of this pod's gang.
+    pub fn promised_claims(&self, pod: &PodRef) -> BTreeSet<String> {
+        self.exactly(pod).map_or(BTreeSet::new(), |id| self.cluster.promised_claims(id))
+    }
+
+    /// Device claims (`namespace/name`) that are reserved for exactly this pod, which waits for a node.
     pub fn reserved_devices(&self, pod: &PodRef) -> Vec<String> {
         self.exactly(pod).map_or(Vec::new(), |id| self.cluster.reserved_devices(id))
+    }
+
+    /// Device claims (`namespace/name`) that are allocated for nobody but exactly this pod.
+    pub fn stuck_devices(&self, pod: &PodRef) -> Vec<String> {
+        self.exactly(pod).map_or(Vec::new(), |id| self.cluster.stuck_devices(id))
     }
 
     /// Claims that are to be bound before exactly this pod is.

@@ -2,6 +2,7 @@
 //! real one does where Phalanx can see it, judges every change as it happens, and everything between it and an instance
 //! of Phalanx can go wrong. `faults` has the runs.
 
+pub(crate) mod devices;
 pub(crate) mod dice;
 pub(crate) mod instance;
 pub(crate) mod judge;

@@ -2,10 +2,12 @@
 //! lease in mid-gang, a start on lists that are behind, pods that others bind, members that go for good; and, in
 //! `random`, everything at once. The bodies of the first two run against the real API server as well, in real time.
 
+mod devices;
 mod random;
 mod sealed;
 
 use crate::cluster::TestCluster;
+use crate::double::devices::{Devices, asks_for_one};
 use crate::double::instance::{Instance, Way};
 use crate::double::judge::{gang_of, promised, unsettled};
 use crate::double::link::{Condition, FAULTS, Fault, Rates, Upstream, rates};
@@ -16,6 +18,7 @@ use phalanx::engine::{Kind, Request};
 use phalanx::live::call::{Answer, Call};
 use phalanx::reservation::journal::read;
 use serde_json::{Value, json};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +37,8 @@ struct UnderTest {
     part: usize,
     /// Do its pods' owner references promise that they are recreated?
     owned: bool,
+    /// Who publishes devices and makes claims, where its pods ask for a device each.
+    devices: Option<RefCell<Devices>>,
 }
 
 impl UnderTest {
@@ -54,6 +59,26 @@ impl UnderTest {
             gangs: 0,
             part: 0,
             owned: false,
+            devices: None,
+        }
+    }
+
+    /// The double, with a device for each GPU, which pods ask for by claim.
+    fn with_devices() -> Self {
+        let cluster = UnderTest::double();
+        let mut devices = Devices::install(&mut cluster.server().store(), 0);
+        devices.heal(&mut cluster.server().store());
+        for n in 0..4 {
+            devices.publish(&mut cluster.server().store(), &format!("n{n}"), 8);
+        }
+        UnderTest { devices: Some(RefCell::new(devices)), ..cluster }
+    }
+
+    /// The claim controller does what there is to do.
+    fn control(&self) {
+        if let Some(devices) = &self.devices {
+            devices.borrow_mut().control(&mut self.server().store());
+            self.server().tell();
         }
     }
 
@@ -85,6 +110,7 @@ impl UnderTest {
             gangs: 0,
             part: 0,
             owned: false,
+            devices: None,
         }
     }
 
@@ -119,6 +145,7 @@ impl UnderTest {
         for member in 0..members {
             let name = format!("{gang}-{member:02}");
             let pod = pod(&name, &gang, &self.way.scheduler_name, self.owned, &self.rack);
+            let pod = if self.devices.is_some() { asks_for_one(pod) } else { pod };
             self.ask(Call::post(self.path("pods"), nth(pod, member, self.part))).await;
         }
         gang
@@ -139,6 +166,8 @@ impl UnderTest {
         let mut call = Call::from(Request::delete(Kind::PodGroup, &self.namespace, gang, ""));
         call.body = None;
         self.ask(call).await;
+        // Claims are freed, and then they go.
+        (0..3).for_each(|_| self.control());
     }
 
     /// Kubelets are done with what is being deleted.
@@ -175,6 +204,7 @@ impl UnderTest {
     async fn become_whole(&self, gang: &str, members: usize, what: &str) {
         let started = Instant::now();
         while self.bound(gang).await < members || !self.is_done(gang).await {
+            self.control();
             assert!(started.elapsed() < Duration::from_secs(200), "{what}: {gang} is not whole in time");
             sleep(Duration::from_millis(100)).await;
         }

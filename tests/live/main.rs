@@ -12,6 +12,8 @@ mod cluster;
 mod conformance;
 mod deploy;
 #[cfg(feature = "live")]
+mod devices;
+#[cfg(feature = "live")]
 mod dialects;
 #[cfg(feature = "live")]
 mod double;

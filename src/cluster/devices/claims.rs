@@ -15,11 +15,14 @@ use crate::cluster::cause::Cause;
 use crate::cluster::ids::PodId;
 use crate::words::counted;
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Annotation of a claim that a scheduler made for extended resources.
 const EXTENDED: &str = "resource.kubernetes.io/extended-resource-claim";
+
+/// So many claims that are gone are remembered.
+const GONE: usize = 256;
 
 /// Consumers that a claim is reserved for at most.
 pub(super) const RESERVATIONS: usize = 256;
@@ -55,6 +58,8 @@ pub(super) struct Claims {
     users: BTreeMap<Arc<str>, BTreeSet<PodId>>,
     /// Claims for extended resources (`namespace/name`), by uid of the pod.
     extended: BTreeMap<String, String>,
+    /// Uids of claims that went last: an answer that comes after that does not bring one back.
+    gone: VecDeque<String>,
     pub(super) usage: Usage,
 }
 
@@ -125,6 +130,9 @@ impl Claims {
     /// differ; `None` if it is known as it is, or in a later version: answers are ahead of watches.
     pub(super) fn put(&mut self, claim: &ResourceClaim) -> Option<Changed> {
         let metadata = &claim.metadata;
+        if !metadata.uid.is_empty() && self.gone.contains(&metadata.uid) {
+            return None;
+        }
         let key = format!("{}/{}", metadata.namespace, metadata.name);
         let controller = metadata.owner_references.iter().find(|owner| owner.controller == Some(true));
         let of_kind = |kind: &str| controller.filter(|owner| owner.kind == kind);
@@ -160,6 +168,10 @@ impl Claims {
     pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Changed> {
         let key = format!("{namespace}/{name}");
         let known = self.all.remove(&key)?;
+        if self.gone.len() >= GONE {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(known.uid.clone());
         if let Some((_, uid)) = known.owner.filter(|(_, uid)| self.extended.get(uid) == Some(&key)) {
             self.extended.remove(&uid);
         }
@@ -194,6 +206,11 @@ impl Claims {
         let namespace = key.split_once('/').map_or("", |(namespace, _)| namespace);
         let owner = owner.map(|(name, _)| format!("{namespace}/{name}"));
         Changed { pods: self.users_of(key), owner, moved }
+    }
+
+    /// All claims: `namespace/name`.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
     }
 
     /// A claim by `namespace/name`.
@@ -262,7 +279,8 @@ impl Claims {
         self.consumers.get(&id).map_or(&[], |consumer| &consumer.claims)
     }
 
-    fn users_of(&self, claim: &str) -> Vec<PodId> {
+    /// Pods that use a claim.
+    pub(super) fn users_of(&self, claim: &str) -> Vec<PodId> {
         self.users.get(claim).into_iter().flatten().copied().collect()
     }
 
@@ -396,6 +414,16 @@ impl Claim {
     /// Name and uid of the pod for whose extended resources it was made.
     pub(super) fn made_for(&self) -> Option<&(String, String)> {
         self.owner.as_ref().filter(|_| self.is_extended)
+    }
+
+    /// Was it made for the pod of this uid?
+    pub(super) fn is_of(&self, uid: &str) -> bool {
+        self.owner.as_ref().is_some_and(|(_, owner)| owner == uid)
+    }
+
+    /// Is it on its way out?
+    pub(super) fn is_deleting(&self) -> bool {
+        self.deleting
     }
 
     /// Is it reserved for whoever has this uid?

@@ -85,6 +85,15 @@ pub struct Left {
     pub made_for: Option<(String, String)>,
 }
 
+/// A claim, exactly as it is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its uid.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub version: String,
+}
+
 /// How far binding conditions of devices are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conditions {
@@ -337,6 +346,17 @@ impl Devices {
                         let why = format!("ResourceClaim {} is allocated for other nodes", short(key));
                         return Err((pod.node, why));
                     }
+                    // Another scheduler has taken the device at the same time: as long as nobody uses ours, it gives way.
+                    let is_ours = |user: &ConsumerReference| pods.iter().any(|pod| pod.uid == user.uid);
+                    let twice =
+                        self.claims.usage.twice(allocation).filter(|_| claim.reserved.iter().all(is_ours));
+                    if let Some(device) = twice {
+                        let why = format!(
+                            "device {device} of ResourceClaim {} is given to another claim, too",
+                            short(key)
+                        );
+                        return Err((pod.node, why));
+                    }
                 }
                 let at = at.unwrap_or_else(|| {
                     grants.push(claim.as_it_is(&pod.namespace, short(key), &pod.uid));
@@ -369,21 +389,62 @@ impl Devices {
         Ok(())
     }
 
-    /// Claims (`namespace/name`) that are reserved for a pod.
-    pub(in crate::cluster) fn reserved_for(&self, id: PodId, uid: &str) -> Vec<String> {
+    /// All claims (`namespace/name`) of a pod.
+    pub(in crate::cluster) fn all_of(&self, id: PodId, uid: &str) -> Vec<String> {
         let made = self.claims.extended_of(uid).map(|(key, _)| key);
         let keys = self.claims.of(id).iter().map(|key| &**key).chain(made);
-        let has = |key: &&str| self.claims.get(key).is_some_and(|claim| claim.has(uid));
-        keys.filter(has).map(str::to_owned).collect()
+        keys.map(str::to_owned).collect()
     }
 
-    /// A claim as it would be without these users (uids); `None` if it has none of them.
+    /// Claims (`namespace/name`) that are reserved for a pod.
+    pub(in crate::cluster) fn reserved_for(&self, id: PodId, uid: &str) -> Vec<String> {
+        let has = |key: &String| self.claims.get(key).is_some_and(|claim| claim.has(uid));
+        self.all_of(id, uid).into_iter().filter(has).collect()
+    }
+
+    /// Claims (`namespace/name`) that are allocated for a pod that waits: reserved for it alone, or its own and reserved for
+    /// nobody.
+    pub(in crate::cluster) fn stuck_of(&self, id: PodId, uid: &str) -> Vec<String> {
+        let is_stuck = |key: &String| {
+            self.claims.get(key).is_some_and(|claim| {
+                let alone = match claim.reserved.as_slice() {
+                    [] => claim.is_of(uid),
+                    users => users.iter().all(|user| user.uid == uid),
+                };
+                claim.allocation.is_some() && alone
+            })
+        };
+        self.all_of(id, uid).into_iter().filter(is_stuck).collect()
+    }
+
+    /// Claims (`namespace/name`) that somebody may be writing for pods: they are protected, and not on their way out. With
+    /// their uids and versions, and the pods that use them.
+    pub(in crate::cluster) fn protected(&self) -> impl Iterator<Item = (&str, Version, Vec<PodId>)> {
+        let is_protected = |claim: &Claim| claim.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
+        let claims = self.claims.keys().filter_map(|key| Some((key, self.claims.get(key)?)));
+        let claims = claims.filter(move |(_, claim)| is_protected(claim) && !claim.is_deleting());
+        claims.map(|(key, claim)| {
+            let version = Version { uid: claim.uid.clone(), version: claim.version.clone() };
+            (key, version, self.claims.users_of(key))
+        })
+    }
+
+    /// The pod (`namespace/name`) for whose extended resources a claim was made.
+    pub(in crate::cluster) fn made_for(&self, claim: &str) -> Option<String> {
+        let (name, _) = self.claims.get(claim)?.made_for()?;
+        let namespace = claim.split_once('/').map_or("", |(namespace, _)| namespace);
+        Some(format!("{namespace}/{name}"))
+    }
+
+    /// A claim as it would be without these users (uids); `None` if it has none of them. One that is reserved for nobody
+    /// would have no devices.
     pub(in crate::cluster) fn without_users(&self, claim: &str, uids: &BTreeSet<String>) -> Option<Left> {
         let claim = self.claims.get(claim)?;
         let stay: Vec<ConsumerReference> =
             claim.reserved.iter().filter(|user| !uids.contains(&user.uid)).cloned().collect();
         let made_for = claim.made_for().cloned();
-        (stay.len() < claim.reserved.len()).then(|| Left {
+        let is_stuck = claim.reserved.is_empty() && claim.allocation.is_some();
+        (is_stuck || stay.len() < claim.reserved.len()).then(|| Left {
             version: claim.version.clone(),
             users: stay,
             made_for,

@@ -75,6 +75,17 @@ impl Usage {
         }
     }
 
+    /// A device of the allocation that another claim holds as well.
+    pub(super) fn twice(&self, allocation: &AllocationResult) -> Option<DeviceKey> {
+        let whole = allocation
+            .devices
+            .results
+            .iter()
+            .filter(|device| device.admin_access != Some(true) && device.share_id.is_none());
+        let mut keys = whole.map(|device| key(&device.driver, &device.pool, &device.device));
+        keys.find(|key| self.whole.get(key).is_some_and(|&count| count > 1))
+    }
+
     /// Does a claim hold the device as a whole?
     pub(super) fn is_whole(&self, key: &str) -> bool {
         self.whole.contains_key(key)

@@ -12,7 +12,9 @@ use crate::api::device::DeviceClaim;
 use crate::api::quantity::Quantity;
 use crate::cluster::cause::Cause;
 use crate::cluster::class::Class;
-use crate::cluster::devices::{Asked, Demands, Devices, Grant, Held, Left, NodeView, Shortage, Touched};
+use crate::cluster::devices::{
+    Asked, Demands, Devices, Grant, Held, Left, NodeView, Shortage, Touched, Version,
+};
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{ClassId, NodeId, PodId, ResourceId};
 use crate::cluster::natural;
@@ -342,9 +344,36 @@ impl Cluster {
         held.map(|held| (held.namespace, held.name, held.uid)).collect()
     }
 
-    /// Device claims (`namespace/name`) that are reserved for a pod.
+    /// Device claims (`namespace/name`) that are reserved for a pod that waits.
     pub fn reserved_devices(&self, pod: PodId) -> Vec<String> {
-        self.pods.get(pod).map_or(Vec::new(), |record| self.devices.reserved_for(pod, &record.uid))
+        let record = self.pods.get(pod).filter(|record| record.state == PodState::Pending);
+        record.map_or(Vec::new(), |record| self.devices.reserved_for(pod, &record.uid))
+    }
+
+    /// Device claims (`namespace/name`) that are allocated for a pod that waits, and that nobody else has.
+    pub fn stuck_devices(&self, pod: PodId) -> Vec<String> {
+        let record = self.pods.get(pod).filter(|record| record.state == PodState::Pending);
+        record.map_or(Vec::new(), |record| self.devices.stuck_of(pod, &record.uid))
+    }
+
+    /// Device claims (`namespace/name`) that somebody may be writing for pods that wait, each as it is known.
+    pub fn claims_in_question(&self) -> BTreeMap<String, Version> {
+        let waits = |id: PodId| {
+            self.pods.get(id).is_some_and(|pod| {
+                pod.gang.is_some() && matches!(pod.state, PodState::Pending | PodState::Assumed)
+            })
+        };
+        let protected = self.devices.protected().filter(|(key, _, users)| {
+            let made_for = self.devices.made_for(key).and_then(|pod| self.pods.id(&pod));
+            users.iter().copied().chain(made_for).any(waits)
+        });
+        protected.map(|(key, version, _)| (key.to_owned(), version)).collect()
+    }
+
+    /// Claims (`namespace/name`) of the pods of this pod's gang that are promised nodes.
+    pub fn promised_claims(&self, pod: PodId) -> BTreeSet<String> {
+        let promised = self.promised_of_gang(pod);
+        promised.iter().flat_map(|held| self.devices.all_of(held.id, &held.uid)).collect()
     }
 
     /// A device claim by `namespace/name` as it would be without these users (uids); `None` if it has none of them.

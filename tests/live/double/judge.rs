@@ -1,5 +1,6 @@
 //! What must never happen, checked at every change of the double, and what must hold when everything has settled.
 
+use super::devices::{DEVICE_CLAIMS, allocated, lacks};
 use super::store::{Key, Store, key, text};
 use super::world::{CLAIMS, is_reached};
 use phalanx::reservation::journal::{HEAD, Head, read};
@@ -30,9 +31,15 @@ pub(crate) struct Judge {
     promised: BTreeMap<(String, String), u64>,
     /// Lists that concealed what came after a version, and when they were served.
     concealed: Vec<(u64, u64)>,
-    /// The bind to come is somebody else's.
+    /// The bind or the allocation to come is somebody else's.
     pub(crate) foreign: bool,
     pub(crate) binds: usize,
+    /// Device claims that were allocated by us, and their devices.
+    pub(crate) allocations: usize,
+    /// When a device claim was allocated, by uid: version, time, and whether somebody else did it.
+    allocated: BTreeMap<String, (u64, u64, bool)>,
+    /// Devices that two claims had for a while, since somebody else took them at the same time.
+    pub(crate) contested: usize,
     pub(crate) evictions: usize,
     /// Evictions out of gangs that had their minimum at that moment.
     pub(crate) evictions_of_whole: usize,
@@ -193,6 +200,12 @@ impl Judge {
                 self.pod_changed(store, before, after);
             }
             "configmaps" => self.journal_changed(store, before, after),
+            DEVICE_CLAIMS => {
+                self.changes += 1;
+                if let Some(claim) = after {
+                    self.claim_changed(store, before, claim);
+                }
+            }
             "podgroups" => {
                 self.changes += 1;
                 if let Some(group) = after {
@@ -237,6 +250,55 @@ impl Judge {
         }
     }
 
+    /// A device that a claim gets belongs to no other claim.
+    fn claim_changed(&mut self, store: &Store, before: Option<&Value>, claim: &Value) {
+        let (devices, uid) = (allocated(claim), text(claim, "/metadata/uid"));
+        if !self.foreign && devices.is_empty() && before.is_some_and(|before| !allocated(before).is_empty()) {
+            self.taken_back(store, claim);
+        }
+        if devices.is_empty() || before.is_some_and(|before| !allocated(before).is_empty()) {
+            return;
+        }
+        self.allocated.insert(uid.to_owned(), (store.version, store.now, self.foreign));
+        if self.foreign {
+            return;
+        }
+        self.allocations += 1;
+        let others = store.all(DEVICE_CLAIMS, "").filter(|other| text(other, "/metadata/uid") != uid);
+        for other in others.filter(|other| allocated(other).iter().any(|device| devices.contains(device))) {
+            // What could not be known: another scheduler took it just before, or the API server conceals it.
+            let could_know = match self.allocated.get(text(other, "/metadata/uid")) {
+                Some(&(version, at, foreign)) => {
+                    let concealed = self.concealed.iter().any(|&(until, served)| {
+                        version > until && at <= served && store.now <= served + CATCHING_UP
+                    });
+                    !concealed && !(foreign && at + CATCHING_UP > store.now)
+                }
+                None => true,
+            };
+            self.contested += usize::from(!could_know);
+            if could_know {
+                let (one, other) = (text(claim, "/metadata/name"), text(other, "/metadata/name"));
+                self.violations
+                    .push(format!("devices: {devices:?} are given to {one}, and {other} has them"));
+            }
+        }
+    }
+
+    /// Devices are not taken back from a pod that uses them, unless somebody else has just bound it.
+    fn taken_back(&mut self, store: &Store, claim: &Value) {
+        let owner = &claim["metadata"]["ownerReferences"][0];
+        let pod = store.all("pods", "").find(|pod| pod["metadata"]["uid"] == owner["uid"] && counts(pod));
+        let Some(pod) = pod else { return };
+        let uid = text(pod, "/metadata/uid");
+        let is_news =
+            self.bound.get(uid).is_some_and(|&(_, at, foreign)| foreign && at + CATCHING_UP > store.now);
+        if !is_news {
+            let (name, claim) = (text(pod, "/metadata/name"), text(claim, "/metadata/name"));
+            self.violations.push(format!("devices: {name} is bound, and {claim} is taken back"));
+        }
+    }
+
     fn bound_by_us(&mut self, store: &Store, pod: &Value, node: &str, group: Option<&Value>) {
         let (name, uid) = (text(pod, "/metadata/name"), text(pod, "/metadata/uid"));
         let decided = self.promised.get(&(uid.to_owned(), node.to_owned())).copied();
@@ -271,6 +333,11 @@ impl Judge {
                 self.violations
                     .push(format!("hard-means-hard: {name} is bound, and its claim {claim} is not"));
             }
+        }
+        if !pod["spec"]["resourceClaims"].is_null()
+            && let Some(lack) = lacks(store, pod, node)
+        {
+            self.violations.push(format!("devices: {name} is bound to {node}, and {lack}"));
         }
         if !reaches(store, pod, store.find(&key("nodes", "", node)).unwrap_or(&Value::Null)) {
             self.violations.push(format!("hard-means-hard: {name} does not reach its volume from {node}"));
@@ -425,5 +492,6 @@ pub(crate) fn unsettled(store: &Store) -> Vec<String> {
             .filter(|pod| !counts(pod))
             .map(|pod| format!("convergence: {} waits", text(pod, "/metadata/name"))),
     );
+    wrong.extend(super::devices::unsettled(store));
     wrong
 }

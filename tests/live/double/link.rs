@@ -1,6 +1,7 @@
 //! The way from one instance to an API server, and everything that can go wrong on it. The server is the double or a real
 //! one: what happens to requests, answers and watches on the way is the same.
 
+use super::devices::DEVICE_CLAIMS;
 use super::dice::Dice;
 use super::server::{Server, Target, refusal};
 use axum::body::{Body, Bytes};
@@ -98,7 +99,7 @@ pub(crate) struct Link {
     expired: Mutex<BTreeSet<String>>,
     /// Kinds whose lists are served as of an earlier version, until they are watched.
     behind: Mutex<BTreeMap<String, u64>>,
-    /// Binds, evictions and writes of the journal so far, and what is to become of some.
+    /// Binds, evictions and writes of the journal and of device claims so far, and what is to become of some.
     writes: AtomicU32,
     script: Mutex<BTreeMap<u32, Fault>>,
     /// At this write the instance begins to stand still: before it leaves, or when it is under way.
@@ -201,11 +202,11 @@ impl Link {
         if parts.method == Method::GET && target.name.is_empty() {
             target.as_of = self.behind.lock().unwrap().get(&target.plural).copied();
         }
-        // Records, binds and evictions; statuses are not counted.
+        // Records, binds, evictions and device claims; statuses of others are not counted.
         let content = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         let writes = parts.method != Method::GET
-            && ["pods", "configmaps"].contains(&target.plural.as_str())
-            && target.subresource != "status"
+            && ["pods", "configmaps", DEVICE_CLAIMS].contains(&target.plural.as_str())
+            && (target.subresource != "status" || target.plural == DEVICE_CLAIMS)
             && content.is_none_or(|content| !content.contains("json-patch"));
         let number = writes.then(|| self.writes.fetch_add(1, Ordering::SeqCst));
         if self.pause_at.lock().unwrap().is_some_and(|at| number.is_some_and(|number| number >= at)) {

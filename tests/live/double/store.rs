@@ -145,8 +145,13 @@ impl Store {
 
     /// Binds a pod as another scheduler or a user would.
     pub(crate) fn bind_as_another(&mut self, key: &Key, node: &str) {
+        self.as_another(|store| store.change(key, |pod| pod["spec"]["nodeName"] = node.into()));
+    }
+
+    /// Changes something that our instances change as well.
+    pub(crate) fn as_another(&mut self, change: impl FnOnce(&mut Self)) {
         self.judge.foreign = true;
-        self.change(key, |pod| pod["spec"]["nodeName"] = node.into());
+        change(self);
         self.judge.foreign = false;
     }
 

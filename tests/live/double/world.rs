@@ -1,5 +1,6 @@
 //! The world around the double: nodes, kubelets, controllers that recreate pods, and people who delete them.
 
+use super::devices::{Devices, asks_for_one, grant_as_another};
 use super::dice::Dice;
 use super::server::Server;
 use super::store::{Key, Store, key, text};
@@ -32,6 +33,8 @@ enum Claims {
     Own,
     /// One for all, whose volume some nodes do not reach.
     Shared,
+    /// A device each.
+    Devices,
 }
 
 pub(crate) fn node(name: &str, gpus: u64) -> Value {
@@ -89,6 +92,7 @@ pub(crate) fn nth(mut pod: Value, n: usize, part: usize) -> Value {
 fn with_claim(mut pod: Value, gang: &str, claims: Claims) -> Value {
     let name = match claims {
         Claims::None => return pod,
+        Claims::Devices => return asks_for_one(pod),
         Claims::Own => pod["metadata"]["name"].clone(),
         Claims::Shared => gang.into(),
     };
@@ -110,6 +114,8 @@ pub(crate) struct World {
     provisioning: u64,
     /// Which claims are shared, and what reaches their volumes; of its own, so that worlds without claims stay as they are.
     sharing: Dice,
+    /// Who publishes devices and makes claims to them, in worlds that have some.
+    devices: Option<Devices>,
 }
 
 impl World {
@@ -120,7 +126,21 @@ impl World {
         let mut dice = Dice::new(seed);
         let provisioning = [100, 20, 5][dice.below(3)];
         let sharing = Dice::new(!seed);
-        World { server, wanted: Vec::new(), dice, room: 0, groups: 0, provisioning, sharing }
+        World { server, wanted: Vec::new(), dice, room: 0, groups: 0, provisioning, sharing, devices: None }
+    }
+
+    /// From now on nodes have devices, and gangs ask for them by claim.
+    pub(crate) fn with_devices(mut self, seed: u64) -> Self {
+        self.devices = Some(Devices::install(&mut self.server.store(), seed));
+        self
+    }
+
+    /// Another scheduler takes devices, or gives them back.
+    pub(crate) fn take_devices(&mut self) -> &'static str {
+        let World { server, devices, .. } = self;
+        let what = devices.as_mut().map_or("nothing", |devices| devices.meddle(&mut server.store()));
+        self.server.tell();
+        what
     }
 
     pub(crate) fn add_node(&mut self, name: &str, gpus: u64) {
@@ -130,6 +150,9 @@ impl World {
         let mut node = node(name, gpus);
         node["metadata"]["labels"] = json!({ NAME_LABEL: name, ZONE_LABEL: zone });
         store.create(key("nodes", "", name), node);
+        if let Some(devices) = &mut self.devices {
+            devices.publish(&mut store, name, gpus);
+        }
         drop(store);
         self.server.tell();
     }
@@ -147,7 +170,9 @@ impl World {
         let name = format!("g{}", self.groups);
         let minimum = if self.dice.chance(600) { size } else { self.dice.range(1, size as u64) as usize };
         let recreated = self.dice.chance(700);
+        let by_claim = self.devices.as_mut().is_some_and(Devices::are_asked_for);
         let claims = match self.dice.chance(250) {
+            _ if by_claim => Claims::Devices,
             false => Claims::None,
             true if self.sharing.chance(600) => Claims::Shared,
             true => Claims::Own,
@@ -192,10 +217,13 @@ impl World {
 
     /// What kubelets and controllers do, ten times a second.
     pub(crate) fn turn(&mut self) {
-        let World { server, wanted, dice, provisioning, sharing, .. } = self;
+        let World { server, wanted, dice, provisioning, sharing, devices, .. } = self;
         let mut store = server.store();
         let before = store.version;
         provision(&mut store, dice, *provisioning, sharing);
+        if let Some(devices) = devices {
+            devices.control(&mut store);
+        }
         let pods: Vec<Value> = store.all("pods", "").cloned().collect();
         for pod in &pods {
             let at = key("pods", NAMESPACE, text(pod, "/metadata/name"));
@@ -392,6 +420,10 @@ impl World {
             return "nothing";
         }
         let node = &nodes[dice.below(nodes.len())];
+        let pod = pod.clone();
+        if !pod["spec"]["resourceClaims"].is_null() && !grant_as_another(&mut store, &pod, node) {
+            return "nothing";
+        }
         store.bind_as_another(&at, node);
         drop(store);
         self.server.tell();
@@ -413,6 +445,9 @@ impl World {
             .map(|pod| text(pod, "/metadata/name").to_owned())
             .collect();
         failed.iter().for_each(|name| store.delete(&key("pods", NAMESPACE, name)));
+        if let Some(devices) = &mut self.devices {
+            devices.heal(&mut store);
+        }
         drop(store);
         self.server.tell();
     }

@@ -1,6 +1,7 @@
 //! Random runs: small worlds in which everything goes wrong at once, one from each seed, each change of them judged.
 
 use super::{LISTED, in_virtual_time};
+use crate::double::devices::DEVICE_CLAIMS;
 use crate::double::dice::Dice;
 use crate::double::instance::{Instance, Way};
 use crate::double::judge::{MOST_BEHIND, unsettled};
@@ -13,8 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// One random run; what was tried, or what went wrong.
-async fn run(seed: u64) -> Result<Arc<Rates>, String> {
+/// Kinds of devices whose first lists may be behind.
+const DEVICES_LISTED: [&str; 3] = [DEVICE_CLAIMS, "resourceslices", "deviceclasses"];
+
+/// One random run, in a world with devices or without; what was tried, or what went wrong.
+async fn run(seed: u64, devices: bool) -> Result<Arc<Rates>, String> {
     fastrand::seed(seed);
     let mut dice = Dice::new(seed);
     let server = Server::new();
@@ -24,6 +28,9 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
     let (stale, meddling) = ([0, 300, 700][dice.below(3)], [0, 200, 500][dice.below(3)]);
     let until = dice.range(5_000, 40_000);
     let mut world = World::new(server.clone(), dice.roll());
+    if devices {
+        world = world.with_devices(seed);
+    }
     for n in 0..dice.range(2, 5) {
         let gpus = dice.range(1, 4);
         world.add_node(&format!("n{n}"), gpus);
@@ -42,7 +49,9 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
         let instance = Instance::start(upstream, &way, Arc::clone(&rates), dice.roll(), format!("i{terms}"));
         if terms > 1 && dice.chance(stale) {
             rates.add("instances: began with lists from before");
-            let kinds = LISTED.iter().copied().filter(|_| dice.chance(700)).collect::<Vec<_>>();
+            let more = if devices { &DEVICES_LISTED[..] } else { &[] };
+            let kinds = LISTED.iter().chain(more).copied();
+            let kinds = kinds.filter(|_| dice.chance(700)).collect::<Vec<_>>();
             let version = server.store().version_before(dice.range(0, MOST_BEHIND));
             instance.link.lists_as_of(&kinds, version);
         }
@@ -103,6 +112,9 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
         if !healed && dice.chance(meddling) {
             rates.add(world.meddle());
         }
+        if !healed && devices && dice.chance(events.max(meddling / 4)) {
+            rates.add(world.take_devices());
+        }
         let store = server.store();
         if let Some(violation) = store.judge.violations.first() {
             return Err(format!("at {now} ms: {violation}"));
@@ -134,6 +146,8 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
             let judge = &store.judge;
             for (what, count) in [
                 ("binds", judge.binds),
+                ("device claims allocated", judge.allocations),
+                ("devices that another scheduler took at the same time", judge.contested),
                 ("evictions", judge.evictions),
                 ("evictions out of whole gangs", judge.evictions_of_whole),
             ] {
@@ -146,9 +160,19 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
     Ok(rates)
 }
 
-/// `PHALANX_FAULT_RUNS` says how many, `PHALANX_FAULT_SEED` the first of them; a failure says its seed.
 #[test]
 fn invariants_hold_under_random_faults() {
+    runs(false, 150);
+}
+
+/// The same where most gangs ask for devices by claim, and another scheduler takes devices of the same nodes.
+#[test]
+fn no_device_is_promised_twice_under_random_faults() {
+    runs(true, 100);
+}
+
+/// `PHALANX_FAULT_RUNS` says how many, `PHALANX_FAULT_SEED` the first of them; a failure says its seed.
+fn runs(devices: bool, usual: u64) {
     let number =
         |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     if std::env::var_os("PHALANX_TEST_LOG").is_some() {
@@ -158,11 +182,11 @@ fn invariants_hold_under_random_faults() {
             .without_time()
             .try_init();
     }
-    let (runs, first) = (number("PHALANX_FAULT_RUNS", 150), number("PHALANX_FAULT_SEED", 0u64));
+    let (runs, first) = (number("PHALANX_FAULT_RUNS", usual), number("PHALANX_FAULT_SEED", 0u64));
     let mut all: BTreeMap<String, u64> = BTreeMap::new();
     let mut violations = Vec::new();
     for seed in first..first + runs {
-        match in_virtual_time(run(seed)) {
+        match in_virtual_time(run(seed, devices)) {
             Ok(rates) => {
                 let counts = rates.counts.lock().unwrap();
                 counts.iter().for_each(|(what, count)| *all.entry(what.clone()).or_default() += count);
