@@ -21,10 +21,28 @@ fn cluster() -> Option<(TestCluster, Proxy)> {
     Some((cluster, proxy))
 }
 
+/// A class, and as many devices on each node as it has GPUs.
+fn devices() -> String {
+    let slice = |node: usize| {
+        let devices: Vec<String> = (0..8).map(|at| format!("{{name: g{at}}}")).collect();
+        format!(
+            "---\napiVersion: resource.k8s.io/v1\nkind: ResourceSlice\nmetadata: {{name: s{node}}}\nspec: {{driver: gpu.example.com, \
+             nodeName: node-{node:05}, pool: {{name: node-{node:05}, generation: 1, resourceSliceCount: 1}}, devices: [{}]}}\n",
+            devices.join(", ")
+        )
+    };
+    let class = "apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: {name: gpus}\n\
+                 spec: {selectors: [{cel: {expression: 'device.driver == \"gpu.example.com\"'}}]}\n";
+    class.to_owned() + &(0..16).map(slice).collect::<String>()
+}
+
 /// Kills the scheduler before and after every write of the life of so many gangs. Returns how many positions there were, and
 /// how many of them met gangs that were bound in part.
-fn killed_everywhere(name: &str, gangs: usize, members: usize) -> Option<(u32, usize)> {
+fn killed_everywhere(name: &str, gangs: usize, members: usize, by_claim: bool) -> Option<(u32, usize)> {
     let (cluster, proxy) = cluster()?;
+    if by_claim {
+        cluster.create(&devices());
+    }
     // Next position before and after a write; where the gangs' life ended; positions that met them bound in part.
     let plan = Mutex::new(([0u32; 2], [u32::MAX; 2], 0usize));
     std::thread::scope(|scope| {
@@ -35,6 +53,9 @@ fn killed_everywhere(name: &str, gangs: usize, members: usize) -> Option<(u32, u
                 let mut worker = Lane::start(cluster, proxy, &format!("{name}{lane}"), lane, elects);
                 // What is under way beside the write at which the process ends would fill the gang by luck.
                 worker.gateway.one_by_one();
+                if by_claim {
+                    worker.ask_by_claim(cluster);
+                }
                 for after in [lane < 2, lane >= 2] {
                     let side = usize::from(after);
                     loop {
@@ -73,7 +94,7 @@ fn killed_everywhere(name: &str, gangs: usize, members: usize) -> Option<(u32, u
 /// Before and after each bind but the one that makes the gang whole, give or take a write about its status between.
 #[test]
 fn a_gang_is_whole_wherever_the_scheduler_is_killed() {
-    let Some((positions, partial)) = killed_everywhere("kill", 1, 16) else { return };
+    let Some((positions, partial)) = killed_everywhere("kill", 1, 16, false) else { return };
     // The append, the binds and the removal.
     assert!(positions >= 2 * 18 && partial >= 3 * 16 / 2, "{positions} positions, {partial} in mid-gang");
 }
@@ -81,9 +102,24 @@ fn a_gang_is_whole_wherever_the_scheduler_is_killed() {
 /// Gangs that are written down together are each whole, wherever the write and their binds are cut off.
 #[test]
 fn gangs_of_one_write_are_whole_wherever_the_scheduler_is_killed() {
-    let Some((positions, partial)) = killed_everywhere("together", 8, 2) else { return };
+    let Some((positions, partial)) = killed_everywhere("together", 8, 2, false) else { return };
     // The seal besides.
     assert!(positions >= 2 * 19 && partial >= 3 * 16 / 2, "{positions} positions, {partial} in mid-gang");
+}
+
+/// The same with a device each by claim: the finalizer and the devices of each claim are writes as well. No device is
+/// promised twice, and no claim is stuck.
+#[test]
+fn a_gang_with_claims_is_whole_wherever_the_scheduler_is_killed() {
+    let Some((positions, partial)) = killed_everywhere("claimed", 1, 8, true) else { return };
+    // The append, two writes for each claim, the binds and the removal.
+    assert!(positions >= 2 * 26 && partial >= 3 * 8 / 2, "{positions} positions, {partial} in mid-gang");
+}
+
+#[test]
+fn gangs_of_one_write_with_claims_are_whole_wherever_the_scheduler_is_killed() {
+    let Some((positions, partial)) = killed_everywhere("many", 4, 2, true) else { return };
+    assert!(positions >= 2 * 26 && partial >= 3 * 8 / 2, "{positions} positions, {partial} in mid-gang");
 }
 
 /// `PHALANX_STORMS` says how many; more of them make a longer run.
@@ -91,12 +127,16 @@ fn gangs_of_one_write_are_whole_wherever_the_scheduler_is_killed() {
 fn gangs_are_whole_after_crashes_and_faults_at_random() {
     let storms = std::env::var("PHALANX_STORMS").ok().and_then(|text| text.parse().ok()).unwrap_or(8u64);
     let Some((cluster, proxy)) = cluster() else { return };
+    cluster.create(&devices());
     let next = Mutex::new((0, 0, 0));
     std::thread::scope(|scope| {
         for lane in 0..4 {
             let (cluster, proxy, next) = (&cluster, &proxy, &next);
             scope.spawn(move || {
                 let mut worker = Lane::start(cluster, proxy, &format!("storm{lane}"), lane, lane == 0);
+                if lane % 2 == 1 {
+                    worker.ask_by_claim(cluster);
+                }
                 loop {
                     let seed = {
                         let mut next = next.lock().unwrap();

@@ -5,7 +5,7 @@ use crate::gateway::{Gateway, Proxy};
 use crate::phalanx::Phalanx;
 use phalanx::reservation::journal::read;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// GPUs of a node.
@@ -19,6 +19,8 @@ pub(super) struct Lane<'a> {
     arguments: Vec<String>,
     phalanx: Phalanx,
     pub(super) gangs: usize,
+    /// Do its pods ask for a device each by claim?
+    by_claim: bool,
 }
 
 impl<'a> Lane<'a> {
@@ -49,7 +51,18 @@ impl<'a> Lane<'a> {
             arguments,
             phalanx,
             gangs: 0,
+            by_claim: false,
         }
+    }
+
+    /// From now on its pods ask for a device each by claim.
+    pub(super) fn ask_by_claim(&mut self, cluster: &TestCluster) {
+        self.by_claim = true;
+        let space = &self.namespace;
+        cluster.create(&format!(
+            "apiVersion: resource.k8s.io/v1\nkind: ResourceClaimTemplate\nmetadata: {{name: one, namespace: {space}}}\n\
+             spec: {{spec: {{devices: {{requests: [{{name: gpu, exactly: {{deviceClassName: gpus}}}}]}}}}}}\n"
+        ));
     }
 
     fn restart(&mut self) {
@@ -59,6 +72,7 @@ impl<'a> Lane<'a> {
     fn path(&self, kind: &str) -> String {
         match kind {
             "pods" => format!("/api/v1/namespaces/{}/pods", self.namespace),
+            "resourceclaims" => format!("/apis/resource.k8s.io/v1/namespaces/{}/{kind}", self.namespace),
             _ => format!("/apis/scheduling.volcano.sh/v1beta1/namespaces/{}/{kind}", self.namespace),
         }
     }
@@ -84,7 +98,7 @@ impl<'a> Lane<'a> {
     }
 
     fn create_pod(&self, gang: &str, member: usize) {
-        let pod = json!({
+        let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {
                 "name": format!("{gang}-{member:02}"),
@@ -98,7 +112,16 @@ impl<'a> Lane<'a> {
                     "resources": { "limits": { "nvidia.com/gpu": 1 } } }],
             },
         });
+        if self.by_claim {
+            pod["spec"]["resourceClaims"] = json!([{ "name": "gpu", "resourceClaimTemplateName": "one" }]);
+            pod["spec"]["containers"][0]["resources"] = json!({ "claims": [{ "name": "gpu" }] });
+        }
         self.proxy.ask("POST", &self.path("pods"), &pod);
+    }
+
+    fn claims(&self) -> Vec<Value> {
+        let list = self.proxy.ask("GET", &self.path("resourceclaims"), &Value::Null);
+        list["items"].as_array().unwrap().clone()
     }
 
     /// Pods by uid: gang and node.
@@ -148,7 +171,7 @@ impl<'a> Lane<'a> {
         let now = json!({ "apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0 });
         self.proxy.ask("DELETE", &self.path("pods"), &now);
         self.proxy.ask("DELETE", &self.path("podgroups"), &now);
-        self.until("everything is deleted", |lane| lane.pods().is_empty());
+        self.until("everything is deleted", |lane| lane.pods().is_empty() && lane.claims().is_empty());
     }
 
     /// What must hold whatever happened: no pod was deleted, and no node has more than it can hold.
@@ -159,6 +182,26 @@ impl<'a> Lane<'a> {
         now.values().for_each(|(_, node)| *by_node.entry(node).or_default() += 1);
         by_node.remove("");
         assert!(by_node.values().all(|&pods| pods <= GPUS), "a node holds more than it can: {by_node:?}");
+        if self.by_claim {
+            self.judge_claims(&now);
+        }
+    }
+
+    /// Every bound pod has a device of its node, reserved for it; no device has two claims, and no other claim has any.
+    fn judge_claims(&self, pods: &BTreeMap<String, (String, String)>) {
+        let claims = self.claims();
+        assert_eq!(claims.len(), pods.len(), "a claim a pod");
+        let mut taken = BTreeSet::new();
+        for claim in claims {
+            let owner = claim["metadata"]["ownerReferences"][0]["uid"].as_str().unwrap();
+            let users = claim["status"]["reservedFor"].as_array().cloned().unwrap_or_default();
+            let results = claim["status"]["allocation"]["devices"]["results"].as_array().cloned();
+            let results = results.unwrap_or_default();
+            assert_eq!((users.len(), results.len()), (1, 1), "{claim}");
+            assert_eq!(users[0]["uid"], owner, "{claim}");
+            assert_eq!(results[0]["pool"], pods[owner].1.as_str(), "{claim}");
+            assert!(taken.insert(results[0].to_string()), "a device has two claims: {claim}");
+        }
     }
 
     /// One crash in the life of a gang; or of several, which are there when the process starts, so that they are decided
