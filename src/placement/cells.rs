@@ -6,12 +6,14 @@
 //! nodes of the cell hold that many. Cells whose nodes are in the same states are of one *form*: what fits into one
 //! fits into the other, and is worked out once.
 
+pub(super) mod apart;
 pub(super) mod lanes;
 pub(super) mod rooms;
 
 use super::Context;
 use super::trial::Trial;
 use crate::cluster::ids::ResourceId;
+use apart::Apart;
 use lanes::{Lanes, Load};
 use rooms::{Rooms, State};
 use rustc_hash::FxHashMap;
@@ -47,7 +49,8 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// Reads the cluster as it stands. `None` where there are too many kinds, or pods of one kind, to count them so.
+    /// Reads the cluster as it stands. `None` where there are too many kinds, or pods of one kind, to count them so, or where
+    /// pods keep apart by more than nodes and cells.
     pub(super) fn new(context: &Context<'_>, trial: &Trial<'_, '_>) -> Option<Self> {
         let Context { view, tree, demand, .. } = *context;
         let totals = demand.totals();
@@ -76,10 +79,15 @@ impl Cells {
         let mut states: Vec<State> = Vec::new();
         let mut sums = vec![0i64; resources.len()];
         let mut with_room = 0i64;
+        // Room that is supposed for one class alone, which states do not know.
+        let mut is_room_supposed = false;
         let mut key = Vec::with_capacity(resources.len() + 1);
         // The state of a node: what is free, as far as it could ever be used, and which kinds may use it.
         let mut state = |position: u32| -> Option<u32> {
-            let fits = |kind: usize| u64::from(slots[kind][position as usize]).min(totals[kind]) as i64;
+            let fits = |kind: usize| match trial.allows(kind as u32, position) {
+                true => u64::from(slots[kind][position as usize]).min(totals[kind]) as i64,
+                false => 0,
+            };
             let open = (0..kinds).fold(0i64, |open, kind| open | i64::from(fits(kind) > 0) << kind);
             if open == 0 {
                 return None;
@@ -93,6 +101,7 @@ impl Cells {
             }
             key.push(open);
             with_room += 1;
+            is_room_supposed |= demand.kinds.iter().any(|&class| trial.room(position, class) > 0);
             if let Some(&known) = known.get(&key) {
                 return Some(known);
             }
@@ -123,6 +132,16 @@ impl Cells {
             push(nodes, start);
         }
         found.sort_unstable_by_key(|(cell, _)| cell.first);
+        let apart = match trial.is_any_coupled() {
+            true => {
+                let positions =
+                    |(_, nodes): &(Cell, Vec<(u32, u32)>)| nodes.iter().map(|node| node.1).collect();
+                let cells: Vec<Vec<u32>> = found.iter().map(positions).collect();
+                let cells: Vec<&[u32]> = cells.iter().map(Vec::as_slice).collect();
+                Some(Apart::ask(context, trial, &cells)?)
+            }
+            false => None,
+        };
         let average = |at: usize| (sums[at] / with_room.max(1)).max(1);
         let weight = |requests: &Vec<i64>| {
             let shares = requests.iter().enumerate().map(|(at, &amount)| {
@@ -131,11 +150,14 @@ impl Cells {
             shares.max().unwrap_or(0).max(1) as u64
         };
         let weights: Vec<u64> = requests.iter().map(weight).collect();
-        let mut rooms = Rooms::new(lanes, requests, states, &weights);
+        let mut rooms = Rooms::new(lanes, requests, states, &weights, &totals, apart);
+        if is_room_supposed {
+            rooms.doubt();
+        }
         let (mut list, mut nodes) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
         for (mut cell, mut inside) in found {
             inside.sort_unstable();
-            cell.form = rooms.form(inside.iter().map(|&(state, _)| state).collect(), &totals);
+            cell.form = rooms.form(inside.iter().map(|&(state, _)| state).collect());
             cell.capacity = rooms.capacity(cell.form);
             list.push(cell);
             nodes.push(inside.into_iter().map(|(_, position)| position).collect());

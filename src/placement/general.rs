@@ -6,8 +6,8 @@
 //!    groups are placed one by one, the hardest first ([`maker`]). Where not all fit, as many as possible: what the minima
 //!    need first, then the rest.
 //! 3. If that did not meet the bounds, and the case is small, every placement ([`super::exact`]), in few steps.
-//! 4. **Search**: ruin and recreate over cells ([`super::search`]), or, where pods depend on each other's places,
-//!    construction in other orders ([`coupled`]).
+//! 4. **Search** over cells ([`super::search`]), and, where pods depend on each other's places, construction in other
+//!    orders ([`coupled`]).
 //! 5. If nothing proves the result by then, every placement once more, in all the steps that there are.
 
 mod bounds;
@@ -26,11 +26,14 @@ use super::limits::Limits;
 use super::plan::Plan;
 use super::ranks;
 use super::rules::CostTerm;
-use super::search::{Score, Search};
+use super::search::{Score, Search, Verdict};
 use super::trial;
 use super::{Aim, Context, Tools, price};
 use least_cost::LeastCost;
 use std::cmp::Reverse;
+
+/// The terms that a search looks at.
+const TRACKED: [CostTerm; 3] = [CostTerm::SubgroupTier, CostTerm::GangTier, CostTerm::Domains];
 
 /// A plan with what it is worth.
 #[derive(Clone, Debug)]
@@ -108,22 +111,32 @@ fn better(
         Aim::Best => budget,
         Aim::Fits => budget / Limits::SUPPOSED,
     };
-    let mut proven = None;
-    if context.demand.kinds.iter().any(|&class| tools.slots.couples(context.view, class)) {
+    let mut verdict = Verdict::Unknown;
+    let begun =
+        trial::with(context, tools, |trial, _, _| Search::begin(context, trial, search, best.is_some()));
+    if let Some(mut search) = begun {
+        ruin(context, tools, bounds, &least, &mut search, best);
+        taken += search.steps();
+        verdict = search.verdict().clone();
+    }
+    if !is_met(&least, best)
+        && context.demand.kinds.iter().any(|&class| tools.slots.couples(context.view, class))
+    {
         taken += coupled::restart(context, tools, bounds, &least, search, best);
-    } else {
-        let begun =
-            trial::with(context, tools, |trial, _, _| Search::begin(context, trial, search, best.is_some()));
-        if let Some(mut search) = begun {
-            ruin(context, tools, bounds, &least, &mut search, best);
-            taken += search.steps();
-            proven = search.proven();
-        }
     }
     if is_met(&least, best) {
         return Certificate::BoundMet;
     }
-    if proven.is_some_and(|domains| is_met(&least.raised(domains), best)) {
+    let exhausted = match (&verdict, best.as_ref()) {
+        (Verdict::Unknown, _) => false,
+        (Verdict::Nothing, best) => best.is_none(),
+        (Verdict::Least(score), best) => best.is_some_and(|best| {
+            let terms = context.rules.order.iter().zip(&best.cost).filter(|(term, _)| TRACKED.contains(term));
+            best.pods == context.demand.placeable() - score.out
+                && terms.zip(score.terms).all(|((_, &cost), least)| cost <= least)
+        }),
+    };
+    if exhausted {
         return Certificate::Exhausted;
     }
     match exact::improve(context, tools, bounds, budget, best) {
@@ -151,8 +164,7 @@ fn ruin(
     }
     let most = demand.placeable() - bounds.pods;
     let tracked = |term: CostTerm| {
-        let terms = [CostTerm::SubgroupTier, CostTerm::GangTier, CostTerm::Domains];
-        rules.order.iter().filter(|known| terms.contains(known)).position(|&known| known == term)
+        rules.order.iter().filter(|known| TRACKED.contains(known)).position(|&known| known == term)
     };
     let is_least = |score: &Score| {
         score.is_enough()
@@ -168,12 +180,13 @@ fn ruin(
         let least = subgroups > gang || subgroups.is_none_or(|at| score.terms[at] == bounds.tiers);
         score.is_enough() && score.out == most && tier_first && least
     };
-    let Some((score, state)) = search.run(&domains, &is_least, &is_settled) else { return };
+    let whole: &[u32] = if all { &bounds.all } else { &[] };
+    let Some((score, state)) = search.run(whole, &domains, &is_least, &is_settled) else { return };
     if !score.is_enough() || score.out == demand.placeable() {
         return;
     }
     let plan = search.plan(&tools.fill, &state);
-    if plan.pods() > 0 && ranks::meets(demand, &plan) {
+    if plan.pods() > 0 && ranks::meets(demand, &plan) && coupled::allows(context, tools, &plan) {
         let candidate = Candidate::new(context, tools, plan);
         if candidate.beats(best.as_ref()) {
             *best = Some(candidate);

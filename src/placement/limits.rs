@@ -46,6 +46,12 @@ impl Limits {
     /// Pods up to which a subgroup of several kinds is packed evenly where kind by kind fails.
     pub(super) const EVENLY: u32 = 1024;
 
+    /// Loads to which no pod can be added that are listed for a cell. Beyond, each load is packed by itself.
+    pub(super) const FULL_LOADS: usize = 256;
+
+    /// Comparisons of two loads that count as one cell looked at.
+    pub(super) const COMPARED: u64 = 16;
+
     /// Nodes of a cell that are looked at for one distribution of pods over them. Beyond, they count as not fitting, and
     /// nothing that follows from it is proven.
     pub(super) const ROOM_STEPS: u64 = 400;
@@ -53,11 +59,29 @@ impl Limits {
     /// Items that the pods without a policy make up in `search`, about. Beyond, several pods are placed as one.
     pub(super) const LOOSE_ITEMS: u32 = 64;
 
-    /// Shapes of items up to which `search` looks at every column of a cell. Beyond, nothing is exhausted.
+    /// Shapes of items up to which `search` makes a table. Beyond, nothing is exhausted.
     pub(super) const SHAPES: usize = 8;
 
-    /// `Domains` up to which columns are combined. Beyond, nothing is exhausted.
-    pub(super) const CHARGES: i64 = 1 << 12;
+    /// Full choices of items for a cell up to which `search` makes a table.
+    pub(super) const COLUMNS: usize = 256;
+
+    /// Entries that the tables of a domain have at most, all cells together.
+    pub(super) const TABLE: usize = 1 << 23;
+
+    /// Entries of tables that count as one cell looked at: a fraction of a nanosecond each.
+    pub(super) const TABLE_ENTRIES: u64 = 256;
+
+    /// Placements of most subgroups by a table that `search` completes, to begin with.
+    pub(super) const COMPLETED: usize = 6;
+
+    /// Of the steps of `search`, tables take one in so many. A table that would take more is not made.
+    pub(super) const TABLE_SHARE: u64 = 2;
+
+    /// Subgroups up to which tables have several of them lie in more than one cell of a domain. Beyond, they are searched.
+    pub(super) const WIDE: u32 = 4;
+
+    /// Domains of which `search` makes a table, at most. Beyond, nothing is exhausted.
+    pub(super) const TABLES: usize = 64;
 
     /// Cells looked at that count as one step of `search`.
     pub(super) const STEP: u64 = 8;

@@ -4,17 +4,17 @@
 //! What is placed is an *item*: a subgroup as a whole, or a few pods that no policy claims. A placement of the search says
 //! how many pods of each kind an item has in each cell ([`super::cells`]); nodes come last ([`seating`]).
 //!
-//! 1. **Starts.** Items are inserted one by one, the heaviest first: each where its tier is lowest, where it touches
+//! 1. **Table.** The least `Domains` for all items, or for every choice of how many, by dynamic programming over columns
+//!    ([`columns`], [`table`]), where each item lies inside one cell. Where nothing else is as good, that ends it.
+//! 2. **Starts.** Items are inserted one by one, the heaviest first: each where its tier is lowest, where it touches
 //!    least that is new, and then where it fits best ([`insert`]). Later starts disturb the order and the choice of new
 //!    domains, by a generator with a fixed seed.
-//! 2. **Ruin and recreate.** From the best start on, the items of a cell, a domain or a few at random are taken out and
+//! 3. **Ruin and recreate.** From the best start on, the items of a cell, a domain or a few at random are taken out and
 //!    inserted anew; what is no worse is kept ([`ruin`]). Among equals, fuller cells are better: that empties the others.
-//! 3. **Columns**, before that: branch and bound over what each cell takes ([`columns`]), for a third of the budget. If it
-//!    comes to an end, the result is proven.
 //! 4. It ends where no term can be less (the bounds of [`super::general`]), or after
 //!    so many steps; after a part of them ([`Limits::REFUSED`]) where the minima are not met by then.
 //!
-//! It is a search: what it finds keeps every hard rule, what it does not find may exist.
+//! It is a search: what it finds keeps every hard rule, what it does not find may exist, unless it is proven.
 
 mod columns;
 mod grow;
@@ -23,6 +23,8 @@ mod items;
 mod ruin;
 mod seating;
 mod state;
+mod table;
+mod verdict;
 
 use super::Context;
 use super::cells::Cells;
@@ -30,11 +32,11 @@ use super::fill::Fill;
 use super::limits::Limits;
 use super::plan::Plan;
 use super::random::Random;
-use super::rules::CostTerm;
 use super::trial::Trial;
 use items::Item;
 pub(super) use state::Score;
 use state::State;
+pub(super) use verdict::Verdict;
 
 /// A search over the placements of one gang.
 pub(super) struct Search<'c, 'a> {
@@ -46,23 +48,26 @@ pub(super) struct Search<'c, 'a> {
     capacity: Vec<u64>,
     /// Steps times [`Limits::STEP`].
     work: u64,
+    /// Of these, what tables took.
+    tables: u64,
     budget: u64,
     /// Are the minima met by any placement known so far?
     found: bool,
-    /// The least `Domains` of placements with the least tiers, if that is proven.
-    proven: Option<i64>,
+    verdict: Verdict,
+    /// Placements to begin with that tables led to.
+    begun: Vec<(Score, State)>,
 }
 
 impl<'c, 'a> Search<'c, 'a> {
-    /// Begins a search with nothing taken. `None` where pods depend on each other's places or differ too much to be
-    /// counted by cell.
+    /// Begins a search with nothing taken. `None` where pods depend on each other's places by more than nodes and cells,
+    /// where counts of their devices do not add up, or where they differ too much to be counted by cell.
     pub(super) fn begin(
         context: &'c Context<'a>,
         trial: &Trial<'_, '_>,
         steps: u64,
         found: bool,
     ) -> Option<Self> {
-        if trial.is_any_coupled() {
+        if trial.is_any_device_coupled() {
             return None;
         }
         let cells = Cells::new(context, trial)?;
@@ -82,9 +87,11 @@ impl<'c, 'a> Search<'c, 'a> {
             random: Random(1),
             capacity,
             work: 0,
+            tables: 0,
             budget,
             found,
-            proven: None,
+            verdict: Verdict::Unknown,
+            begun: Vec::new(),
         })
     }
 
@@ -93,17 +100,26 @@ impl<'c, 'a> Search<'c, 'a> {
         self.spent() / Limits::STEP
     }
 
-    /// The best placement found inside one of these domains, lowest tier first. `is_least`: no placement has a better score.
-    /// `is_settled`: none inside a domain of a higher tier has.
+    /// The best placement found inside one of these domains, lowest tier first; `whole` are all that hold all pods by counts.
+    /// `is_least`: no placement has a better score. `is_settled`: none inside a domain of a higher tier has.
     pub(super) fn run(
         &mut self,
+        whole: &[u32],
         domains: &[u32],
         is_least: &dyn Fn(&Score) -> bool,
         is_settled: &dyn Fn(&Score) -> bool,
     ) -> Option<(Score, State)> {
         let tree = self.context.tree;
+        let known = self.tabulate(whole);
+        self.tables = self.spent();
+        if self.verdict != Verdict::Unknown {
+            return known;
+        }
         let mut starts: Vec<(Score, usize, State)> = Vec::new();
-        let mut tried = 0;
+        let known = known.into_iter().chain(std::mem::take(&mut self.begun)).enumerate();
+        starts.extend(known.map(|(at, (score, state))| (score, at, state)));
+        let mut tried = starts.len();
+        self.found |= starts.iter().any(|(score, ..)| score.is_enough());
         for alike in domains.chunk_by(|&a, &b| tree.tier[a as usize] == tree.tier[b as usize]) {
             let best = starts.iter().map(|(score, ..)| score).min();
             if best.is_some_and(|best| is_least(best) || is_settled(best)) {
@@ -122,63 +138,28 @@ impl<'c, 'a> Search<'c, 'a> {
             }
         }
         starts.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
-        if starts.first().is_some_and(|(best, ..)| !is_least(best)) {
-            self.branch(domains, &mut starts);
-        }
-        starts.truncate(if self.proven.is_some() { 1 } else { Limits::DEEPENED });
+        starts.truncate(Limits::DEEPENED);
         let deep = starts.len() as u64;
         let mut best: Option<(Score, State)> = None;
         for (at, (score, _, state)) in (0..).zip(starts) {
-            if self.proven.is_some() || best.as_ref().is_some_and(|(known, _)| is_least(known)) {
-                best = best.or(Some((score, state)));
+            if best.as_ref().is_some_and(|(known, _)| is_least(known)) {
                 break;
             }
-            let share = self.left() / (deep - at);
+            // What is left after all of them goes to the best.
+            let share = self.left() / (deep - at + 1);
             let (score, state) = self.improve(score, state, self.spent() + share, is_least);
             if best.as_ref().is_none_or(|(known, _)| score < *known) {
                 best = Some((score, state));
             }
         }
-        best
+        let (score, state) = best?;
+        let until = self.spent() + self.left();
+        Some(self.improve(score, state, until, is_least))
     }
 
-    /// `Domains` below which there is no placement with the least tiers, if the search came to an end.
-    pub(super) fn proven(&self) -> Option<i64> {
-        self.proven
-    }
-
-    /// Branch and bound over columns in the domains of the tier of the best start.
-    fn branch(&mut self, domains: &[u32], starts: &mut [(Score, usize, State)]) {
-        let Context { tree, demand, rules, .. } = *self.context;
-        let tracked = [CostTerm::SubgroupTier, CostTerm::GangTier, CostTerm::Domains];
-        let order: Vec<CostTerm> =
-            rules.order.iter().copied().filter(|term| tracked.contains(term)).collect();
-        let Some((best, ..)) = starts.first() else { return };
-        if order.len() < 3 || order[2] != CostTerm::Domains || !best.is_enough() || best.out > 0 {
-            return;
-        }
-        let Some(around) = starts[0].2.gang(self.context) else { return };
-        let tier = tree.tier[around as usize];
-        let alike: Vec<u32> =
-            domains.iter().copied().filter(|&domain| tree.tier[domain as usize] == tier).collect();
-        // Columns are about placements with every subgroup in a lowest domain: is that what the least tiers come to?
-        let lowest = demand.groups.iter().map(|group| group.tier_cost(tree.tiers[0])).sum::<i64>();
-        let subgroups = order.iter().position(|&term| term == CostTerm::SubgroupTier).unwrap_or(0);
-        let mut exhausted = demand.rule.preferred.is_none()
-            && alike.len() <= Limits::SEARCHED
-            && best.terms[subgroups] == demand.settled_tiers + lowest;
-        let share = self.left() / 3 / alike.len().max(1) as u64;
-        for &domain in alike.iter().take(Limits::SEARCHED) {
-            let columns = self.columns(domain, starts[0].0.terms[2], self.spent() + share);
-            exhausted &= columns.exhausted;
-            if let Some(state) = columns.found {
-                let score = state.score(self.context, &self.cells, &self.items);
-                if score < starts[0].0 {
-                    starts[0] = (score, starts[0].1, state);
-                }
-            }
-        }
-        self.proven = exhausted.then_some(starts[0].0.terms[2]);
+    /// What is proven.
+    pub(super) fn verdict(&self) -> &Verdict {
+        &self.verdict
     }
 
     /// The placement with nodes.
@@ -190,9 +171,10 @@ impl<'c, 'a> Search<'c, 'a> {
         self.work + self.cells.rooms.work
     }
 
-    /// What is left to spend: less, as long as nothing is found.
+    /// What is left to spend: less, as long as nothing is found. Tables that proved nothing are no reason to give up sooner.
     fn left(&self) -> u64 {
-        let all = if self.found { self.budget } else { self.budget / Limits::REFUSED };
+        let part = self.budget / Limits::REFUSED + self.tables;
+        let all = if self.found { self.budget } else { self.budget.min(part) };
         all.saturating_sub(self.spent())
     }
 

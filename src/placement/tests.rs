@@ -8,5 +8,6 @@ mod optimal;
 mod reference;
 mod shapes;
 mod shortfalls;
+mod tables;
 mod ties;
 mod world;

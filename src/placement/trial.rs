@@ -122,6 +122,12 @@ impl<'a, 't> Trial<'a, 't> {
         self.coupled.contains(&true) || self.devices.iter().any(Option::is_some)
     }
 
+    /// Do device claims of any kind count in a way that does not add up? Then how many pods of each kind a node takes is no
+    /// vector packing.
+    pub(super) fn is_any_device_coupled(&self) -> bool {
+        self.devices.iter().any(Option::is_some)
+    }
+
     /// May one more pod of the kind go to a node that has a slot for it?
     pub(super) fn allows(&self, kind: u32, position: u32) -> bool {
         let Context { view, demand, .. } = self.context;
@@ -145,6 +151,11 @@ impl<'a, 't> Trial<'a, 't> {
             }
         }
         devices.fit(view.topology.order()[position as usize], &more)
+    }
+
+    /// Where pods are that others keep away from, with what is taken; changes to it are the caller's own.
+    pub(super) fn coupling(&self) -> coupling::Trial<'a> {
+        self.coupling.clone()
     }
 
     /// What keeps one more pod of a class from a node because of where other pods are, those on trial included.

@@ -1,6 +1,8 @@
 //! Counts by kind, packed into one number: lanes of equal width, whose highest bit stays free, so that adding and comparing
 //! all of them is one operation each.
 
+use std::cmp::Reverse;
+
 /// So many pods of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::placement) struct Load(u128);
@@ -45,6 +47,31 @@ impl Lanes {
         (0..self.kinds).map(|kind| self.get(load, kind)).sum()
     }
 
+    /// Keeps the loads that are within no other one, the largest number first. Returns how many loads were compared; `None`
+    /// as soon as there are more than `most` to keep, for then comparing all of them has no end.
+    pub(in crate::placement) fn keep_full<T>(
+        &self,
+        loads: &mut Vec<T>,
+        most: usize,
+        load: impl Fn(&T) -> Load,
+    ) -> (u64, Option<()>) {
+        loads.sort_by_key(|it| Reverse(load(it)));
+        let (mut kept, mut compared) = (0, 0);
+        for at in 0..loads.len() {
+            let it = load(&loads[at]);
+            compared += 1 + kept as u64;
+            if !loads[..kept].iter().any(|known| self.is_within(it, load(known))) {
+                if kept == most {
+                    return (compared, None);
+                }
+                loads.swap(kept, at);
+                kept += 1;
+            }
+        }
+        loads.truncate(kept);
+        (compared, Some(()))
+    }
+
     /// Is every count of `less` at most that of `more`?
     pub(in crate::placement) fn is_within(&self, less: Load, more: Load) -> bool {
         (more.0 | self.guards).wrapping_sub(less.0) & self.guards == self.guards
@@ -87,6 +114,11 @@ mod tests {
         assert!(lanes.is_within(load([1, 20, 3]), sum) && lanes.is_within(sum, sum));
         assert!(!lanes.is_within(load([0, 0, 4]), sum) && !lanes.is_within(load([6, 0, 0]), sum));
         assert_eq!(sum.minus(load([5, 60, 3])), Load::NONE);
+        let mut loads =
+            vec![load([1, 2, 0]), load([1, 2, 3]), load([5, 0, 0]), load([1, 2, 3]), load([5, 1, 0])];
+        assert_eq!(lanes.keep_full(&mut loads.clone(), 1, |&load| load).1, None, "more than one to keep");
+        assert_eq!(lanes.keep_full(&mut loads, 2, |&load| load).1, Some(()));
+        assert_eq!(loads, [load([1, 2, 3]), load([5, 1, 0])]);
     }
 
     #[test]

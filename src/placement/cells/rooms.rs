@@ -1,10 +1,13 @@
-//! Do the nodes of a cell hold so many pods of each kind? A packing of vectors, small, and asked again and again: decided
-//! once per form and load, and remembered.
+//! Do the nodes of a cell hold so many pods of each kind? A packing of vectors, small, and asked again and again.
 //!
-//! First best fit, the hardest kind first; then node by node, each time the kind that lags behind most; then every
-//! distribution, within [`Limits::ROOM_STEPS`]. "Yes" is always right; "no" may be wrong where those steps ran out
-//! ([`Rooms::is_exact`]).
+//! Where the loads to which no pod can be added are few, they are listed once per form ([`front`]), and a load fits if it
+//! is within one of them. Elsewhere each load is decided once and remembered: first best fit, the hardest kind first; then
+//! node by node, each time the kind that lags behind most; then every distribution, within [`Limits::ROOM_STEPS`]. "Yes"
+//! is always right; "no" may be wrong where those steps ran out ([`Rooms::is_exact`]).
 
+mod front;
+
+use super::apart::Apart;
 use super::lanes::{Lanes, Load};
 use crate::placement::limits::Limits;
 use rustc_hash::FxHashMap;
@@ -27,6 +30,8 @@ struct Form {
     /// The most pods of each kind alone.
     most: Load,
     capacity: u64,
+    /// The loads to which no pod can be added, if they have been asked for; `None` inside where they are too many.
+    front: Option<Option<Vec<Load>>>,
 }
 
 /// The forms, and what is known of them.
@@ -36,6 +41,10 @@ pub(in crate::placement) struct Rooms {
     /// By kind, then resource.
     requests: Vec<Vec<i64>>,
     states: Vec<State>,
+    /// The most in any cell: pods that there are, or fewer.
+    most: Load,
+    /// Where pods keep apart. Then every "no" is in doubt.
+    apart: Option<Apart>,
     forms: Vec<Form>,
     by_nodes: FxHashMap<Vec<u32>, u32>,
     /// Kinds, the hardest first.
@@ -49,33 +58,46 @@ pub(in crate::placement) struct Rooms {
 }
 
 impl Rooms {
-    pub(super) fn new(lanes: Lanes, requests: Vec<Vec<i64>>, states: Vec<State>, weights: &[u64]) -> Self {
+    pub(super) fn new(
+        lanes: Lanes,
+        requests: Vec<Vec<i64>>,
+        states: Vec<State>,
+        weights: &[u64],
+        totals: &[u64],
+        apart: Option<Apart>,
+    ) -> Self {
+        let in_cell = |kind: u32| apart.as_ref().map_or(u32::MAX, |apart| apart.in_cell[kind as usize]);
+        let most = (0..).zip(totals).map(|(kind, &total)| lanes.of(kind, in_cell(kind).min(total as u32)));
+        let most = most.fold(Load::NONE, Load::plus);
         let mut order: Vec<u32> = (0..lanes.kinds()).collect();
         order.sort_by_key(|&kind| Reverse(weights[kind as usize]));
         Rooms {
             lanes,
             requests,
             states,
+            most,
+            exact: apart.is_none(),
+            apart,
             forms: Vec::new(),
             by_nodes: FxHashMap::default(),
             order,
             weights: weights.to_vec(),
             known: FxHashMap::default(),
-            exact: true,
             work: 0,
             free: Vec::new(),
         }
     }
 
     /// The form of cells with nodes in these states, ascending.
-    pub(super) fn form(&mut self, nodes: Vec<u32>, totals: &[u64]) -> u32 {
+    pub(super) fn form(&mut self, nodes: Vec<u32>) -> u32 {
         if let Some(&known) = self.by_nodes.get(&nodes) {
             return known;
         }
         let mut most = Load::NONE;
-        for (kind, &total) in (0..).zip(totals) {
+        for kind in 0..self.lanes.kinds() {
             let fits: u64 = nodes.iter().map(|&node| self.slots(node, kind)).sum();
-            most = most.plus(self.lanes.of(kind, fits.min(total) as u32));
+            let total = self.lanes.get(self.most, kind);
+            most = most.plus(self.lanes.of(kind, fits.min(u64::from(total)) as u32));
         }
         let best = |&node: &u32| {
             (0..self.lanes.kinds()).map(|kind| self.slots(node, kind) * self.weights[kind as usize]).max()
@@ -83,7 +105,7 @@ impl Rooms {
         let capacity = nodes.iter().filter_map(best).sum();
         let form = self.forms.len() as u32;
         self.by_nodes.insert(nodes.clone(), form);
-        self.forms.push(Form { nodes, most, capacity });
+        self.forms.push(Form { nodes, most, capacity, front: None });
         form
     }
 
@@ -102,6 +124,11 @@ impl Rooms {
         self.exact
     }
 
+    /// Nodes take more than their states say: from now on, every "no" is in doubt.
+    pub(super) fn doubt(&mut self) {
+        self.exact = false;
+    }
+
     /// Kinds, the hardest first.
     pub(in crate::placement) fn order(&self) -> &[u32] {
         &self.order
@@ -109,13 +136,26 @@ impl Rooms {
 
     fn slots(&self, state: u32, kind: u32) -> u64 {
         let State { free, open } = &self.states[state as usize];
-        if open >> kind & 1 == 0 { 0 } else { fit(free, &self.requests[kind as usize]) }
+        let fits = if open >> kind & 1 == 0 { 0 } else { fit(free, &self.requests[kind as usize]) };
+        fits.min(self.apart.as_ref().map_or(u64::MAX, |apart| apart.on_node[kind as usize].into()))
+    }
+
+    /// Do pods keep apart?
+    pub(in crate::placement) fn is_apart(&self) -> bool {
+        self.apart.is_some()
     }
 
     /// Do the nodes hold so much?
     pub(in crate::placement) fn fits(&mut self, form: u32, load: Load) -> bool {
-        if !self.lanes.is_within(load, self.most(form)) {
+        let lanes = self.lanes;
+        if !lanes.is_within(load, self.most(form)) {
             return false;
+        }
+        if self.front(form).is_none() && self.is_apart() {
+            return false;
+        }
+        if let Some(front) = self.front(form) {
+            return front.iter().any(|&full| lanes.is_within(load, full));
         }
         if let Some(&known) = self.known.get(&(form, load)) {
             return known;
@@ -128,8 +168,13 @@ impl Rooms {
 
     /// Which nodes hold how much of a load that fits, by node of the form; `false` if it does not fit, or no way was found.
     pub(in crate::placement) fn pack(&mut self, form: u32, load: Load, packed: &mut Vec<Load>) -> bool {
-        let nodes = self.forms[form as usize].nodes.len() as u64;
+        if self.is_apart() {
+            return self.pack_by_front(form, load, packed);
+        }
         let kinds = (0..self.lanes.kinds()).filter(|&kind| self.lanes.get(load, kind) > 0).count();
+        // Each kind looks at what every node has left for every kind; up to three kinds count as one look.
+        let looks = (kinds as u64 * u64::from(self.lanes.kinds())).div_ceil(9);
+        let nodes = self.forms[form as usize].nodes.len() as u64 * looks;
         self.work += nodes;
         if self.pack_by_kind(form, load, packed) {
             return true;
@@ -140,6 +185,9 @@ impl Rooms {
         self.work += nodes;
         if self.pack_evenly(form, load, packed) {
             return true;
+        }
+        if self.front(form).is_some() {
+            return self.pack_by_front(form, load, packed);
         }
         self.start(form, packed);
         let mut every = Every { rooms: self, form, left: load, packed, steps: 0 };

@@ -1,8 +1,10 @@
 //! Gangs whose pods depend on each other's places: constructed over and over, in other orders. The group that found no
-//! place comes first in the next one; that, and a little chance, finds most of what one pass misses.
+//! place comes first in the next one; that, and a little chance, finds most of what one pass misses. What was found by
+//! other means is tried pod by pod.
 
 use super::{Bounds, Candidate, LeastCost, Maker};
 use crate::placement::limits::Limits;
+use crate::placement::plan::Plan;
 use crate::placement::random::Random;
 use crate::placement::{Context, Tools, ranks, trial};
 
@@ -64,4 +66,33 @@ pub(super) fn restart(
         }
     }
     steps
+}
+
+/// May all pods of a plan be where it has them? Some may only once others are there.
+pub(super) fn allows(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> bool {
+    let Context { view, demand, .. } = *context;
+    trial::with(context, tools, |trial, _, _| {
+        let mut tried = trial.coupling();
+        let mut left = Vec::new();
+        for part in plan.parts.iter().filter(|part| trial.is_coupled(part.kind)) {
+            let class = demand.kinds[part.kind as usize];
+            for seat in plan.seats(part) {
+                let node = view.topology.order()[seat.position as usize];
+                left.extend((0..seat.pods).map(|_| (class, node)));
+            }
+        }
+        loop {
+            let before = left.len();
+            left.retain(|&(class, node)| {
+                let refused = tried.cause(class, node).is_some();
+                if !refused {
+                    tried.place(class, node);
+                }
+                refused
+            });
+            if left.is_empty() || left.len() == before {
+                return left.is_empty();
+            }
+        }
+    })
 }

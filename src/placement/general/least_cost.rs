@@ -61,15 +61,6 @@ impl LeastCost {
         least
     }
 
-    /// With another bound for `Domains`: that of placements with the least tiers.
-    pub(super) fn raised(&self, domains: i64) -> Self {
-        let mut least = LeastCost { ..*self };
-        if let Some(terms) = &mut least.terms {
-            terms[2].1 = domains;
-        }
-        least
-    }
-
     /// Is every term of it the least there can be? Nothing that was not bounded counts before.
     pub(super) fn is_met(&self, best: &Candidate) -> bool {
         let (Some(terms), Some(places)) = (self.terms, self.places) else { return false };

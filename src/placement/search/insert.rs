@@ -16,6 +16,8 @@ use std::cmp::Reverse;
 pub(super) struct Taste {
     /// New cells are chosen at random.
     pub(super) random: bool,
+    /// The seed of an order in which cells are tried, and the first one that fits is taken; 0 for the one that fits best.
+    pub(super) first_fit: u64,
     /// A candidate is passed over in so many of 64 cases.
     pub(super) blink: usize,
     /// A domain that is to stay empty if that can be.
@@ -29,7 +31,10 @@ impl Search<'_, '_> {
     /// Inserts all items, those in front first.
     pub(super) fn construct(&mut self, state: &mut State, front: &mut Vec<u32>, round: usize) {
         let mut order = items::order(self.context, &self.items);
-        let taste = Taste { random: round % 3 == 2, blink: if round < 2 { 0 } else { 4 }, shunned: None };
+        // Every third one is first fit decreasing.
+        let first_fit = if round % 3 == 1 { round as u64 } else { 0 };
+        let blink = if round < 2 || first_fit > 0 { 0 } else { 4 };
+        let taste = Taste { random: round % 3 == 2, first_fit, blink, shunned: None };
         if round > 0 {
             disturb(&mut self.random, &self.items, &mut order, 30);
         }
@@ -103,6 +108,9 @@ impl Search<'_, '_> {
             let charge = state.charge(context, &self.cells, at);
             let left = cell.capacity.saturating_sub(state.weight[at]);
             let (first, second) = match charge {
+                _ if taste.first_fit > 0 => {
+                    (Random(taste.first_fit << 32 | at as u64).below(1 << 16) as u64, at as u64)
+                }
                 0 => (left.saturating_sub(weight), 0),
                 _ if taste.random => (self.random.below(1 << 16) as u64, 0),
                 _ => (misfit(self.vacant(state, cell.domain), rest), misfit(left, rest)),

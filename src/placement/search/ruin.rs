@@ -29,8 +29,12 @@ impl Search<'_, '_> {
             if self.random.below(4) == 0 {
                 order.sort_by_key(|&item| !self.items[item as usize].hard);
             }
-            let taste =
-                Taste { random: self.random.below(4) == 0, blink: [0, 2, 8][self.random.below(3)], shunned };
+            let taste = Taste {
+                random: self.random.below(4) == 0,
+                first_fit: 0,
+                blink: [0, 2, 8][self.random.below(3)],
+                shunned,
+            };
             self.insert_all(&mut state, &order, taste);
             let grown = if flexible { self.grow(&mut state) } else { Vec::new() };
             let next = state.score(self.context, &self.cells, &self.items);

@@ -93,6 +93,9 @@ fn pack(
     let form = cells.list[at].form;
     let fits = cells.rooms.pack(form, load, packed);
     debug_assert!(fits, "what was found to fit is packed again");
+    if cells.rooms.is_apart() {
+        return;
+    }
     let chosen = choose(scorers, cells, at, load);
     let lanes = cells.lanes;
     let cost = |packed: &[Load]| -> i64 {

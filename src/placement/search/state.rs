@@ -81,6 +81,11 @@ impl State {
         }
     }
 
+    /// Is anything of the gang in the domain?
+    pub(super) fn is_touched(&self, domain: u32) -> bool {
+        self.inside[domain as usize] > 0
+    }
+
     /// Places an item. The cells must hold it.
     pub(super) fn put(&mut self, context: &Context<'_>, cells: &Cells, item: u32, bits: Vec<Bit>) {
         for &bit in &bits {
