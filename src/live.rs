@@ -13,6 +13,7 @@ pub mod lease;
 pub mod log;
 pub mod metrics;
 pub mod shell;
+pub mod tasks;
 pub mod watch;
 pub mod whole;
 

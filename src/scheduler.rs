@@ -32,6 +32,7 @@ mod waiting;
 
 pub use config::{SchedulerConfig, SharingRules};
 pub use decision::{Decision, GangPlacement, PodPlacement, PodRef, SubgroupRef};
+pub(crate) use guard::panic_text;
 pub use quality::Quality;
 pub use queues::report::QueueReport;
 pub use reason::Reason;
@@ -86,9 +87,9 @@ pub struct Scheduler {
     pods_held: BTreeMap<String, Option<String>>,
     /// Gangs that the reservation keeps from being placed.
     held_back: promise::HeldBack,
-    /// Gangs over which the solver is to panic.
+    /// Gangs, and at what there is to be a panic over them.
     #[cfg(test)]
-    breaks: BTreeSet<String>,
+    breaks: BTreeSet<(String, &'static str)>,
 }
 
 /// What a cycle did.
@@ -102,7 +103,7 @@ pub struct Cycle {
     pub placed: usize,
     /// Gangs whose search was ended by its budget.
     pub cut_short: usize,
-    /// Gangs (`namespace/name`) over which the solver panicked.
+    /// Gangs (`namespace/name`) over which something panicked.
     pub panicked: Vec<String>,
 }
 

@@ -9,6 +9,7 @@ use crate::live::http::{Health, serve};
 use crate::live::lease::{Election, Gate, Standing};
 use crate::live::log::{self, Level};
 use crate::live::shell::{Sent, Shell};
+use crate::live::tasks::Exit;
 use crate::reservation::Settings;
 use crate::reservation::journal::Place;
 use crate::reservation::lease::LeaseSettings;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio::sync::mpsc::{Sender, channel};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// Runs the scheduler and the ModelServing controller against a cluster.
 #[derive(Debug, Args)]
@@ -222,6 +224,7 @@ async fn work(
             result?.context("--listen-address")?;
             anyhow::bail!("the health server has ended")
         }
+        exit = panics(&mut elected) => anyhow::bail!("the election for the lease has ended: {exit}"),
         result = &mut work => {
             result?;
             return Ok(ExitCode::SUCCESS);
@@ -237,6 +240,18 @@ async fn work(
         let _ = elected.await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until the election panics; for ever if it does not: how else it ends is said to the shell.
+async fn panics(elected: &mut Option<JoinHandle<()>>) -> Exit {
+    if let Some(election) = elected {
+        let ended = election.await;
+        *elected = None;
+        if let Err(error) = ended {
+            return Exit::of(error);
+        }
+    }
+    std::future::pending().await
 }
 
 /// Writes the steps of a term to a recording, until it ends or its limit is reached.

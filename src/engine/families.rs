@@ -5,7 +5,7 @@ use super::arrivals::Arrivals;
 use super::calls::{Lane, Purpose};
 use super::kind::Kind;
 use super::object::Object;
-use super::output::{Note, Origin};
+use super::output::{Note, Origin, Output, Report};
 use super::request::{Answer, Request, Verb};
 use super::serving::{Batch, Key, Serving, owned};
 use super::sets::Sets;
@@ -57,7 +57,11 @@ impl Engine {
     /// Does what the next ModelServing wants that something changed for. False if none does.
     pub(super) fn serve(&mut self) -> bool {
         let Some(batch) = self.families.serving.work(self.now.timestamp()) else { return false };
-        let Batch { key, groups, status, events, uid, pods } = batch;
+        let Batch { key, groups, status, events, uid, pods, panicked } = batch;
+        if panicked {
+            let what = format!("ModelServing {}/{}", key.0, key.1);
+            self.outputs.push_back(Output::Report(Report::Panicked(what)));
+        }
         for event in events {
             self.note(Note {
                 api_version: keys::WORKLOAD_V1ALPHA1.to_owned(),

@@ -88,9 +88,11 @@ pub enum Report {
         placed: usize,
         /// Searches ended by their budget.
         cut_short: usize,
-        /// Gangs (`namespace/name`) over which the solver panicked.
+        /// Gangs (`namespace/name`) over which something panicked.
         panicked: Vec<String>,
     },
+    /// Something panicked over this ModelServing.
+    Panicked(String),
     /// A gang has been placed.
     Placed {
         /// Where.

@@ -1,20 +1,24 @@
-//! The families of ModelServings: what each could own, which to look at, and what [`modelserving::reconcile`] wants changed,
+//! The families of ModelServings: what each could own, which to look at, and what [`crate::modelserving::reconcile`] wants changed,
 //! as requests. One batch of requests per ModelServing is out at a time.
+
+mod requests;
 
 use super::kind::Kind;
 use super::object::Object;
 use super::request::Request;
 use crate::api::keys;
 use crate::api::meta::ObjectMeta;
-use crate::api::model_serving::{ModelServing, ModelServingStatus};
+use crate::api::model_serving::ModelServing;
 use crate::api::time::Timestamp;
 use crate::modelserving::family::Family;
 use crate::modelserving::{
-    Capabilities, Change, Event, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision,
-    ObservedService,
+    Capabilities, Event, Kind as Owned, ObservedPod, ObservedPodGroup, ObservedRevision, ObservedService,
 };
-use serde_json::{json, to_value};
+use crate::scheduler::panic_text;
+use requests::{gang_pods, groups, status_request};
+use serde_json::to_value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// `(namespace, name)`.
@@ -40,6 +44,9 @@ pub struct Serving {
     schedulers: Vec<String>,
     /// Namespaces that are being deleted.
     ending: BTreeSet<String>,
+    /// Names of those over which there is to be a panic.
+    #[cfg(test)]
+    pub(super) breaks: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -50,6 +57,8 @@ struct Entry {
     not_before: Option<i64>,
     /// Its entry in [`Serving::wakes`].
     wakes_at: Option<i64>,
+    /// What was to be done about it panicked: it is left alone until its spec changes.
+    is_left_alone: bool,
 }
 
 /// A batch of requests for one ModelServing, to be made in order; the first group with a failure ends it.
@@ -67,6 +76,8 @@ pub struct Batch {
     pub uid: String,
     /// Pods of gangs that it creates: `namespace/name` of the PodGroup, and the pod's name.
     pub pods: Vec<(String, String)>,
+    /// Is this all that is said of it, since what was to be done panicked?
+    pub panicked: bool,
 }
 
 impl Serving {
@@ -87,11 +98,15 @@ impl Serving {
     pub fn apply_object(&mut self, object: Arc<ModelServing>) {
         let key = (object.metadata.namespace.clone(), object.metadata.name.clone());
         match self.objects.get_mut(&key) {
-            Some(entry) if entry.object.metadata.uid == object.metadata.uid => entry.object = object,
+            Some(entry) if entry.object.metadata.uid == object.metadata.uid => {
+                entry.is_left_alone &= entry.object.metadata.generation == object.metadata.generation;
+                entry.object = object;
+            }
             _ => {
                 self.set_wake(&key, None);
                 self.families.entry(key.clone()).or_insert_with(|| Family::new(&key.1)).begin();
-                let entry = Entry { object, failures: 0, not_before: None, wakes_at: None };
+                let entry =
+                    Entry { object, failures: 0, not_before: None, wakes_at: None, is_left_alone: false };
                 self.objects.insert(key.clone(), entry);
             }
         }
@@ -163,7 +178,7 @@ impl Serving {
     fn mark(&mut self, key: Key) {
         if self.out.contains(&key) {
             self.again.insert(key);
-        } else if self.objects.contains_key(&key) {
+        } else if self.objects.get(&key).is_some_and(|entry| !entry.is_left_alone) {
             self.dirty.insert(key);
         }
     }
@@ -178,7 +193,7 @@ impl Serving {
         }
     }
 
-    /// Has all of them looked at, whatever changed.
+    /// Has all of them looked at, whatever changed; those that are left alone are not.
     pub fn mark_all(&mut self) {
         let all: Vec<Key> = self.objects.keys().cloned().collect();
         all.into_iter().for_each(|key| self.mark(key));
@@ -216,8 +231,32 @@ impl Serving {
             sub_group_policy: self.pod_groups,
             gang_schedulers: &schedulers,
         };
-        let (entry, family) = (self.objects.get(&key)?, self.families.get_mut(&key)?);
-        let outcome = family.reconcile(&entry.object, capabilities, self.ending.contains(&key.0), now);
+        let (entry, family) = (self.objects.get_mut(&key)?, self.families.get_mut(&key)?);
+        let ending = self.ending.contains(&key.0);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            assert!(!self.breaks.contains(&key.1), "a mistake");
+            family.reconcile(&entry.object, capabilities, ending, now)
+        }));
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                entry.is_left_alone = true;
+                family.forget();
+                let event = mistake(panic_text(&*panic));
+                let uid = entry.object.metadata.uid.clone();
+                self.set_wake(&key, None);
+                return Some(Batch {
+                    key,
+                    groups: Vec::new(),
+                    status: None,
+                    events: vec![event],
+                    uid,
+                    pods: Vec::new(),
+                    panicked: true,
+                });
+            }
+        };
         let is_idle = outcome.changes.is_empty() && outcome.status.is_none() && outcome.events.is_empty();
         let batch = (!is_idle).then(|| {
             if !outcome.changes.is_empty() || outcome.status.is_some() {
@@ -228,6 +267,7 @@ impl Serving {
                 groups: groups(&key.0, outcome.changes),
                 status: outcome.status.map(|status| status_request(&entry.object, &status)),
                 events: outcome.events,
+                panicked: false,
                 uid: entry.object.metadata.uid.clone(),
                 key: key.clone(),
             }
@@ -315,6 +355,15 @@ impl Serving {
     }
 }
 
+/// What is said of a ModelServing over which something panicked.
+fn mistake(text: &str) -> Event {
+    let message = format!(
+        "Phalanx made a mistake when it worked out what to do (panic: {text}); the ModelServing is left alone until its spec \
+         changes; report this, with the log"
+    );
+    Event { warning: true, reason: "InternalError", message }
+}
+
 /// What a name begins with, up to each of its dashes.
 fn beginnings(name: &str) -> impl Iterator<Item = &str> {
     name.match_indices('-').map(|(at, _)| &name[..at])
@@ -329,84 +378,4 @@ pub fn owned(kind: Kind) -> Option<Owned> {
         Kind::ControllerRevision => Some(Owned::ControllerRevision),
         _ => None,
     }
-}
-
-fn served(kind: Owned) -> Kind {
-    match kind {
-        Owned::Pod => Kind::Pod,
-        Owned::PodGroup => Kind::PodGroup,
-        Owned::Service => Kind::Service,
-        Owned::ControllerRevision => Kind::ControllerRevision,
-    }
-}
-
-/// Pods that are to be created, with the PodGroups that they name.
-fn gang_pods(changes: &[Change]) -> Vec<(String, String)> {
-    let created = changes.iter().filter_map(|change| match change {
-        Change::Create(created) if created.kind == Owned::Pod => Some(created),
-        _ => None,
-    });
-    created
-        .filter_map(|created| {
-            let (namespace, group) = created.gang()?;
-            Some((format!("{namespace}/{group}"), created.name.clone()))
-        })
-        .collect()
-}
-
-/// Changes as requests; neighbours of one kind and verb form a group.
-fn groups(namespace: &str, changes: Vec<Change>) -> Vec<Vec<Request>> {
-    let mut groups: Vec<Vec<Request>> = Vec::new();
-    let mut last = None;
-    for change in changes {
-        let this = (change.kind(), std::mem::discriminant(&change));
-        let request = request(namespace, change);
-        if last == Some(this)
-            && let Some(group) = groups.last_mut()
-        {
-            group.push(request);
-        } else {
-            groups.push(vec![request]);
-        }
-        last = Some(this);
-    }
-    groups
-}
-
-fn request(namespace: &str, change: Change) -> Request {
-    match change {
-        Change::CreatePodGroup(group) => {
-            let name = group.metadata.name.clone();
-            let mut object = to_value(*group).unwrap_or_default();
-            object["apiVersion"] = keys::SCHEDULING_V1BETA1.into();
-            object["kind"] = "PodGroup".into();
-            Request::create(Kind::PodGroup, namespace, &name, object)
-        }
-        Change::Create(created) => {
-            let (kind, name) = (served(created.kind), created.name.clone());
-            Request::create(kind, namespace, &name, created.into_body())
-        }
-        Change::UpdatePodGroup { name, uid, spec } => {
-            let spec = to_value(*spec).unwrap_or_default();
-            let replace = json!({ "op": "replace", "path": "/spec", "value": spec });
-            Request::json_patch(Kind::PodGroup, namespace, &name, "", &uid, vec![replace])
-        }
-        Change::Patch { kind, name, uid, labels, annotations } => {
-            let body = json!({ "metadata": { "uid": uid, "labels": labels, "annotations": annotations } });
-            Request::merge(served(kind), namespace, &name, "", body)
-        }
-        Change::Adopt { kind, name, uid, owner } => {
-            let body = json!({ "metadata": { "uid": uid, "ownerReferences": [owner] } });
-            Request::merge(served(kind), namespace, &name, "", body)
-        }
-        Change::Delete { kind, name, uid } => Request::delete(served(kind), namespace, &name, &uid),
-    }
-}
-
-/// Replaces the whole status: a merge would keep numbers that have become 0 and are left out.
-fn status_request(object: &ModelServing, status: &ModelServingStatus) -> Request {
-    let metadata = &object.metadata;
-    let (kind, namespace, name) = (Kind::ModelServing, &metadata.namespace, &metadata.name);
-    let whole = json!({ "op": "add", "path": "/status", "value": to_value(status).unwrap_or_default() });
-    Request::json_patch(kind, namespace, name, "status", &metadata.uid, vec![whole])
 }

@@ -41,6 +41,9 @@ impl Counter {
                 metrics.cut_short.inc_by(*cut_short as u64);
                 metrics.panicked.inc_by(panicked.len() as u64);
             }
+            Report::Panicked(_) => {
+                metrics.panicked.inc();
+            }
             Report::Placed { placement, created } => self.count_placed(engine, placement, *created, now),
             Report::Bound { created: Some(created), .. } => {
                 let bound = StageLabel { stage: "Bound".to_owned() };

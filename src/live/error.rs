@@ -20,6 +20,14 @@ pub enum Ended {
     /// Nothing is heard of the cluster any more.
     #[error("every watch has ended")]
     Watches,
+    /// A task without which nothing goes on has ended.
+    #[error("the task {name} has ended: {exit}")]
+    Task {
+        /// What it was for.
+        name: &'static str,
+        /// How it ended.
+        exit: super::tasks::Exit,
+    },
     /// Another may lead from now on.
     #[error("the lease is lost")]
     Lease,

@@ -46,12 +46,13 @@ impl Drop for Hold {
 }
 
 impl Recorder {
-    /// Starts the task that writes. What the scheduler says it says under its own name, as whoever filters by it expects.
-    pub fn start(client: Client, clock: Clock, scheduler: String) -> Self {
+    /// A recorder, and the task that writes for it. What the scheduler says it says under its own name, as whoever filters by
+    /// it expects.
+    pub fn start(client: Client, clock: Clock, scheduler: String) -> (Self, impl Future<Output = ()> + Send) {
         let (notes, receiver) = channel(4096);
         let urgent = Arc::new(Urgent::default());
-        tokio::spawn(write(client, clock, scheduler, receiver, Arc::clone(&urgent)));
-        Recorder { notes, clock, urgent }
+        let writing = write(client, clock, scheduler, receiver, Arc::clone(&urgent));
+        (Recorder { notes, clock, urgent }, writing)
     }
 
     /// Something is more urgent than events.

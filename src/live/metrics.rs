@@ -39,6 +39,8 @@ labels! {
     ActionLabel { /** `allocate`. */ action }
     /// How far a pod has got.
     StageLabel { /** `Bound`. */ stage }
+    /// A task.
+    TaskLabel { /** What it is for. */ task }
     /// A queue.
     QueueLabel { /** Its name. */ queue_name }
     /// A resource of a queue, other than CPU and memory.
@@ -117,7 +119,9 @@ metrics! {
     cut_short: Counter = Counter::default(),
         "phalanx_searches_cut_short", "Searches ended by their budget";
     panicked: Counter = Counter::default(),
-        "phalanx_gangs_panicked", "Times that the solver panicked over a gang, which is left alone after that";
+        "phalanx_gangs_panicked", "Times that something panicked over a gang or a ModelServing, which is left alone after that";
+    tasks_ended: Family<TaskLabel, Counter> = Family::default(),
+        "phalanx_tasks_ended", "Tasks that have ended before their time, and begin again";
     quarantined: Gauge = Gauge::default(),
         "phalanx_quarantined_objects", "Objects that cannot be used as they are";
     findings: Present<CodeLabel> = Present::default(),
@@ -165,6 +169,7 @@ mod tests {
         let _ = metrics.task_latency.get_or_create(&StageLabel { stage: "Bound".into() });
         let _ = metrics.evicted.get_or_create(&KindLabel { kind: "move".into() });
         let _ = metrics.plans.get_or_create(&ResultLabel { result: "placed".into() });
+        let _ = metrics.tasks_ended.get_or_create(&TaskLabel { task: "pods".into() });
         let _ = metrics.placed_by_tier.get_or_create(&TierLabel { tier: "1".into() });
         let text = metrics.text();
         let lines = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));

@@ -15,10 +15,13 @@ use super::error::Ended;
 use super::events::Recorder;
 use super::http::Health;
 use super::lease::Gate;
-use super::watch::watch;
+use super::metrics::TaskLabel;
+use super::tasks::Tasks;
+use super::watch::{Seen, watch};
 use crate::api::unsupported;
-use crate::engine::{Answer, Engine, Input, Note, Output, Plan, Report, Request, RequestId, Step};
+use crate::engine::{Answer, Engine, Input, Kind, Note, Output, Plan, Report, Request, RequestId, Step};
 use crate::scheduler::SchedulerConfig;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -49,6 +52,9 @@ pub struct Shell {
     pub clock: Clock,
 }
 
+/// How long a watch that has ended stays ended.
+const BEGINS_AGAIN: Duration = Duration::from_secs(1);
+
 /// The longest time between two rounds.
 const LONGEST: Duration = Duration::from_secs(1);
 
@@ -62,17 +68,29 @@ impl Shell {
         if self.recording.is_some() {
             engine.record();
         }
-        for kind in engine.watched() {
-            tokio::spawn(watch(self.clients.watch.clone(), kind, inputs.clone()));
-        }
+        let kinds = engine.watched();
         let name = self.plan.config.cluster.scheduler_names.first().cloned().unwrap_or_default();
-        let recorder = Recorder::start(self.clients.write.clone(), self.clock, name);
+        let (recorder, writing) = Recorder::start(self.clients.write.clone(), self.clock, name);
+        let mut tasks = Tasks::default();
+        tasks.start(Task::Events, writing);
         let counter = Counter::new(Arc::clone(&self.health));
         let calls = JoinSet::new();
         let doubted = None;
-        Running { shell: self, engine, recorder, counter, inputs, calls, doubted, synced: false }
-            .go_round(receiver)
-            .await
+        let seen = BTreeMap::new();
+        let mut running = Running {
+            shell: self,
+            engine,
+            recorder,
+            counter,
+            inputs,
+            tasks,
+            seen,
+            calls,
+            doubted,
+            synced: false,
+        };
+        kinds.into_iter().for_each(|kind| running.watch(kind, Duration::ZERO));
+        running.go_round(receiver).await
     }
 }
 
@@ -85,12 +103,23 @@ pub enum Sent {
     InDoubt,
 }
 
+/// What runs beside the engine for as long as it does.
+#[derive(Clone, Copy, Debug)]
+enum Task {
+    Watch(Kind),
+    Events,
+}
+
 struct Running {
     shell: Shell,
     engine: Engine,
     recorder: Recorder,
     counter: Counter,
     inputs: Sender<Input>,
+    /// Watches, and what writes events.
+    tasks: Tasks<Task>,
+    /// What watches have seen, by kind.
+    seen: BTreeMap<Kind, Seen>,
     /// Requests on their way. Each says whether it may take effect though nobody answered it.
     calls: JoinSet<bool>,
     /// When such a one last ended.
@@ -124,6 +153,7 @@ impl Running {
             while let Some(ended) = self.calls.try_join_next() {
                 self.called(ended.unwrap_or(true));
             }
+            self.supervise()?;
             health.beat.store(now.elapsed.as_secs(), Ordering::Relaxed);
             for input in batch.drain(..) {
                 self.log(&input);
@@ -151,6 +181,34 @@ impl Running {
                 health.set_unready("watches", Some(self.waits_for()));
             }
         }
+    }
+
+    /// Begins watches again that have ended: while the shell runs none of them should.
+    fn supervise(&mut self) -> Result<(), Ended> {
+        while let Some((task, exit)) = self.tasks.next_ended() {
+            let name = match task {
+                Task::Watch(kind) => kind.row().plural,
+                Task::Events => "events",
+            };
+            tracing::error!(task = name, reason = %exit, "a task has ended before its time");
+            let label = TaskLabel { task: name.to_owned() };
+            self.shell.health.metrics.tasks_ended.get_or_create(&label).inc();
+            match task {
+                Task::Watch(kind) => self.watch(kind, BEGINS_AGAIN),
+                Task::Events => return Err(Ended::Task { name, exit }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches a kind, after a while.
+    fn watch(&mut self, kind: Kind, after: Duration) {
+        let seen = Arc::clone(self.seen.entry(kind).or_default());
+        let (client, inputs) = (self.shell.clients.watch.clone(), self.inputs.clone());
+        self.tasks.start(Task::Watch(kind), async move {
+            tokio::time::sleep(after).await;
+            watch(client, kind, inputs, seen).await;
+        });
     }
 
     /// One scheduling cycle.
@@ -226,9 +284,7 @@ impl Running {
                     log_note(&note);
                     self.recorder.note(note);
                 }
-                Output::Watch(kind) => {
-                    tokio::spawn(watch(self.shell.clients.watch.clone(), kind, self.inputs.clone()));
-                }
+                Output::Watch(kind) => self.watch(kind, Duration::ZERO),
                 Output::Report(Report::Superseded { epoch, holder }) => {
                     self.keep_steps();
                     return Err(Ended::Sealed { epoch, holder });
@@ -310,8 +366,11 @@ fn log(report: &Report) {
         Report::Cycle { panicked, .. } if !panicked.is_empty() => {
             tracing::error!(
                 ?panicked,
-                "the solver panicked over these gangs: they are left alone until they change"
+                "something panicked over these gangs: they are left alone until they change"
             );
+        }
+        Report::Panicked(what) => {
+            tracing::error!(what, "something panicked over it: it is left alone until its spec changes");
         }
         Report::Recovered { records } => tracing::info!(records, "the journal is sealed"),
         Report::Failed { request, answer, then } => tracing::warn!(request, ?answer, "{then}"),

@@ -14,6 +14,7 @@ use kube::discovery::ApiResource;
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
@@ -26,20 +27,18 @@ const LOOK_AGAIN_LATER: Duration = Duration::from_secs(60);
 /// How long a watch whose version has expired waits before everything is listed again.
 const EXPIRED: Duration = Duration::from_millis(500);
 
+/// Names of the objects of a kind that have been seen and are not known to be gone. Outlives a watch that ends.
+pub type Seen = Arc<Mutex<BTreeSet<(String, String)>>>;
+
 /// Watches a kind until the receiver is gone. A kind that need not be served may come in another version when the API server
 /// is another: what was known of it is kept meanwhile, since an API that is gone says nothing about its objects.
-pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>) {
-    let mut known = BTreeSet::new();
-    while watch_version(&client, kind, &inputs, &mut known).await {}
+pub async fn watch(client: Client, kind: Kind, inputs: Sender<Input>, seen: Seen) {
+    while watch_version(&client, kind, &inputs, &seen).await {}
 }
 
 /// Watches a kind in the version that is served. Returns whether it is not served any more, else the receiver is gone.
-async fn watch_version(
-    client: &Client,
-    kind: Kind,
-    inputs: &Sender<Input>,
-    known: &mut BTreeSet<(String, String)>,
-) -> bool {
+async fn watch_version(client: &Client, kind: Kind, inputs: &Sender<Input>, seen: &Seen) -> bool {
+    let known = || seen.lock().unwrap_or_else(PoisonError::into_inner);
     let row = kind.row();
     let may_do_without = matches!(row.needed, Needed::ForGrouping | Needed::IfServed);
     let mut api_version = row.api_version;
@@ -107,23 +106,23 @@ async fn watch_version(
                 applied(object)
             }
             Ok(watcher::Event::InitDone) => {
-                for (namespace, name) in known.difference(&listed) {
-                    let (namespace, name) = (namespace.clone(), name.clone());
+                let vanished: Vec<_> = known().difference(&listed).cloned().collect();
+                for (namespace, name) in vanished {
                     let gone = Input::Observed(Change::Gone { kind, namespace, name });
                     if inputs.send(gone).await.is_err() {
                         return false;
                     }
                 }
-                *known = std::mem::take(&mut listed);
+                *known() = std::mem::take(&mut listed);
                 Input::Synced(kind)
             }
             Ok(watcher::Event::Apply(object)) => {
-                known.insert(object.key());
+                known().insert(object.key());
                 applied(object)
             }
             Ok(watcher::Event::Delete(object)) => {
                 let key = object.key();
-                known.remove(&key);
+                known().remove(&key);
                 Input::Observed(Change::Gone { kind, namespace: key.0, name: key.1 })
             }
             Err(error) => {

@@ -141,6 +141,12 @@ impl Family {
         self.stir_all();
     }
 
+    /// What was made of the records counts no more.
+    pub fn forget(&mut self) {
+        self.terms = None;
+        self.begin();
+    }
+
     /// All ServingGroups are to be looked at.
     fn stir_all(&mut self) {
         let settled = std::mem::take(&mut self.settled);

@@ -44,7 +44,8 @@ impl Scheduler {
         self.take_turns(candidates, &mut round, &mut cycle);
         self.lift_gates(&mut cycle);
         for gang in round.touched {
-            self.write_status(gang, now, &mut cycle);
+            let made = self.make(gang, &mut cycle, "made its status", |known| known.status_of(gang, now));
+            cycle.decisions.extend(made.ok().flatten());
         }
         cycle
     }
@@ -201,7 +202,10 @@ impl Scheduler {
         let kept = self.waiting.get_mut(&id).and_then(|wait| wait.asked.take());
         let mut asked = match kept {
             Some(asked) => asked,
-            None => match prepare(&self.cluster, gang) {
+            None => match self
+                .make(id, cycle, "read its pods", |known| prepare(&known.cluster, gang))
+                .unwrap_or_else(Prepared::Held)
+            {
                 Prepared::Idle => {
                     let stuck = stuck(&self.cluster, gang).filter(|_| self.is_below_minimum(id));
                     let lost = stuck.or_else(|| members_lost(&self.cluster, gang));
@@ -340,7 +344,13 @@ impl Scheduler {
             // What is asked for together is more than spec.minMember, which lowers nothing then.
             shortfall.remedies.retain(|remedy| !matches!(remedy, Remedy::LowerMinimum { .. }));
         }
-        let (reason, message) = explain(&self.cluster, &asked.request, &shortfall);
+        let explained = self.make(id, cycle, "said why it waits", |known| {
+            explain(&known.cluster, &asked.request, &shortfall)
+        });
+        let (reason, message) = match explained {
+            Ok(explained) => explained,
+            Err(hold) => return self.hold(id, hold, round, cycle),
+        };
         let explanation = Explanation { is_full, reason, message, shortfall, counted };
         if is_full {
             let view = self.cluster.view();
@@ -406,7 +416,11 @@ impl Scheduler {
         }
         match &placement.shortfall {
             Some(shortfall) => {
-                let (reason, message) = explain(&self.cluster, request, shortfall);
+                let explained = self.make(id, cycle, "said why more of its pods wait", |known| {
+                    explain(&known.cluster, request, shortfall)
+                });
+                let (reason, message) =
+                    explained.unwrap_or_else(|Hold { reason, message }| (reason, message));
                 let wait = Wait {
                     reason,
                     message,
@@ -542,9 +556,10 @@ impl Scheduler {
         self.waiting.insert(id, wait);
     }
 
-    fn write_status(&self, id: GangId, now: &str, cycle: &mut Cycle) {
-        let Some(gang) = self.cluster.gangs().get(id) else { return };
-        let Some(group) = &gang.group else { return };
+    /// The status of a PodGroup, if it is another one now.
+    fn status_of(&self, id: GangId, now: &str) -> Option<Decision> {
+        let gang = self.cluster.gangs().get(id)?;
+        let group = gang.group.as_ref()?;
         let wait = self.waiting.get(&id);
         let waiting = wait
             .filter(|wait| wait.below_minimum)
@@ -563,13 +578,11 @@ impl Scheduler {
             && (!self.admission.by_resources || self.admitted.contains_key(&id));
         let counts = counts(&self.cluster, gang);
         let status = status(minimum(gang), &counts, waiting.as_ref(), &placed, admitted, &group.status, now);
-        if status != group.status {
-            cycle.decisions.push(Decision::GroupStatus {
-                namespace: gang.namespace().to_owned(),
-                name: gang.name().to_owned(),
-                status,
-            });
-        }
+        (status != group.status).then(|| Decision::GroupStatus {
+            namespace: gang.namespace().to_owned(),
+            name: gang.name().to_owned(),
+            status,
+        })
     }
 }
 

@@ -66,6 +66,48 @@ fn a_namespace_that_goes_is_left_alone() {
     assert!(!driven.sent.is_empty(), "another one of its name");
 }
 
+/// A mistake in what is worked out for one ModelServing is said on it and counted, and costs no other its turn: it is left alone
+/// until its spec changes.
+#[test]
+fn a_panic_over_one_serving_stops_no_other() {
+    let mut driven = Driven::new(false, true);
+    driven.engine.families.serving.breaks.insert("m".to_owned());
+    let mut other = serving("second");
+    other["metadata"]["name"] = "other".into();
+    driven.observe(Kind::ModelServing, serving("first"));
+    driven.observe(Kind::ModelServing, other);
+    driven.go_on();
+    let names: Vec<String> = driven.created().into_iter().map(|(_, name)| name).collect();
+    assert!(names.contains(&"other-0-prefill-0-0".to_owned()), "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("other-")), "{names:?}");
+    let panicked = |driven: &Driven| {
+        let of_m = |report: &&Report| **report == Report::Panicked("ModelServing n/m".to_owned());
+        driven.reports.iter().filter(of_m).count()
+    };
+    assert_eq!(panicked(&driven), 1);
+    let said: Vec<&Note> = driven.notes.iter().filter(|note| note.reason == "InternalError").collect();
+    assert_eq!(said.len(), 1);
+    assert!(said[0].name == "m" && said[0].message.contains("(panic: a mistake)"), "{said:?}");
+
+    let pod = json!({
+        "metadata": { "name": "m-0-prefill-0-0", "namespace": "n", "uid": "p", "labels": {
+            "modelserving.volcano.sh/name": "m",
+        } },
+        "spec": { "containers": [{ "name": "c" }] },
+    });
+    driven.observe(Kind::Pod, pod);
+    driven.later(700);
+    assert_eq!(panicked(&driven), 1, "it is left alone");
+    driven.engine.families.serving.breaks.clear();
+    driven.later(700);
+    assert!(driven.sent.is_empty(), "until its spec changes: {:?}", driven.sent);
+    let mut changed = serving("first");
+    changed["metadata"]["generation"] = 2.into();
+    driven.observe(Kind::ModelServing, changed);
+    driven.go_on();
+    assert!(!driven.sent.is_empty());
+}
+
 fn set(size: i32) -> Value {
     let template = json!({ "spec": { "containers": [{ "name": "c", "image": "i" }] } });
     json!({

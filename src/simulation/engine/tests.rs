@@ -1,6 +1,7 @@
 mod devices;
 mod dialects;
 mod promises;
+mod random_runs;
 mod recordings;
 mod volumes;
 
@@ -29,12 +30,18 @@ fn simulation(spec: &str) -> String {
     format!("---\napiVersion: {API_VERSION}\nkind: Simulation\nspec:\n{spec}\n")
 }
 
-fn run(text: &str) -> Simulation {
+/// A recorded run that has not begun.
+fn begun(text: &str) -> Simulation {
     let mut reader = Reader::default();
     reader.read("t.yaml", text);
     let world = World::admit(reader).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let mut run = Simulation::new(world, SchedulerConfig::default());
     run.record();
+    run
+}
+
+fn run(text: &str) -> Simulation {
+    let mut run = begun(text);
     run.run(|_| ());
     recordings::check(&mut run);
     assert_eq!(run.scheduler().cluster().audit(), Vec::<String>::new(), "the scheduler's books balance");

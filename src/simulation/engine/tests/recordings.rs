@@ -5,8 +5,9 @@ use crate::engine::replay::Replay;
 use crate::engine::{Step, What};
 use std::collections::BTreeSet;
 
-/// Does what the engines did again, from text: the same is decided, and the last ones end up believing the same.
-pub(super) fn check(run: &mut Simulation) {
+/// Does what the engines did again, from text: the same is decided, and the last ones end up believing the same. Returns how
+/// many engines there were.
+pub(super) fn check(run: &mut Simulation) -> usize {
     let recordings = run.take_recordings();
     let mut cycles = 0;
     for recording in &recordings {
@@ -31,6 +32,7 @@ pub(super) fn check(run: &mut Simulation) {
     let names: BTreeSet<&str> = recordings.iter().map(|recording| recording.name).collect();
     assert_eq!(names, ["controller", "scheduler"].into());
     assert!(cycles > 0 || run.placed == 0, "cycles are recorded");
+    recordings.len()
 }
 
 /// Nothing of a pod is recorded that is not read: its environment may hold secrets.
