@@ -22,6 +22,7 @@ mod claims;
 mod cycle;
 mod gates;
 mod guard;
+mod hold;
 mod limited;
 mod queues;
 mod room;
@@ -63,6 +64,8 @@ pub struct Scheduler {
     sharing: queues::Sharing,
     /// Room that is being made for gangs.
     claims: claims::Claims,
+    /// Domains that are held for gangs.
+    holds: hold::Holds,
     /// Gates that are being removed.
     lifting: gates::Lifting,
     /// Gangs, by the number of their arrival, that have had all that their `minResources` ask for: no room is kept any more.
@@ -120,6 +123,7 @@ impl Scheduler {
             kept_out: FxHashMap::default(),
             sharing: queues::Sharing::default(),
             claims: claims::Claims::default(),
+            holds: hold::Holds::default(),
             lifting: gates::Lifting::default(),
             whole: FxHashMap::default(),
             roomless: BTreeSet::new(),
@@ -199,6 +203,7 @@ impl Scheduler {
             .chain(self.room_ends())
             .chain(gates)
             .chain(self.claims_due())
+            .chain(self.hold_due())
             .filter(|&at| now.is_none_or(|now| at > now))
             .min()
     }
@@ -209,7 +214,8 @@ impl Scheduler {
             let gangs: Vec<GangId> =
                 self.kept_out.keys().copied().chain(self.cluster.gangs_with_room()).collect();
             let gated = self.lifting.keys().filter_map(|&pod| self.cluster.pods().get(pod)?.gang);
-            let gangs: Vec<GangId> = gangs.into_iter().chain(gated).chain(self.claimants_due()).collect();
+            let gangs: Vec<GangId> =
+                gangs.into_iter().chain(gated).chain(self.claimants_due()).chain(self.holder_due()).collect();
             gangs.into_iter().for_each(|gang| self.cluster.mark_changed(gang));
         }
     }

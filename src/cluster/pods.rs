@@ -58,6 +58,8 @@ pub struct Eviction {
     pub cooldown_seconds: u32,
     /// When it started, or was given its node.
     pub started: Option<Timestamp>,
+    /// So many seconds after its start it ends at the latest (`spec.activeDeadlineSeconds`).
+    pub deadline_seconds: Option<u32>,
     /// When it is to be gone, where it is being deleted.
     pub gone_by: Option<Timestamp>,
 }

@@ -25,9 +25,12 @@ mod told;
 use super::decision::{Decision, EvictionKind, PodRef, Victim};
 use super::gang::{Prepared, prepare};
 use super::order::priority;
+use super::queues::Account;
 use super::waiting::{Round, Shape};
 use super::{Cycle, Scheduler, SharingRules};
 use crate::api::time::Timestamp;
+use crate::cluster::Cluster;
+use crate::cluster::gangs::GangRecord;
 use crate::cluster::ids::{ClassId, GangId, NodeId, PodId};
 use crate::cluster::pods::PodRecord;
 use crate::placement::{Assignment, Change, GangRequest};
@@ -37,6 +40,7 @@ use crate::sharing::{QueueIndex, Unit};
 use memory::Memory;
 use moving::{Moves, Moving};
 use plans::{Because, Failure, Plan};
+pub(super) use pool::nearest_span;
 use pool::{Pool, Purpose};
 use search::{Answer, Question, Search};
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +70,8 @@ pub(super) struct Claims {
     failures: BTreeMap<GangId, Failure>,
     /// When others may be evicted for a gang that may not be now.
     retries: BTreeMap<GangId, Timestamp>,
+    /// Nodes that are held for others than the gang that is being tried.
+    pub(super) closed: Vec<Change>,
     /// Questions that were answered with no in this cycle, with the reason.
     refused: BTreeMap<(QueueIndex, i32, bool, Shape), Option<String>>,
 }
@@ -137,7 +143,8 @@ impl Scheduler {
                 break;
             }
         }
-        if !made {
+        // What is held differs from gang to gang.
+        if !made && self.claims.closed.is_empty() {
             let why = self.claims.why.get(&id).cloned();
             self.claims.refused.insert(question, why);
         }
@@ -147,6 +154,7 @@ impl Scheduler {
     /// Where the gang goes on what is idle, what is leaving, and what these pods hold.
     fn place_among(&mut self, request: &GangRequest, victims: &[PodId]) -> Option<Vec<Assignment>> {
         let mut changes = self.freed();
+        changes.extend_from_slice(&self.claims.closed);
         changes.extend(victims.iter().filter_map(|&pod| gone(&self.cluster, pod)));
         let Scheduler { placer, cluster, rules, .. } = self;
         let placement = placer.suppose(cluster.view(), request, rules, &changes).ok()?;
@@ -169,9 +177,23 @@ impl Scheduler {
         freed
     }
 
+    /// Pods that could be evicted for a gang that waits for its minimum.
+    pub(super) fn evictable(&mut self, id: GangId) -> Vec<PodId> {
+        let now = self.now;
+        let Scheduler { sharing, cluster, claims, .. } = self;
+        let Some((gang, account)) = cluster.gangs().get(id).zip(sharing.account(id).cloned()) else {
+            return Vec::new();
+        };
+        let claimant = claimant(cluster, gang, &account);
+        let (situation, walk) = sharing.situation(cluster);
+        let pool = Pool::of(Purpose::Evict, cluster, situation, walk, &claimant, id, claims, now);
+        pool.pods()
+    }
+
     /// Has others leave so that the gang fits. Returns who moves, and who leaves; `None` if nobody does.
     fn claim(&mut self, id: GangId, request: &GangRequest) -> Option<(Moves, Vec<Victim>)> {
-        let freed = self.freed();
+        let mut freed = self.freed();
+        freed.extend_from_slice(&self.claims.closed);
         let now = self.now;
         let Scheduler { sharing, cluster, placer, rules, claims, .. } = self;
         let gang = cluster.gangs().get(id)?;
@@ -179,15 +201,7 @@ impl Scheduler {
         if account.waits.is_empty() {
             return None;
         }
-        let claimant = Unit {
-            queue: account.queue,
-            unevictable: account.refuses_eviction,
-            core: !account.grows,
-            priority: priority(cluster, gang),
-            created: super::queues::age(gang),
-            name: gang.key.to_string(),
-            amounts: account.waits.clone(),
-        };
+        let claimant = claimant(cluster, gang, &account);
         let (situation, walk) = sharing.situation(cluster);
         if let Some((left, why)) = pool::spares_others(cluster, situation.tree, gang, account.queue, now) {
             claims.why.insert(id, why);
@@ -264,6 +278,19 @@ impl Claims {
     /// Has a claim looked at again when so many seconds have passed.
     fn retry(&mut self, id: GangId, now: Option<Timestamp>, left: Option<i64>) {
         self.retries.extend(now.zip(left).map(|(now, left)| (id, now.plus(left))));
+    }
+}
+
+/// What a gang would start next, as a unit.
+fn claimant(cluster: &Cluster, gang: &GangRecord, account: &Account) -> Unit {
+    Unit {
+        queue: account.queue,
+        unevictable: account.refuses_eviction,
+        core: !account.grows,
+        priority: priority(cluster, gang),
+        created: super::queues::age(gang),
+        name: gang.key.to_string(),
+        amounts: account.waits.clone(),
     }
 }
 

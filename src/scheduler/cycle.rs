@@ -42,6 +42,7 @@ impl Scheduler {
         again.into_iter().for_each(|gang| self.settle_room(gang));
         let mut cycle = Cycle::default();
         self.take_turns(candidates, &mut round, &mut cycle);
+        self.review_holds();
         self.lift_gates(&mut cycle);
         for gang in round.touched {
             let made = self.make(gang, &mut cycle, "made its status", |known| known.status_of(gang, now));
@@ -230,6 +231,7 @@ impl Scheduler {
             },
         };
         cycle.tried += 1;
+        self.claims.closed = self.closed_for(id);
         if let Some(over) = self.over_limit(id) {
             if !self.make_room(id, round, cycle) {
                 let mut hold = self.limit_hold(id, &over);
@@ -245,10 +247,12 @@ impl Scheduler {
         }
         // What is kept for the gang is for these pods.
         let room = self.cluster.give_room_back(id);
+        let closed = self.claims.closed.clone();
         let refused = round.refused.get(&asked.shape).copied().filter(|_| !asked.coupled && !had_room);
         let answer = match refused {
             Some(proof) => Ok(Err(proof)),
-            None => self.ask_solver(id, cycle, |placer, view, rules| asked.ask(placer, view, rules, round)),
+            None => self
+                .ask_solver(id, cycle, |placer, view, rules| asked.ask(placer, view, rules, round, &closed)),
         };
         let answer = match answer {
             Ok(answer) => answer,
@@ -282,10 +286,43 @@ impl Scheduler {
                 if self.make_room(id, round, cycle) {
                     return;
                 }
+                // Others of its shape may enter what is held, or hold it.
+                if !closed.is_empty() {
+                    return self.refuse_held(id, asked, proof, round, cycle);
+                }
                 cycle.cut_short += usize::from(proof != Proof::Proven);
                 round.refused.insert(Shape::clone(&asked.shape), proof);
                 self.refuse(id, asked, proof, round, cycle);
             }
+        }
+    }
+
+    /// A gang does not fit beside what is held for others; would it without that?
+    fn refuse_held(
+        &mut self,
+        id: GangId,
+        mut asked: Box<Asked>,
+        proof: Proof,
+        round: &mut Round,
+        cycle: &mut Cycle,
+    ) {
+        let fits =
+            self.ask_solver(id, cycle, |placer, view, rules| asked.ask(placer, view, rules, round, &[]));
+        match fits {
+            Ok(Ok(_)) => {
+                let holders = self.holders_before(id);
+                let held =
+                    holders.iter().take(3).map(|(gang, domain)| format!("{domain} is held for {gang}"));
+                let mut held: Vec<String> = held.collect();
+                held.extend((holders.len() > 3).then(|| format!("{} more are held", holders.len() - 3)));
+                let message = format!(
+                    "it would fit, but {}; only gangs that can be evicted at once, or end in time, start there",
+                    held.join(", "),
+                );
+                self.hold(id, Hold { reason: Reason::HeldForOther, message }, round, cycle);
+            }
+            Ok(Err(_)) => self.refuse(id, asked, proof, round, cycle),
+            Err(hold) => self.hold(id, hold, round, cycle),
         }
     }
 
@@ -382,6 +419,9 @@ impl Scheduler {
         }
         if let Some(why) = self.claims.why.get(&id) {
             message = format!("{message}; {why}");
+        }
+        if let Some(held) = self.told_hold(id) {
+            message = format!("{message}; {held}");
         }
         let wait = Wait {
             reason,

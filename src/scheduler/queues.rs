@@ -41,6 +41,8 @@ pub(super) struct Sharing {
     version: Option<u64>,
     /// Has any queue a limit?
     has_limits: bool,
+    /// Is any queue promised anything?
+    has_promises: bool,
     accounts: FxHashMap<GangId, Account>,
     /// What gangs of each queue ask for.
     requests: BTreeMap<QueueIndex, Amounts>,
@@ -78,6 +80,7 @@ impl Default for Sharing {
             tree,
             version: None,
             has_limits: false,
+            has_promises: false,
             accounts: FxHashMap::default(),
             requests: BTreeMap::new(),
             totals: Totals::default(),
@@ -103,6 +106,8 @@ impl Sharing {
                 let terms = self.tree.terms(queue);
                 !terms.capability.is_empty() || !terms.guarantee.is_empty() || !terms.deserved.is_empty()
             });
+            self.has_promises =
+                self.tree.indices().any(|queue| self.tree.terms(queue).deserved.asked().next().is_some());
             self.start_over();
         }
         match changed {
@@ -233,6 +238,43 @@ impl Sharing {
                 would_use <= shares.share(&self.tree, queue, resource)
             })
         })
+    }
+
+    /// Is any queue promised anything?
+    pub(super) fn promises_anything(&self) -> bool {
+        self.has_promises
+    }
+
+    /// Is the resource one of those that are divided? By the division that was made last.
+    pub(super) fn is_divided(&self, resource: ResourceId) -> bool {
+        self.shares.as_ref().is_some_and(|shares| shares.counted().binary_search(&resource).is_ok())
+    }
+
+    /// Would what the gang asks for leave its queue, and all those above it, within what they are promised?
+    pub(super) fn is_within_deserved(&self, gang: GangId) -> bool {
+        let Some(account) = self.accounts.get(&gang).filter(|account| !account.waits.is_empty()) else {
+            return false;
+        };
+        let mut path = self.tree.path(account.queue);
+        path.all(|queue| self.reached(account, queue) == Some(Class::WithinDeserved))
+    }
+
+    /// Would the gang, if it started, use what is not promised to its queue, nor to any above it that does not hold this one as well?
+    pub(super) fn would_be_lent(&self, gang: GangId, other: QueueIndex) -> bool {
+        let Some(account) = self.accounts.get(&gang) else { return false };
+        let common = self.tree.common(account.queue, other);
+        let mut path = self.tree.path(account.queue).take_while(|&queue| queue != common);
+        path.all(|queue| {
+            let class = self.reached(account, queue);
+            self.tree.terms(queue).reclaimable && class.is_some_and(|class| class != Class::WithinDeserved)
+        })
+    }
+
+    /// The class that a queue would reach with what a gang of it asks for. By the division that was made last.
+    fn reached(&self, account: &Account, queue: QueueIndex) -> Option<Class> {
+        let mut total = self.uses.of(queue).clone();
+        total.add_all(&account.waits);
+        Some(classes::class_of(&self.tree, self.shares.as_ref()?, queue, &total, &account.waits))
     }
 
     /// Does any gang of a lower priority run in the queue of this one?

@@ -49,6 +49,7 @@ reasons! {
     QueueOverDeserved "The gang refuses eviction and would use more than its queue, or one above it, is promised.";
     BehindInQueue "Another gang of the queue waits before it, and the queue lets nobody pass (`dequeueStrategy: fifo`).";
     WaitingForVictims "Room is kept for it where pods of other gangs are leaving.";
+    HeldForOther "It would fit, but only where a domain is held for a gang that is promised it and has waited long.";
     InvalidPodGroup "A field of the PodGroup has a value that cannot be honoured.";
     UnknownTier "A hard rule names a tier that no HyperNode has.";
     PodRefused "A pod asks for something that Phalanx does not support.";

@@ -15,7 +15,7 @@ use super::order::Turn;
 use super::reason::Reason;
 use crate::cluster::View;
 use crate::cluster::ids::{ClassId, GangId};
-use crate::placement::{GangRequest, Placement, PlacementRules, Placer, Proof, Shortfall, TierRule};
+use crate::placement::{Change, GangRequest, Placement, PlacementRules, Placer, Proof, Shortfall, TierRule};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -86,22 +86,27 @@ impl Asked {
         Asked { shape, turn, coupled, stand_ins, open: 0, request }
     }
 
-    /// Asks the solver, in few steps where a whole search has come to nothing before or the cycle has searched enough.
+    /// Asks the solver about all nodes but those that are closed to the gang, in few steps where a whole search has come to nothing before or the cycle has searched enough.
     pub(super) fn ask(
         &mut self,
         placer: &mut Placer,
         view: View<'_>,
         rules: &PlacementRules,
         round: &mut Round,
+        closed: &[Change],
     ) -> Result<Placement, Proof> {
         let budget = rules.search_budget;
         let is_due = self.open == 0 || self.open.is_power_of_two();
         let is_spent = round.steps >= budget.saturating_mul(SEARCHES);
+        let ask = |placer: &mut Placer, rules: &PlacementRules| match closed {
+            [] => placer.decide(view, &self.request, rules),
+            closed => placer.suppose(view, &self.request, rules, closed),
+        };
         let answer = if is_due && !is_spent {
-            placer.decide(view, &self.request, rules)
+            ask(placer, rules)
         } else {
             let few = PlacementRules { search_budget: budget.div_ceil(FEW), ..rules.clone() };
-            placer.decide(view, &self.request, &few)
+            ask(placer, &few)
         };
         let proof = answer.as_ref().map_or_else(|&proof| proof, |placement| placement.proof);
         if let Proof::CutShort { steps } = proof {

@@ -111,6 +111,22 @@ fn gangs_with_compute_domain_channels_get_a_clique_each() {
 }
 
 #[test]
+fn a_rack_is_held_for_a_large_gang_and_lent_to_who_ends_in_time() {
+    let report = report(&["simulations/held-rack.yaml"], "");
+    let row = |name: &str| list(&report, "podGroups").find(|group| group["name"] == name).unwrap();
+    assert_eq!((&row("large")["scheduled"], &row("large")["tier"]), (&json!(2), &json!(1)));
+    assert_eq!(row("quick")["phase"], "Completed");
+    let waits = (0..4).filter(|at| row(&format!("later-{at}"))["scheduled"] == 0).count();
+    assert_eq!(waits, 2, "two nodes went to them, and two were held");
+    // Without it they would have had all four.
+    let config = concat!(env!("CARGO_TARGET_TMPDIR"), "/without-holds.yaml");
+    std::fs::write(config, "sharing: {holdAfter: 0s}\n").unwrap();
+    let off = self::report(&["simulations/held-rack.yaml", "--config", config], "");
+    let large = list(&off, "podGroups").find(|group| group["name"] == "large").unwrap();
+    assert_eq!(large["scheduled"], 0);
+}
+
+#[test]
 fn a_fleet_gives_back_what_is_above_its_minimum_and_goes_on() {
     let report = report(&["simulations/fleet-at-noon.yaml"], "");
     let evicted = evicted(&report);

@@ -418,6 +418,7 @@ fn eviction(pod: &Pod) -> Eviction {
         spares_others: pod.spec.preemption_policy.as_deref() == Some("Never"),
         cooldown_seconds: cooldown.map_or(0, |span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX)),
         started: time(&pod.status.start_time).or_else(scheduled),
+        deadline_seconds: pod.spec.active_deadline_seconds.and_then(|span| u32::try_from(span).ok()),
         gone_by: time(&metadata.deletion_timestamp),
     }
 }

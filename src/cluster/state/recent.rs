@@ -88,6 +88,7 @@ fn asks_the_same(one: &PodSpec, other: &PodSpec) -> bool {
         host_network,
         termination_grace_period_seconds,
         readiness_gates,
+        active_deadline_seconds,
     } = one;
     // What differs most often comes first.
     *containers == other.containers
@@ -109,4 +110,5 @@ fn asks_the_same(one: &PodSpec, other: &PodSpec) -> bool {
         && *host_network == other.host_network
         && *termination_grace_period_seconds == other.termination_grace_period_seconds
         && *readiness_gates == other.readiness_gates
+        && *active_deadline_seconds == other.active_deadline_seconds
 }

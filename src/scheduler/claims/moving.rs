@@ -99,7 +99,7 @@ impl Moving<'_> {
 
     /// Makes the gang fit by moves and evictions of others.
     pub(super) fn beside(&mut self, pool: &Pool) -> Option<Moves> {
-        let could_go: Vec<PodId> = pool.gangs.iter().flat_map(|gang| all_pods(pool, gang.id)).collect();
+        let could_go = pool.pods();
         if could_go.is_empty() {
             return None;
         }
@@ -237,13 +237,4 @@ impl Moving<'_> {
             })
             .collect()
     }
-}
-
-fn all_pods(pool: &Pool, gang: GangId) -> Vec<PodId> {
-    let gangs = pool.gangs.iter().filter(|known| known.id == gang);
-    let pods = gangs.flat_map(|gang| {
-        let whole = gang.whole.iter().flat_map(|whole| whole.pods.iter().copied());
-        whole.chain(gang.spare.iter().map(|spare| spare.pod))
-    });
-    pods.collect::<BTreeSet<_>>().into_iter().collect()
 }

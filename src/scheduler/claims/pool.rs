@@ -16,7 +16,7 @@ use crate::scheduler::queues::Walk;
 use crate::sharing::entitlement::Situation;
 use crate::sharing::{Amounts, Class, QueueIndex, QueueTree, Unit};
 use seat::Seat;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What is to become of those who go.
@@ -108,6 +108,19 @@ pub(super) fn spares_others(
     (left > 0).then(|| (Some(left), why()))
 }
 
+/// How long gangs of a queue are protected from evictions for gangs of their own, or of another.
+pub(in crate::scheduler) fn nearest_span(
+    cluster: &Cluster,
+    tree: &QueueTree,
+    queue: QueueIndex,
+    is_own: bool,
+) -> Option<Duration> {
+    nearest(cluster, tree, queue, |queue| match is_own {
+        true => queue.min_runtime_preempt,
+        false => queue.min_runtime_reclaim,
+    })
+}
+
 /// The value of the nearest queue, from this one up, that states one.
 fn nearest(
     cluster: &Cluster,
@@ -161,6 +174,15 @@ impl Pool {
             pool.add(&seat, id, gang, &units);
         }
         pool
+    }
+
+    /// All pods that may go.
+    pub(super) fn pods(&self) -> Vec<PodId> {
+        let pods = self.gangs.iter().flat_map(|gang| {
+            let whole = gang.whole.iter().flat_map(|whole| whole.pods.iter().copied());
+            whole.chain(gang.spare.iter().map(|spare| spare.pod))
+        });
+        pods.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Those of the pool but for some gangs.

@@ -146,7 +146,12 @@ fn grouping_rules(node: &Node, config: &mut SchedulerConfig, problems: &mut Prob
 
 fn sharing(node: &Node, config: &mut SchedulerConfig, problems: &mut Problems) {
     let rules = &mut config.sharing;
-    for Entry { key, value, .. } in known(node, &["reclaim", "preempt", "consolidate", "pdb"], problems) {
+    let keys = ["reclaim", "preempt", "consolidate", "holdAfter", "pdb"];
+    for Entry { key, value, .. } in known(node, &keys, problems) {
+        if key == "holdAfter" {
+            rules.hold_after = span(value, problems).filter(|span| !span.is_zero());
+            continue;
+        }
         if key == "pdb" {
             match value.text() {
                 Some("hard") => rules.budgets_are_hard = true,

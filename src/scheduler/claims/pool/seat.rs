@@ -1,7 +1,7 @@
 //! What is asked of one gang that might go: does it refuse, how well is it covered, what of it is above its minimum, has it run long
 //! enough?
 
-use super::{Candidate, Purpose, Spare, nearest, since};
+use super::{Candidate, Purpose, Spare, nearest_span, since};
 use crate::api::time::Timestamp;
 use crate::cluster::Cluster;
 use crate::cluster::gangs::GangRecord;
@@ -109,10 +109,7 @@ impl Seat<'_> {
     /// For how many more seconds the minimum of a gang is protected by what it has run so far, and the same in words.
     pub(super) fn runs_too_short(&self, gang: &GangRecord, pods: &[PodId]) -> Option<(i64, String)> {
         let tree = self.situation.tree;
-        let of_queue = nearest(self.cluster, tree, self.queue, |queue| match self.is_own {
-            true => queue.min_runtime_preempt,
-            false => queue.min_runtime_reclaim,
-        });
+        let of_queue = nearest_span(self.cluster, tree, self.queue, self.is_own);
         let records: Vec<&PodRecord> = pods.iter().filter_map(|&pod| self.cluster.pods().get(pod)).collect();
         let mut started: Vec<Timestamp> = records.iter().filter_map(|pod| pod.eviction.started).collect();
         started.sort_unstable();
