@@ -147,11 +147,13 @@ impl Account {
         if placed.is_empty() {
             return;
         }
-        let refuses = |record: &PodRecord| record.eviction.refused || record.eviction.critical;
-        placed.sort_by_cached_key(|(_, record)| {
-            (!refuses(record), record.task_index, natural::Key::new(record.name()))
-        });
         let minimum = (minimum(gang) as usize).max(1);
+        if placed.len() > minimum {
+            let refuses = |record: &PodRecord| record.eviction.refused || record.eviction.critical;
+            placed.sort_by_cached_key(|(_, record)| {
+                (!refuses(record), record.task_index, natural::Key::new(record.name()))
+            });
+        }
         let core: Vec<PodId> = core(cluster, gang, &placed, minimum);
         let amounts = |pods: &[PodId]| {
             let mut sum = Amounts::default();
@@ -161,7 +163,7 @@ impl Account {
             sum
         };
         self.units.push(RunningUnit { amounts: amounts(&core), pods: core.clone() });
-        for (pod, _) in placed.iter().filter(|(pod, _)| !core.contains(pod)) {
+        for (pod, _) in placed.iter().filter(|(pod, _)| core.binary_search(pod).is_err()) {
             self.units.push(RunningUnit { amounts: amounts(&[*pod]), pods: vec![*pod] });
         }
     }
@@ -201,8 +203,14 @@ pub(crate) fn role_minima(cluster: &Cluster, gang: &GangRecord, minimum: usize) 
     roles.iter().filter_map(role).collect()
 }
 
-/// The pods of the core among these, the first ones as far as roles and subgroups leave a choice.
+/// The pods of the core among these, ascending; the first ones as far as roles and subgroups leave a choice.
 fn core(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)], minimum: usize) -> Vec<PodId> {
+    if pods.len() <= minimum {
+        // There is no choice, as with most gangs.
+        let mut all: Vec<PodId> = pods.iter().map(|(pod, _)| *pod).collect();
+        all.sort_unstable();
+        return all;
+    }
     let mut roles = role_minima(cluster, gang, minimum);
     let mut core: Vec<PodId> = whole_subgroups(cluster, gang, pods);
     for (pod, record) in pods {
@@ -245,7 +253,7 @@ fn whole_subgroups(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRec
     core
 }
 
-/// So many of the pods that wait: those that roles need first, then by rank.
+/// So many of the pods that wait, in no order: those that roles need first, then by rank.
 fn chosen<'a>(
     cluster: &Cluster,
     gang: &GangRecord,
@@ -253,6 +261,9 @@ fn chosen<'a>(
     count: usize,
 ) -> Vec<&'a PodRecord> {
     let mut waits = waits.to_vec();
+    if waits.len() <= count {
+        return waits.into_iter().map(|(_, record)| record).collect();
+    }
     waits.sort_by_cached_key(|(_, record)| (record.task_index, natural::Key::new(record.name())));
     let core = core(cluster, gang, &waits, minimum(gang) as usize);
     let (first, rest): (Vec<_>, Vec<_>) = waits.into_iter().partition(|(pod, _)| core.contains(pod));

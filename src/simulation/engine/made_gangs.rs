@@ -278,6 +278,8 @@ impl Simulation {
     pub(super) fn depart(&mut self, index: usize) {
         let gang = &mut self.made_gangs.gangs[index];
         gang.ended = Some(self.now);
+        // Nobody asks what was said of a gang that has ended: of tens of thousands that is most of what is kept of them.
+        gang.status = PodGroupStatus::default();
         let (number, size) = (gang.number, gang.nodes.len());
         let source = &self.made_gangs.sources[gang.source as usize];
         let (namespace, name) = (source.rules.namespace.clone(), source.gang_name(number));
