@@ -2,14 +2,15 @@
 
 use super::http::Health;
 use super::metrics::{
-    ActionLabel, CodeLabel, JobLabel, KindLabel, ReasonLabel, ResultLabel, StageLabel, TierLabel,
+    ActionLabel, CodeLabel, JobLabel, KindLabel, QueueLabel, ReasonLabel, ResultLabel, StageLabel, TierLabel,
     WaitingLabel,
 };
 use crate::api::time::Timestamp;
 use crate::engine::usage::{queue_of, usage};
 use crate::engine::{Engine, Now, Report};
 use crate::reservation::{Outcome, Report as ReservationReport};
-use crate::scheduler::GangPlacement;
+use crate::scheduler::{GangPlacement, QueueReport};
+use crate::sharing::Class;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +139,7 @@ impl Counter {
         metrics.queue_request.show(queues.iter().flat_map(|(queue, usage)| {
             usage.request.iter().map(move |(&resource, &amount)| (queue.as_str(), name(resource), amount))
         }));
+        self.count_shares(&engine.scheduler().queue_reports());
         let waiting = engine.scheduler().waiting().filter(|waiting| waiting.is_pod_group).map(|waiting| {
             let (namespace, name) = waiting.gang.split_once('/').unwrap_or(("", waiting.gang));
             let label = WaitingLabel { job_id: name.to_owned(), job_namespace: namespace.to_owned() };
@@ -149,6 +151,42 @@ impl Counter {
         };
         metrics.job_duration.drop_where(is_gone);
         metrics.job_last_time.drop_where(is_gone);
+    }
+}
+
+impl Counter {
+    /// How the cluster is divided.
+    fn count_shares(&self, queues: &[QueueReport]) {
+        let metrics = &self.health.metrics;
+        let of = |amounts: fn(&QueueReport) -> &BTreeMap<String, i64>| {
+            queues.iter().flat_map(move |queue| {
+                let amounts = amounts(queue).iter();
+                amounts.map(move |(resource, &amount)| (queue.name.as_str(), resource.as_str(), amount))
+            })
+        };
+        metrics.queue_deserved.show(of(|queue| &queue.deserved));
+        metrics.queue_capacity.show(of(|queue| &queue.capability));
+        metrics.queue_fair_share.show(of(|queue| &queue.fair_share));
+        let borrowed = |queue: &'_ QueueReport| queue.by_class.get(Class::Borrowed.name()).cloned();
+        let borrowed: Vec<_> =
+            queues.iter().map(|queue| (queue.name.as_str(), borrowed(queue).unwrap_or_default())).collect();
+        metrics.queue_borrowed.show(borrowed.iter().flat_map(|(name, amounts)| {
+            amounts.iter().map(|(resource, &amount)| (*name, resource.as_str(), amount))
+        }));
+        let label = |queue: &QueueReport| QueueLabel { queue_name: queue.name.clone() };
+        metrics
+            .queue_weight
+            .show(queues.iter().map(|queue| (label(queue), i64::from(queue.weight))).collect());
+        let is_over = |queue: &QueueReport| {
+            let of =
+                |amounts: &BTreeMap<String, i64>, resource: &str| amounts.get(resource).copied().unwrap_or(0);
+            queue.fair_share.iter().any(|(resource, &fair)| {
+                of(&queue.allocated, resource) > fair.max(of(&queue.deserved, resource))
+            })
+        };
+        metrics
+            .queue_overused
+            .show(queues.iter().map(|queue| (label(queue), i64::from(is_over(queue)))).collect());
     }
 }
 

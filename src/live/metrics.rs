@@ -63,6 +63,14 @@ macro_rules! metrics {
             pub queue_allocated: Amounts,
             /// What all pods request, by queue; Volcano's names.
             pub queue_request: Amounts,
+            /// What queues are promised; Volcano's names.
+            pub queue_deserved: Amounts,
+            /// The most that queues may use; Volcano's names.
+            pub queue_capacity: Amounts,
+            /// What queues are promised and ask for, and their part of the rest.
+            pub queue_fair_share: Amounts,
+            /// What queues use beyond that.
+            pub queue_borrowed: Amounts,
         }
 
         impl Default for Metrics {
@@ -72,10 +80,28 @@ macro_rules! metrics {
                     let $field = $begin;
                     registry.register($name, $help, $field.clone());
                 )*
-                let (queue_allocated, queue_request) = (Amounts::default(), Amounts::default());
-                queue_allocated.register(&mut registry, "allocated", "of the queue's pods that have a node");
-                queue_request.register(&mut registry, "request", "of all the queue's pods");
-                Metrics { registry, $($field,)* queue_allocated, queue_request }
+                let amounts = |registry: &mut Registry, side: &str, whose: &str| {
+                    let amounts = Amounts::default();
+                    amounts.register(registry, side, whose);
+                    amounts
+                };
+                let mut amounts = |side: &str, whose: &str| amounts(&mut registry, side, whose);
+                let queue_allocated = amounts("volcano_queue_allocated", "of the queue's pods that have a node");
+                let queue_request = amounts("volcano_queue_request", "of all the queue's pods");
+                let queue_deserved = amounts("volcano_queue_deserved", "that the queue is promised");
+                let queue_capacity = amounts("volcano_queue_capacity", "that the queue may use at most");
+                let queue_fair_share = amounts("phalanx_queue_fair_share", "of the queue's fair share");
+                let queue_borrowed = amounts("phalanx_queue_borrowed", "that the queue uses beyond its share");
+                Metrics {
+                    registry,
+                    $($field,)*
+                    queue_allocated,
+                    queue_request,
+                    queue_deserved,
+                    queue_capacity,
+                    queue_fair_share,
+                    queue_borrowed,
+                }
             }
         }
     };
@@ -126,6 +152,10 @@ metrics! {
         "phalanx_quarantined_objects", "Objects that cannot be used as they are";
     findings: Present<CodeLabel> = Present::default(),
         "phalanx_topology_findings", "What is wrong with HyperNodes, or worth knowing, by code";
+    queue_weight: Present<QueueLabel> = Present::default(),
+        "volcano_queue_weight", "Weight of a queue: its part of what is left over, relative to its siblings";
+    queue_overused: Present<QueueLabel> = Present::default(),
+        "volcano_queue_overused", "1 where a queue uses more than its share of some resource";
     leading: Gauge = Gauge::default(),
         "phalanx_leading", "1 while this instance leads";
 }

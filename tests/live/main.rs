@@ -35,6 +35,7 @@ mod kill;
 mod nominated;
 #[cfg(feature = "live")]
 mod phalanx;
+mod queues;
 #[cfg(feature = "live")]
 mod series;
 mod simulated;

@@ -55,6 +55,9 @@ fn a_gang_that_is_gone_has_no_series() {
             "volcano_task_scheduling_latency_milliseconds_count{stage=\"Bound\"} 3",
             "volcano_queue_allocated_scalar_resources{queue_name=\"default\",resource=\"nvidia.com/gpu\"} 3",
             "volcano_queue_request_scalar_resources{queue_name=\"default\",resource=\"nvidia.com/gpu\"} 5",
+            "phalanx_queue_fair_share_scalar_resources{queue_name=\"default\",resource=\"nvidia.com/gpu\"} 4",
+            "volcano_queue_weight{queue_name=\"default\"} 1",
+            "volcano_queue_overused{queue_name=\"default\"} 0",
         ] {
             assert!(text.lines().any(|found| found.starts_with(line)), "{line} in\n{text}");
         }
@@ -69,7 +72,7 @@ fn a_gang_that_is_gone_has_no_series() {
         sleep(SOON).await;
         let text = instance.health.metrics.text();
         let told: Vec<&str> =
-            text.lines().filter(|line| ["placed\"", "waits\"", "queue_name"].iter().any(|of| line.contains(of))).collect();
+            text.lines().filter(|line| ["placed\"", "waits\"", "queue_allocated_scalar_resources{"].iter().any(|of| line.contains(of))).collect();
         assert_eq!(told, [""; 0]);
         assert!(text.contains("volcano_unschedule_job_count 0"));
     });

@@ -79,8 +79,9 @@ pub struct Amounts {
 }
 
 impl Amounts {
+    /// `side`: how the names begin.
     pub(super) fn register(&self, registry: &mut Registry, side: &str, whose: &str) {
-        let name = |what: &str| format!("volcano_queue_{side}_{what}");
+        let name = |what: &str| format!("{side}_{what}");
         registry.register(name("milli_cpu"), format!("CPU {whose}"), self.cpu.clone());
         registry.register(name("memory_bytes"), format!("Memory {whose}"), self.memory.clone());
         registry.register(name("scalar_resources"), format!("Other resources {whose}"), self.scalar.clone());
