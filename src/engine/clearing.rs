@@ -24,7 +24,7 @@ use crate::reservation::{CallId, GangKey};
 use crate::scheduler::decision::Victim;
 use crate::scheduler::{PodPlacement, PodRef};
 use serde_json::json;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Evictions of one plan that are out at the same time.
@@ -38,6 +38,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Clearings {
     by_gang: BTreeMap<GangKey, Clearing>,
+    /// Gangs that are placed, whose plans may still stand in the journal: not every reservation writes a record.
+    placed: BTreeSet<GangKey>,
     calls: u64,
 }
 
@@ -45,6 +47,8 @@ pub(super) struct Clearings {
 #[derive(Debug, Default)]
 struct Clearing {
     stage: Stage,
+    /// May any form of it stand in the journal?
+    is_written: bool,
     /// Which of the gang's pods get which room.
     places: Vec<Entry>,
     /// Those who leave.
@@ -119,10 +123,18 @@ impl Engine {
         plan.stage = Stage::Waiting;
     }
 
-    /// Has plans written into the journal that are not there as they are.
+    /// Has plans written into the journal that are not there as they are, and erased those whose gangs are bound.
     pub(super) fn write_plans(&mut self) {
         if self.commitments.recovery != Recovery::Complete {
             return;
+        }
+        let reservations = &self.commitments.reservations;
+        let placed = &mut self.commitments.clearings.placed;
+        let bound: Vec<GangKey> = placed.extract_if(.., |gang| reservations.phase(gang).is_none()).collect();
+        for gang in bound {
+            if !self.commitments.clearings.by_gang.contains_key(&gang) {
+                self.erase_plan(&gang);
+            }
         }
         let plans = &self.commitments.clearings.by_gang;
         let waits = |(gang, plan): &(&GangKey, &Clearing)| {
@@ -133,6 +145,7 @@ impl Engine {
             let call = self.commitments.clearings.next_call();
             let Some(plan) = self.commitments.clearings.by_gang.get_mut(&gang) else { continue };
             plan.stage = Stage::Writing(call);
+            plan.is_written = true;
             let record = plan.record(&gang);
             self.commitments.journal.put(self.now.elapsed, gang, call, Some(&record), false);
         }
@@ -236,7 +249,9 @@ impl Engine {
         for gang in over {
             let Some(plan) = self.commitments.clearings.by_gang.remove(&gang) else { continue };
             let is_placed = self.commitments.reservations.phase(&gang).is_some();
-            if !is_placed && plan.stage != Stage::Waiting {
+            if is_placed {
+                self.commitments.clearings.placed.insert(gang.clone());
+            } else if plan.is_written {
                 self.erase_plan(&gang);
             }
             self.outputs.push_back(Output::Report(Report::PlanEnded { gang, placed: is_placed }));
@@ -272,7 +287,9 @@ impl Engine {
             return self.erase_plan(&gang);
         }
         let left = (0..victims.len()).map(|at| (at, 0)).collect();
-        let plan = Clearing { stage: Stage::Clearing, places: entries, victims, left, ..Clearing::default() };
+        let stage = Stage::Clearing;
+        let plan =
+            Clearing { stage, is_written: true, places: entries, victims, left, ..Clearing::default() };
         self.commitments.clearings.by_gang.insert(gang.clone(), plan);
         self.evict_more(&gang);
     }

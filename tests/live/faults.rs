@@ -1,7 +1,9 @@
 //! Gangs under faults, in virtual time against the double: one fault at each write, a leader that stands still past its
-//! lease in mid-gang, a start on lists that are behind, pods that others bind, members that go for good; and, in
-//! `random`, everything at once. The bodies of the first two run against the real API server as well, in real time.
+//! lease in mid-gang, a start on lists that are behind, pods that others bind, members that go for good; in `random`
+//! everything at once; and in `claims` others who leave so that a gang gets their room. The bodies of the first two
+//! run against the real API server as well, in real time.
 
+mod claims;
 mod devices;
 mod random;
 mod sealed;

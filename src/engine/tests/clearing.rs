@@ -245,3 +245,24 @@ fn who_ends_by_itself_spares_the_others() {
     pass(&mut driven, 2);
     assert_eq!((bound(&driven), asked(&driven)), (1, vec![]));
 }
+
+#[test]
+fn a_plan_leaves_the_journal_where_its_gang_is_bound_without_a_record() {
+    let mut driven = full();
+    group(&mut driven, "claims", "owner", 1);
+    gone(&mut driven, "claims-1");
+    driven.go_on();
+    assert!(written(&driven)[0].starts_with("gang1;c;n;claims;"), "{:?}", written(&driven));
+    for name in ["lent-0", "lent-1"] {
+        answer(&mut driven, name, Answer::Done(Value::Null));
+        gone(&mut driven, name);
+    }
+    pass(&mut driven, 1);
+    let at = driven.sent.iter().position(|(_, request)| request.subresource == "binding");
+    let (id, _) = driven.sent.remove(at.expect("its pod is bound"));
+    driven.handle(Input::Answered(id, Answer::Done(Value::Null)));
+    pod(&mut driven, "claims", 0, Some("node"));
+    pass(&mut driven, 1);
+    pass(&mut driven, 2);
+    assert_eq!(written(&driven), [""; 0]);
+}

@@ -4,7 +4,7 @@ use super::devices::{DEVICE_CLAIMS, allocated, lacks};
 use super::store::{Key, Store, key, text};
 use super::world::{CLAIMS, is_reached};
 use phalanx::reservation::journal::{HEAD, Head, read};
-use phalanx::reservation::record::Record;
+use phalanx::reservation::record::{Record, RecordState};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +45,13 @@ pub(crate) struct Judge {
     pub(crate) evictions_of_whole: usize,
     /// Changes of pods and PodGroups.
     pub(crate) changes: u64,
+    /// When a plan last named a pod, by uid, as one that leaves.
+    named: BTreeMap<String, u64>,
+    /// Pods that left for a gang.
+    pub(crate) left: usize,
+    /// Binds onto room that a plan keeps: the plan, when, and what to say. Its leader may have given the plan up, or placed its
+    /// gang elsewhere, and not have written that yet.
+    suspected: Vec<(Record, u64, String)>,
 }
 
 /// A pod that has a node and stays.
@@ -80,6 +87,44 @@ fn record(store: &Store, group: &Value) -> Option<Record> {
     let (namespace, name) = (text(group, "/metadata/namespace"), text(group, "/metadata/name"));
     let mut records = store.all("configmaps", "kube-system").flat_map(entries);
     records.find(|record| record.gang.namespace == namespace && record.gang.name == name)
+}
+
+/// Plans by which others leave for gangs, but for those whose gang is gone or wants nothing.
+fn plans(store: &Store) -> Vec<Record> {
+    let records = store.all("configmaps", "kube-system").flat_map(entries);
+    let stands = |record: &Record| {
+        let pods = store.all("pods", &record.gang.namespace);
+        record.state == RecordState::Clearing
+            && pods
+                .filter(|pod| gang_of(pod) == record.gang.name)
+                .any(|pod| text(pod, "/spec/nodeName").is_empty())
+    };
+    records.filter(stands).collect()
+}
+
+/// GPUs of a node that are used by pods which stay, or kept for gangs by plans.
+fn kept(store: &Store, node: &str, plans: &[Record]) -> i64 {
+    let leaves = |pod: &&Value| {
+        let uid = text(pod, "/metadata/uid");
+        !pod["metadata"]["deletionTimestamp"].is_null()
+            || plans.iter().any(|plan| plan.victims.iter().any(|victim| victim.uid == uid))
+    };
+    let there = store.all("pods", "").filter(|pod| {
+        text(pod, "/spec/nodeName") == node && text(pod, "/status/phase") != "Failed" && !leaves(pod)
+    });
+    let waits = |uid: &str| {
+        store
+            .all("pods", "")
+            .any(|pod| text(pod, "/metadata/uid") == uid && text(pod, "/spec/nodeName").is_empty())
+    };
+    let places = plans.iter().flat_map(|plan| &plan.entries);
+    let places = places.filter(|entry| entry.node == node && waits(&entry.uid)).count();
+    there.map(gpus).sum::<i64>() + places as i64
+}
+
+fn gpus_of_node(store: &Store, node: &str) -> i64 {
+    let node = store.find(&key("nodes", "", node));
+    node.map_or("", |node| text(node, "/status/allocatable/nvidia.com~1gpu")).parse().unwrap_or(0)
 }
 
 /// Would this write to the journal be one of a leader that another has succeeded?
@@ -194,6 +239,7 @@ impl Judge {
         before: Option<&Value>,
         after: Option<&Value>,
     ) {
+        self.look_at_suspected(store);
         match key.0.as_str() {
             "pods" => {
                 self.changes += 1;
@@ -342,6 +388,17 @@ impl Judge {
         if !reaches(store, pod, store.find(&key("nodes", "", node)).unwrap_or(&Value::Null)) {
             self.violations.push(format!("hard-means-hard: {name} does not reach its volume from {node}"));
         }
+        let mut plans = plans(store);
+        plans.retain(|plan| plan.gang.name != gang_of(pod));
+        let (kept, has) = (kept(store, node, &plans), gpus_of_node(store, node));
+        for plan in plans.iter().filter(|_| kept > has) {
+            if plan.entries.iter().any(|entry| entry.node == node) {
+                let said = format!(
+                    "kept-room: {name} is bound to {node}, of whose {has} GPUs {kept} are used or kept by {plans:?}"
+                );
+                self.suspected.push((plan.clone(), store.now, said));
+            }
+        }
         let Some(group) = group else { return };
         let record = record(store, group);
         let named = record.as_ref().is_some_and(|record| {
@@ -380,6 +437,15 @@ impl Judge {
                 self.promised.entry((entry.uid.clone(), entry.node.clone())).or_insert(store.now);
             }
         }
+        let were = before.map(entries).unwrap_or_default();
+        for record in were.iter().chain(&is) {
+            self.named.extend(record.victims.iter().map(|victim| (victim.uid.clone(), store.now)));
+        }
+        for record in
+            is.iter().filter(|record| record.state == RecordState::Clearing && !were.contains(record))
+        {
+            self.planned(store, record);
+        }
         // Its leader thinks that it is whole, or that nothing is bound.
         for gone in before.map(entries).unwrap_or_default() {
             if is.iter().any(|record| record.gang == gone.gang) {
@@ -388,6 +454,55 @@ impl Judge {
             if let Some(group) = store.find(&key("podgroups", &gone.gang.namespace, &gone.gang.name)) {
                 self.note(store, group, true);
             }
+        }
+    }
+
+    /// A plan that goes on although its room went to others.
+    fn look_at_suspected(&mut self, store: &Store) {
+        if self.suspected.is_empty() {
+            return;
+        }
+        let standing = plans(store);
+        self.suspected.retain(|(plan, ..)| standing.contains(plan));
+        let late = self.suspected.iter().find(|(_, since, _)| since + CATCHING_UP < store.now);
+        self.violations.extend(late.map(|(.., said)| said.clone()));
+    }
+
+    /// A plan is written: there is room for the whole minimum of its gang when those have left who leave for it.
+    fn planned(&mut self, store: &Store, plan: &Record) {
+        let name = &plan.gang.name;
+        let Some(group) = store.find(&key("podgroups", &plan.gang.namespace, name)) else { return };
+        let known = self.known(store, group, true).values().sum::<usize>();
+        if !plan.victims.is_empty() && plan.entries.len() + known < Minimum::of(group).members {
+            let places = plan.entries.len();
+            self.violations
+                .push(format!("justified-eviction: a plan for {name} has {places} places: {plan:?}"));
+        }
+        let nodes: BTreeSet<&str> = plan.entries.iter().map(|entry| entry.node.as_str()).collect();
+        for node in nodes {
+            let (kept, has) = (kept(store, node, &plans(store)), gpus_of_node(store, node));
+            if kept > has {
+                self.violations.push(format!(
+                    "justified-eviction: {kept} of the {has} GPUs of {node} would be used with {plan:?}"
+                ));
+            }
+        }
+    }
+
+    /// A client of ours evicts a pod so that a gang gets its room.
+    pub(crate) fn evicted_by_us(&mut self, store: &Store, at: &Key, object: &Value) {
+        self.left += 1;
+        let uid = text(object, "/metadata/uid");
+        let mut records = store.all("configmaps", "kube-system").flat_map(entries);
+        let stands = records.any(|record| record.victims.iter().any(|victim| victim.uid == uid));
+        // A call may take effect some time after it was sent.
+        let was = self.named.get(uid).is_some_and(|seen| seen + CATCHING_UP > store.now);
+        if !stands && !was {
+            self.violations.push(format!("justified-eviction: {} is evicted, and no plan names it", at.2));
+        }
+        let mut owners = object["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        if !owners.any(|owner| owner["controller"] == true) {
+            self.violations.push(format!("no-orphan: {} is evicted, and nothing recreates it", at.2));
         }
     }
 
@@ -493,5 +608,30 @@ pub(crate) fn unsettled(store: &Store) -> Vec<String> {
             .map(|pod| format!("convergence: {} waits", text(pod, "/metadata/name"))),
     );
     wrong.extend(super::devices::unsettled(store));
+    wrong
+}
+
+/// What is not as it should be in a full cluster when nothing goes wrong any more: gangs of queue `owner`, which is promised all
+/// that they ask for, are whole; all others are bound with their minimum or not at all; nothing is left in the journal.
+pub(crate) fn unsettled_claims(store: &Store) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for group in store.all("podgroups", "") {
+        let name = text(group, "/metadata/name");
+        let pods: Vec<&Value> = store.all("pods", "").filter(|pod| gang_of(pod) == name).collect();
+        let bound = pods.iter().filter(|pod| counts(pod)).count();
+        let minimum = Minimum::of(group).members;
+        let met = store.judge.met.contains(text(group, "/metadata/uid"));
+        if text(group, "/spec/queue") == "owner" && bound < pods.len() && pods.len() >= minimum {
+            wrong.push(format!("convergence: {name} has {bound} of {} pods bound", pods.len()));
+        }
+        if bound > 0 && bound < minimum && !met {
+            wrong.push(format!("all-or-nothing: {name} has {bound} pods bound, its minimum is {minimum}"));
+        }
+        if let Some(record) = record(store, group)
+            && !pods.is_empty()
+        {
+            wrong.push(format!("convergence: {name} is left with {record:?}"));
+        }
+    }
     wrong
 }

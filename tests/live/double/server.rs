@@ -158,6 +158,15 @@ impl Server {
                     store.judge = judge;
                 }
             }
+            Verb::Post if target.subresource == "eviction" => {
+                let Some(object) = store.find(&target.key()).cloned() else { return };
+                let Content::Json(eviction) = &request.body else { return };
+                if text(eviction, "/deleteOptions/preconditions/uid") == text(&object, "/metadata/uid") {
+                    let mut judge = std::mem::take(&mut store.judge);
+                    judge.evicted_by_us(store, &target.key(), &object);
+                    store.judge = judge;
+                }
+            }
             _ => {}
         }
     }

@@ -206,6 +206,35 @@ impl World {
         self.server.tell();
     }
 
+    /// Queues of a full cluster: one lends out what it uses, one is promised so many GPUs.
+    pub(crate) fn add_queues(&mut self, promised: u64) {
+        let mut store = self.server.store();
+        for (name, deserved) in [("lender", 0), ("owner", promised)] {
+            let spec = json!({ "deserved": { "nvidia.com/gpu": deserved.to_string() } });
+            store.create(key("queues", "", name), json!({ "spec": spec }));
+        }
+        drop(store);
+        self.server.tell();
+    }
+
+    /// A gang of a queue, of pods that are recreated, whether there is room for it or not.
+    pub(crate) fn add_to_queue(&mut self, queue: &str, size: usize, minimum: usize) -> String {
+        self.groups += 1;
+        let name = format!("{queue}{}", self.groups);
+        let mut store = self.server.store();
+        let mut group = group(&name, minimum);
+        group["spec"]["queue"] = queue.into();
+        store.create(key("podgroups", NAMESPACE, &name), group);
+        for member in 0..size {
+            let pod_name = format!("{name}-{member:02}");
+            store.create(key("pods", NAMESPACE, &pod_name), pod(&pod_name, &name, SCHEDULER, true, ""));
+        }
+        drop(store);
+        self.wanted.push(Wanted { name: name.clone(), size, recreated: true, part: 0, claims: Claims::None });
+        self.server.tell();
+        name
+    }
+
     pub(crate) fn add_single(&mut self, name: &str) {
         if self.room > 0 {
             self.room -= 1;
