@@ -45,7 +45,8 @@ fn slice(driver: &str, node: usize, devices: usize, generation: u64) -> Resource
 }
 
 fn class(name: &str, driver: &str) -> DeviceClass {
-    let expression = format!("device.driver == \"{driver}\" && device.attributes[\"{driver}\"].productName == \"H100\"");
+    let expression =
+        format!("device.driver == \"{driver}\" && device.attributes[\"{driver}\"].productName == \"H100\"");
     let spec = json!({ "selectors": [{ "cel": { "expression": expression } }] });
     serde_json::from_value(json!({ "metadata": { "name": name }, "spec": spec })).unwrap()
 }
@@ -80,7 +81,8 @@ fn publish(cluster: &mut Cluster) {
 
 /// The gang, with its claims. The first pod is what is counted for.
 fn ask(cluster: &mut Cluster) {
-    let group = json!({ "metadata": { "namespace": "default", "name": "train" }, "spec": { "minMember": PODS } });
+    let group =
+        json!({ "metadata": { "namespace": "default", "name": "train" }, "spec": { "minMember": PODS } });
     cluster.apply(Event::PodGroup(&serde_json::from_value(group).unwrap()));
     for at in 0..PODS {
         let claim: ResourceClaim = serde_json::from_value(claim(at, 1)).unwrap();

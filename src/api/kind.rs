@@ -191,6 +191,7 @@ impl Row {
     pub fn other_versions(&self) -> &'static [&'static str] {
         match self.kind {
             Kind::NativePodGroup => &["scheduling.k8s.io/v1alpha3", "scheduling.k8s.io/v1alpha2"],
+            Kind::DeviceTaintRule => &["resource.k8s.io/v1beta2"],
             _ => &[],
         }
     }

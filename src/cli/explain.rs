@@ -187,7 +187,7 @@ impl Explain {
             let (clients, default) = connected.context("cannot find the cluster")?;
             // These tell nothing about placement.
             let silent = [Kind::Namespace, Kind::LeaderWorkerSet, Kind::Service, Kind::ControllerRevision];
-            let mut objects = Objects::list(&clients.watch, &silent).await?;
+            let mut objects = Objects::list(&clients.watch, &silent, &[]).await?;
             objects.read_promises(&clients.watch, &journal).await;
             anyhow::Ok((objects, default))
         })?;

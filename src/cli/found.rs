@@ -27,14 +27,20 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Lists every kind that tells about placement. A kind that the user may not list is noted and left out.
-    pub(super) async fn list(client: &kube::Client, skip: &[Kind]) -> anyhow::Result<Objects> {
+    /// Lists every kind that tells about placement, and those besides. A kind that the user may not list is noted and left
+    /// out.
+    pub(super) async fn list(
+        client: &kube::Client,
+        skip: &[Kind],
+        besides: &[Kind],
+    ) -> anyhow::Result<Objects> {
         let mut objects = Objects { kinds: Vec::new(), unread: Vec::new(), promised: Vec::new() };
         // Who groups pods decides nothing about those that wait.
         let told = TABLE
             .iter()
             .filter(|row| !matches!(row.needed, Needed::WithOwners | Needed::ForGrouping | Needed::Never));
-        for kind in told.map(|row| row.kind).filter(|kind| !skip.contains(kind)) {
+        let told = told.map(|row| row.kind).filter(|kind| !skip.contains(kind));
+        for kind in told.chain(besides.iter().copied()) {
             match list(client, kind).await {
                 Ok(found) => objects.kinds.push((kind, found)),
                 Err(kube::Error::Api(status)) if matches!(status.code, 401 | 403) => {

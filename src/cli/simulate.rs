@@ -277,7 +277,10 @@ impl Simulate {
         let objects = runtime.block_on(async {
             let connected = client::connect_to(self.kubeconfig.as_deref(), self.context.as_deref()).await;
             let (clients, _) = connected.context("cannot find the cluster")?;
-            Objects::list(&clients.watch, &[crate::engine::Kind::Namespace]).await
+            // Claims of new pods are made from templates.
+            use crate::engine::Kind;
+            let (skip, besides) = ([Kind::Namespace], [Kind::ResourceClaimTemplate]);
+            Objects::list(&clients.watch, &skip, &besides).await
         })?;
         for unread in &objects.unread {
             output::complain(&format!("note: {unread}"));

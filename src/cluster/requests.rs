@@ -27,7 +27,7 @@ pub const TOO_MUCH: i64 = MOST_OF_A_NODE + 1;
 pub(super) const VOLUMES_OF: &str = "volumes of ";
 
 /// Begins the name of a resource that stands for device claims, of which what they ask for follows.
-pub(super) const DEVICES_OF: &str = "devices of ";
+pub(super) const DEVICES_OF: &str = "a claim to ";
 
 /// What a resource stands for that no node has of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -281,7 +281,7 @@ pub fn cause_text(cluster: &Cluster, cause: Cause) -> String {
         Cause::NoDomain(tier) => format!("in no domain of tier {tier}"),
         Cause::TooSmall(resource) | Cause::Resource(resource) => {
             match cluster.resources().claimed(resource) {
-                Some(Claimed::Devices(asked)) => format!("without free devices ({asked})"),
+                Some(Claimed::Devices(asked)) => format!("without free devices for a claim to {asked}"),
                 Some(Claimed::Volumes(kind)) if kind.starts_with("class ") => {
                     format!("short of free volumes of {kind}")
                 }

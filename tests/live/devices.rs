@@ -144,6 +144,18 @@ fn gangs_with_claims_start_whole_with_the_deployed_rights() {
         assert_eq!((devices(claim).len(), roots.len()), (3, 1), "{claim}");
     }
 
+    // What would come of more such pods, with the template that is in the cluster.
+    let file = cluster.kubeconfig.with_file_name("more.yaml");
+    for (pods, fits) in [(4, true), (5, false)] {
+        std::fs::write(&file, gang(SPACE, "more", pods, claim)).unwrap();
+        let mut simulate = std::process::Command::new(env!("CARGO_BIN_EXE_phalanx"));
+        simulate.args(["simulate", "--from-cluster", file.to_str().unwrap()]);
+        let output = simulate.env("KUBECONFIG", &cluster.kubeconfig).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.contains("fits 4 of 5 pods"), !fits, "{output:?}");
+        assert!(text.contains("more"), "{output:?}");
+    }
+
     // A pod each for what is left of the GPUs, by extended resource: claims are made for them.
     let extended = "containers: [{name: c, image: i, resources: {limits: {example.com/gpu: 2}}}]";
     cluster.create(&gang(SPACE, "extended", 4, extended));
@@ -173,11 +185,41 @@ fn gangs_with_claims_start_whole_with_the_deployed_rights() {
         "-o",
         "jsonpath={.status.conditions[*].message}",
     ];
-    cluster.wait_until(&message, "it says which devices are missing", |message| message.contains("of gpus"));
+    cluster.wait_until(&message, "it says which devices are missing", |message| {
+        message.contains("of class gpus")
+    });
     judge(&cluster, SPACE);
     // A pod that ends gives its devices to who waits.
     cluster.get(["delete", "pod", "aligned-00", "-n", SPACE, "--wait=false"]);
     all_bound(&cluster, SPACE, "waits", 1);
+    judge(&cluster, SPACE);
+    no_right_is_missing(&phalanx);
+}
+
+/// Kubernetes 1.36 serves DeviceTaintRules in a beta version, where they are switched on.
+#[test]
+fn taint_rules_keep_gangs_from_devices() {
+    const SPACE: &str = "tainted";
+    let Some(cluster) = TestCluster::start_with(&["--native-groups"]) else { return };
+    cluster.namespace(SPACE);
+    cluster.fleet(&["--nodes", "1", "--no-hypernodes", "--gpus", "0"]);
+    cluster.create(&format!(
+        "{}{}---\napiVersion: resource.k8s.io/v1\nkind: ResourceClaimTemplate\nmetadata: {{name: one, namespace: {SPACE}}}\n\
+         spec: {{spec: {{devices: {{requests: [{{name: gpu, exactly: {{deviceClassName: gpus}}}}]}}}}}}\n\
+         ---\napiVersion: resource.k8s.io/v1beta2\nkind: DeviceTaintRule\nmetadata: {{name: broken}}\n\
+         spec: {{deviceSelector: {{driver: gpu.example.com, device: gpu-1}}, taint: {{key: broken, effect: NoSchedule}}}}\n",
+        class("gpus", "gpu.example.com", ""),
+        slice("gpu.example.com", "node-00000", &on_roots("gpu", 2)),
+    ));
+    let phalanx = Phalanx::deployed(&cluster, &["--leader-elect=false"]);
+    let by_claim =
+        "containers: [{name: c, image: i}], resourceClaims: [{name: gpu, resourceClaimTemplateName: one}]";
+    cluster.create(&gang(SPACE, "train", 2, by_claim));
+    let message = "jsonpath={.status.conditions[*].message}";
+    let message = ["get", "podgroups.scheduling.volcano.sh", "train", "-n", SPACE, "-o", message];
+    cluster.wait_until(&message, "it says that one fits", |message| message.contains("fits 1 of 2 pods"));
+    cluster.get(["delete", "devicetaintrule", "broken"]);
+    all_bound(&cluster, SPACE, "train", 2);
     judge(&cluster, SPACE);
     no_right_is_missing(&phalanx);
 }

@@ -13,6 +13,7 @@ use super::pools::{NodeView, Pool, PoolState, gather};
 use super::usage::{Usage, key};
 use crate::api::device::DeviceClaim;
 use crate::cluster::ids::{NodeId, ResourceId};
+use crate::words::counted;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -87,23 +88,27 @@ struct States {
     fits: FxHashMap<(State, Vec<(ProfileId, u32)>), bool>,
 }
 
-/// What a profile asks for, in words: `8 of gpus, 1 of nics`.
+/// What a profile asks for, in words: `8 devices of class gpus, 1 device of class nics`.
 pub(super) fn words(asked: &Asked) -> String {
     let mut words: Vec<String> = Vec::new();
     for request in asked.claims.iter().flat_map(|claim| &claim.requests) {
-        let amount = |mode: Option<&str>, count: Option<i64>| match mode {
-            Some("All") => "all".to_owned(),
-            _ => count.unwrap_or(1).to_string(),
+        let of_class = |mode: Option<&str>, count: Option<i64>, class: &str| match mode {
+            Some("All") => format!("all devices of class {class}"),
+            _ => format!("{} of class {class}", counted(count.unwrap_or(1), "device")),
         };
-        let exactly = request.exactly.iter().map(|one| {
-            format!("{} of {}", amount(one.allocation_mode.as_deref(), one.count), one.device_class_name)
-        });
-        let choices = request.first_available.iter().map(|one| {
-            format!("{} of {}", amount(one.allocation_mode.as_deref(), one.count), one.device_class_name)
-        });
+        let exactly = request
+            .exactly
+            .iter()
+            .map(|one| of_class(one.allocation_mode.as_deref(), one.count, &one.device_class_name));
+        let choices = request
+            .first_available
+            .iter()
+            .map(|one| of_class(one.allocation_mode.as_deref(), one.count, &one.device_class_name));
         words.push(exactly.chain(choices).collect::<Vec<_>>().join(" or "));
     }
-    words.extend(asked.extended.iter().map(|(_, name, amount)| format!("{amount} for {name}")));
+    words.extend(
+        asked.extended.iter().map(|(_, name, amount)| format!("{} for {name}", counted(*amount, "device"))),
+    );
     words.join(", ")
 }
 

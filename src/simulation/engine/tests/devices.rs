@@ -119,7 +119,7 @@ fn a_gang_that_lacks_a_device_is_not_placed_and_says_which() {
     assert!(placed(&run).is_empty());
     assert!(devices(&run).values().all(Vec::is_empty), "nothing is allocated for a gang that waits");
     let group = object(&run, Kind::PodGroup, "g").to_string();
-    assert!(group.contains("fits 2 of 3 pods") && group.contains("of gpus"), "{group}");
+    assert!(group.contains("fits 2 of 3 pods") && group.contains("of class gpus"), "{group}");
 }
 
 #[test]
@@ -127,7 +127,10 @@ fn a_gang_whose_devices_are_in_use_says_which() {
     let run = run(&format!("{CLASS}{}{}{}", nodes(&[1, 1]), gang("a", 2), gang("g", 1)));
     assert_eq!(placed(&run).len(), 2);
     let group = object(&run, Kind::PodGroup, "g").to_string();
-    assert!(group.contains("2 nodes: 2 without free devices (1 of gpus); on n0 "), "{group}");
+    assert!(
+        group.contains("2 nodes: 2 without free devices for a claim to 1 device of class gpus; on n0 "),
+        "{group}"
+    );
 }
 
 #[test]
