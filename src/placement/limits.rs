@@ -43,6 +43,9 @@ impl Limits {
     /// Homes that are tried for a subgroup. Beyond, it counts as not placed.
     pub(super) const HOMES: usize = 16;
 
+    /// Homes that are looked at for a subgroup whose pods depend on each other's places: most of them may be shut.
+    pub(super) const COUPLED_HOMES: usize = 256;
+
     /// Pods up to which a subgroup of several kinds is packed evenly where kind by kind fails.
     pub(super) const EVENLY: u32 = 1024;
 

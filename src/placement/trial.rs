@@ -117,6 +117,11 @@ impl<'a, 't> Trial<'a, 't> {
         self.coupled[kind as usize] || self.devices[kind as usize].is_some()
     }
 
+    /// Does where other pods are matter to the kind, whatever its devices?
+    pub(super) fn keeps_apart(&self, kind: u32) -> bool {
+        self.coupled[kind as usize]
+    }
+
     /// Is any kind coupled?
     pub(super) fn is_any_coupled(&self) -> bool {
         self.coupled.contains(&true) || self.devices.iter().any(Option::is_some)

@@ -105,7 +105,31 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
         }
         let homes = self
             .homes(it, &counts, domain, |counts, sum| counts.iter().all(|&(k, c)| sum(k) >= u64::from(c)));
-        homes.into_iter().any(|home| self.pack(group, &counts, home))
+        let mut tried = 0;
+        for home in homes {
+            if tried == Limits::HOMES {
+                break;
+            }
+            // Slots do not say where pods depend on each other's places: a home that is shut costs no try.
+            if !counts.iter().all(|&(kind, _)| self.is_open(kind, home)) {
+                continue;
+            }
+            tried += 1;
+            if self.pack(group, &counts, home) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// May a pod of the kind go to any node of a domain, as far as other pods are concerned?
+    pub(super) fn is_open(&self, kind: u32, home: u32) -> bool {
+        if !self.trial.keeps_apart(kind) || !self.trial.is_loaded(kind) {
+            return true;
+        }
+        let (start, end) = self.context.tree.run[home as usize];
+        let slots = &self.trial.slots(kind).nodes;
+        (start..end).any(|position| slots[position as usize] > 0 && self.trial.allows(kind, position))
     }
 
     /// The most promising homes for a group: lowest tier, least touched anew, least left over.
@@ -140,9 +164,11 @@ impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
             .map(&mut key)
             .collect();
         self.shake = shake;
-        if keys.len() > Limits::HOMES {
-            keys.select_nth_unstable(Limits::HOMES);
-            keys.truncate(Limits::HOMES);
+        let apart = counts.iter().any(|&(kind, _)| self.trial.keeps_apart(kind));
+        let most = if apart { Limits::COUPLED_HOMES } else { Limits::HOMES };
+        if keys.len() > most {
+            keys.select_nth_unstable(most);
+            keys.truncate(most);
         }
         keys.sort_unstable();
         keys.into_iter().map(|(_, _, _, home)| home).collect()

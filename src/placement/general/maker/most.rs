@@ -89,6 +89,9 @@ impl Maker<'_, '_, '_, '_> {
                 >= u64::from(least)
         };
         for home in self.homes(it, &counts, region, enough) {
+            if !counts.iter().any(|&(kind, _)| self.is_open(kind, home)) {
+                continue;
+            }
             let before = self.trial.taken().len();
             let mut order = counts.clone();
             order.sort_by_cached_key(|&(kind, _)| Reverse(self.slots_in(kind, home)));
