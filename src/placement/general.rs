@@ -145,6 +145,19 @@ fn better(
     }
 }
 
+/// What tables alone say of a gang, and the placement that they lead to; `None` where there are none.
+#[cfg(test)]
+pub(super) fn by_tables(context: &Context<'_>, tools: &mut Tools) -> Option<(Verdict, Option<Plan>)> {
+    let bounds = trial::with(context, tools, |trial, _, _| Bounds::new(context, trial));
+    let all = bounds.pods == context.demand.placeable() && !bounds.regions.is_empty();
+    let steps = context.rules.search_budget;
+    let mut search = trial::with(context, tools, |trial, _, _| Search::begin(context, trial, steps, false))?;
+    let found = search.run(if all { &bounds.all } else { &[] }, &[], &|_| true, &|_| true);
+    let plan =
+        found.filter(|(score, _)| score.is_enough()).map(|(_, state)| search.plan(&tools.fill, &state));
+    Some((search.verdict().clone(), plan))
+}
+
 /// Ruin and recreate, from constructions of its own.
 fn ruin(
     context: &Context<'_>,
