@@ -175,7 +175,8 @@ pub struct Promise {
 /// A record that an earlier leader has left in the journal, which is sealed.
 ///
 /// Before handing it in, the shell takes the capacity of every entry whose pod exists and is not bound, on nodes that are
-/// not ready as well; [`RecoveredPod::taken`] says where it could.
+/// not ready or are full as well: a bind that is under way takes effect there all the same. [`RecoveredPod::taken`] says
+/// where it could.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The record.
@@ -195,7 +196,7 @@ pub struct RecoveredPod {
     pub facts: PodFacts,
     /// Its capacity on the node of its entry is taken now. No matter where the pod is bound or has no entry.
     pub taken: bool,
-    /// May it be bound to that node: is the node there and well?
+    /// May it be bound to that node: is the node there and well, and was the capacity free?
     pub usable: bool,
     /// Its subgroup.
     pub subgroup: Option<SubgroupRef>,

@@ -29,8 +29,9 @@ impl Recovered {
                 .find(|entry| entry.name == facts.pod.name && entry.uid == facts.pod.uid);
             let (taken, usable) = match (entry, &facts.node) {
                 (Some(entry), None) => {
-                    let usable = scheduler.is_usable(&facts.pod, &entry.node);
-                    (scheduler.promise(&facts.pod, &entry.node), usable)
+                    let is_usable = scheduler.is_usable(&facts.pod, &entry.node);
+                    let promised = scheduler.promise(&facts.pod, &entry.node);
+                    (promised.is_some(), promised == Some(true) && is_usable)
                 }
                 _ => (true, true),
             };

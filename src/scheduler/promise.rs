@@ -31,28 +31,29 @@ impl Scheduler {
         }
     }
 
-    /// Promises a node to exactly this pending pod because a record says so, whether or not the node is well. False if
-    /// the node or the pod does not exist, or its capacity is not free.
-    pub fn promise(&mut self, pod: &PodRef, node: &str) -> bool {
-        let (Some(id), Some(node)) = (self.exactly(pod), self.cluster.nodes().id(node)) else { return false };
+    /// Promises a node to exactly this pending pod because a record says so, whether or not the node is well, and whether or
+    /// not its capacity is free: a bind that is under way takes effect all the same, and what comes free there is for it.
+    /// `None` if the node or the pod does not exist or the pod has another node; otherwise whether the capacity was free.
+    pub fn promise(&mut self, pod: &PodRef, node: &str) -> Option<bool> {
+        let (id, node) = (self.exactly(pod)?, self.cluster.nodes().id(node)?);
         self.cluster.refresh_numbers();
-        let Some(record) = self.cluster.pods().get(id) else { return false };
+        let record = self.cluster.pods().get(id)?;
         if record.state == PodState::Assumed {
-            return record.node == Some(node);
+            return (record.node == Some(node)).then_some(true);
         }
         let view = self.cluster.view();
-        let requests = &view.classes.get(record.class).requests;
-        let fits = view.capacity.is_present(node)
-            && requests.iter().all(|&(resource, amount)| view.capacity.free(node, resource) >= amount);
-        if fits {
-            let gang = record.gang;
-            self.cluster.assume(id, node);
-            // What the gang asks for is another thing now.
-            if let Some(wait) = gang.and_then(|gang| self.waiting.get_mut(&gang)) {
-                wait.asked = None;
-            }
+        if record.state != PodState::Pending || !view.capacity.is_present(node) {
+            return None;
         }
-        fits
+        let requests = &view.classes.get(record.class).requests;
+        let is_free = requests.iter().all(|&(resource, amount)| view.capacity.free(node, resource) >= amount);
+        let gang = record.gang;
+        self.cluster.assume(id, node);
+        // What the gang asks for is another thing now.
+        if let Some(wait) = gang.and_then(|gang| self.waiting.get_mut(&gang)) {
+            wait.asked = None;
+        }
+        Some(is_free)
     }
 
     /// May the pod still be bound to the node: does the node exist, and does nothing about it (a taint that says it is
@@ -236,19 +237,32 @@ mod tests {
         let mut scheduler = scheduler(&[("n", json!({}))]);
         let old = PodRef { namespace: "ns".into(), name: "p".into(), uid: "old".into() };
         let new = add_pod(&mut scheduler, "p", "new");
-        assert!(!scheduler.promise(&old, "n"), "the pod of that name is another one");
-        assert!(scheduler.promise(&new, "n"));
-        assert!(scheduler.promise(&new, "n"), "it has it already");
-        let other = add_pod(&mut scheduler, "q", "q");
-        assert!(!scheduler.promise(&other, "n"), "the node is full");
+        assert_eq!(scheduler.promise(&old, "n"), None, "the pod of that name is another one");
+        assert_eq!(scheduler.promise(&new, "n"), Some(true));
+        assert_eq!(scheduler.promise(&new, "n"), Some(true), "it has it already");
         scheduler.forget(&old);
-        assert!(
-            !scheduler.promise(&other, "n"),
+        let other = add_pod(&mut scheduler, "q", "q");
+        assert_eq!(
+            scheduler.promise(&other, "n"),
+            Some(false),
             "what an earlier pod of the name was promised is not the new one's"
         );
         scheduler.forget(&new);
-        assert!(scheduler.promise(&other, "n"));
-        assert!(!scheduler.promise(&other, "gone"), "no such node");
+        scheduler.forget(&other);
+        assert_eq!(scheduler.promise(&other, "n"), Some(true));
+        assert_eq!(scheduler.promise(&other, "gone"), None, "no such node");
+    }
+
+    /// A node that offered nothing at the takeover comes back: what is promised there is for those that have the promise.
+    #[test]
+    fn what_is_promised_is_kept_though_the_room_is_not_there_yet() {
+        let mut scheduler = scheduler(&[("n", json!({}))]);
+        let (first, late) = (add_pod(&mut scheduler, "p", "p"), add_pod(&mut scheduler, "q", "q"));
+        assert_eq!(scheduler.promise(&first, "n"), Some(true));
+        assert_eq!(scheduler.promise(&late, "n"), Some(false), "the node is full");
+        scheduler.forget(&first);
+        let third = add_pod(&mut scheduler, "r", "r");
+        assert_eq!(scheduler.promise(&third, "n"), Some(false), "what came free is the late one's");
     }
 
     #[test]
@@ -259,7 +273,7 @@ mod tests {
         let pod = add_pod(&mut scheduler, "p", "p");
         let usable = ["n", "well", "off", "none"].map(|node| scheduler.is_usable(&pod, node));
         assert_eq!(usable, [false, true, false, false]);
-        assert!(scheduler.promise(&pod, "n"), "its capacity is taken all the same");
+        assert_eq!(scheduler.promise(&pod, "n"), Some(true), "its capacity is taken all the same");
     }
 
     #[test]

@@ -258,7 +258,8 @@ fn a_recovered_promise_chooses_again() {
     claim(&mut scheduler, "u", "10Gi", none());
     gang(&mut scheduler, "f", &[&["u"]]);
     let pod = PodRef { namespace: "d".into(), name: "f0".into(), uid: "f0".into() };
-    assert!(!scheduler.promise(&pod, "b"), "it reaches no volume there");
-    assert!(scheduler.promise(&pod, "a"));
+    assert_eq!(scheduler.promise(&pod, "b"), Some(false), "it reaches no volume there");
+    scheduler.forget(&pod);
+    assert_eq!(scheduler.promise(&pod, "a"), Some(true));
     assert_eq!(scheduler.unbound_claims(&pod)[0].takes.as_deref(), Some("one"));
 }
