@@ -12,7 +12,7 @@
 //!         for decision in engine.decide(now) { engine.act(now, decision) }
 //!         engine.conclude(now)
 //!     }
-//!     engine.write(now)                                        // what stands behind binds
+//!     engine.write(now)                                        // what waits for binds to be done
 //!     for output in engine.outputs() { ... }                   // may be taken out after each of these steps
 //!     sleep until engine.wake(now), or an input
 //! }
@@ -69,7 +69,7 @@ pub use request::{Answer, Request, Verb};
 pub use tape::{Step, What};
 
 use crate::reservation::journal::{Journal, Place};
-use crate::reservation::{Effect, GangKey, Input as Told, Pauses, Reservations, Settings};
+use crate::reservation::{Effect, GangKey, Input as ReservationInput, Pauses, Reservations, Settings};
 use crate::scheduler::{Scheduler, SchedulerConfig};
 use calls::{Calls, Purpose};
 use clearing::Clearings;
@@ -104,7 +104,7 @@ pub struct Plan {
     pub pace: Pace,
 }
 
-/// What stands behind binds, and for how long.
+/// What waits for binds to be done, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Pace {
     /// Statuses, conditions and the ends of records wait for each other and for binds: the API server is what limits a
@@ -164,7 +164,7 @@ struct Commitments {
     /// What is to be done on device claims before binds.
     granting: Granting,
     /// Until when what is less urgent than binds waits after the last one.
-    lull: Duration,
+    quiet_until: Duration,
     /// Pods, by uid, that show their node while their bind waits.
     nominated: BTreeSet<String>,
     /// Have nodes been withdrawn that predecessors left standing?
@@ -225,7 +225,7 @@ impl Engine {
                 asked: BTreeSet::new(),
                 may_bind: BTreeSet::new(),
                 granting: Granting::default(),
-                lull: Duration::ZERO,
+                quiet_until: Duration::ZERO,
                 nominated: BTreeSet::new(),
                 tidied: false,
             },
@@ -283,8 +283,8 @@ impl Engine {
     }
 
     /// Until when events wait, since pods have just been bound.
-    pub fn lull(&self) -> Duration {
-        self.commitments.lull
+    pub fn quiet_until(&self) -> Duration {
+        self.commitments.quiet_until
     }
 
     /// Takes out what there is to do for the shell.
@@ -324,7 +324,7 @@ impl Engine {
             }
             Input::Answered(id, answer) => self.answered(id, answer),
             Input::Deposed => {
-                self.tell(Told::Deposed);
+                self.tell(ReservationInput::Deposed);
                 self.deposed = true;
                 self.commitments.effects.clear();
                 self.calls.clear();
@@ -353,7 +353,7 @@ impl Engine {
         self.commitments.granting.look_again();
         self.free_what_was_stuck();
         if self.commitments.reservations.wake_at().is_some_and(|at| at <= now.elapsed) {
-            self.tell(Told::Tick);
+            self.tell(ReservationInput::Tick);
         }
         for group in self.families.arrivals.overdue(now.elapsed) {
             self.scheduler.resume(&group);
@@ -402,7 +402,7 @@ impl Engine {
             && self.commitments.recovery == Recovery::Complete
     }
 
-    /// Writes what stands behind binds, as far as it is due.
+    /// Writes what waits for binds to be done, as far as it is due.
     pub fn write(&mut self, now: Now) {
         self.now = now;
         self.keep(What::Write);
@@ -458,7 +458,7 @@ impl Engine {
         let cycle = self.may_decide() && self.scheduler.has_work();
         let rest = [
             self.next_status(),
-            self.lull_ends(),
+            self.quiet_ends(),
             self.telling.marks.wake_at(),
             self.commitments.pauses.wake_at(),
             self.review_at,
@@ -517,7 +517,7 @@ impl Engine {
     }
 
     /// Tells the reservations something; what they ask for waits for [`Engine::carry_out`].
-    fn tell(&mut self, told: Told) {
+    fn tell(&mut self, told: ReservationInput) {
         self.commitments.reservations.step(self.now.elapsed, told, &mut self.commitments.effects);
     }
 

@@ -7,7 +7,6 @@
 //! What is minimised, in this order: pods left out, then the cost terms in the configured order (`cost`), then the
 //! depth-first position.
 
-mod apex;
 pub mod audit;
 mod bound;
 mod cells;
@@ -15,6 +14,7 @@ mod certificate;
 mod cost;
 mod cover;
 mod demand;
+mod enclosing;
 mod exact;
 mod fill;
 mod floor;
@@ -76,12 +76,12 @@ struct Tools {
     fill: Fill,
     overlay: Overlay,
     cover: Cover,
-    pads: Pads,
+    scratch: Scratch,
 }
 
 /// Scratch memory.
 #[derive(Debug, Default)]
-struct Pads {
+struct Scratch {
     marks: Marks,
     seats: Vec<Seat>,
     candidates: Vec<u32>,
@@ -233,7 +233,7 @@ fn finish(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> Placement {
 
 /// What a plan costs, with the indices as they stand: nothing may be taken on trial.
 fn price(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> (u32, Vec<i64>) {
-    let Tools { slots, fill, overlay, pads, .. } = tools;
+    let Tools { slots, fill, overlay, scratch, .. } = tools;
     let kinds = &context.demand.kinds;
     let base = match context.place(CostTerm::Stranded) {
         usize::MAX => Standing(Vec::new()),
@@ -243,7 +243,7 @@ fn price(context: &Context<'_>, tools: &mut Tools, plan: &Plan) -> (u32, Vec<i64
             vec![(main, sums.as_slice())]
         })),
     };
-    cost::of_plan(context, pads, fill, &base, plan)
+    cost::of_plan(context, scratch, fill, &base, plan)
 }
 
 /// Slot sums by kind.

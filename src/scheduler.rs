@@ -47,7 +47,7 @@ use admission::AdmissionRules;
 use order::WaitingTimes;
 use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet};
-use waiting::{Told, Wait};
+use waiting::{KnownOutcomes, Wait};
 
 /// The scheduler: what it believes, and what it last answered.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ pub struct Scheduler {
     /// Gangs with pods that wait, and why. Derived: dropping it only makes them be tried again.
     waiting: FxHashMap<GangId, Wait>,
     /// What waiting gangs were told.
-    told: Told,
+    told: KnownOutcomes,
     /// How good the last placement of each gang was, for those that this scheduler has placed.
     quality: FxHashMap<GangId, Quality>,
     /// [`Coupling::version`](crate::cluster::coupling::Coupling::version) that kept questions are for.
@@ -129,7 +129,7 @@ impl Scheduler {
             roomless: BTreeSet::new(),
             now: None,
             waiting: FxHashMap::default(),
-            told: Told::default(),
+            told: KnownOutcomes::default(),
             quality: FxHashMap::default(),
             coupling_version: 0,
             generation: 0,

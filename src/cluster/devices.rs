@@ -38,7 +38,7 @@ pub use pools::NodeView;
 pub use usage::Usage;
 
 pub(super) use claims::Demands;
-pub(super) use profiles::{Asked, ProfileId, Site};
+pub(super) use profiles::{DeviceDemand, ProfileId, Site};
 pub(super) use shortage::Shortage;
 
 use super::ids::{NodeId, PodId, ResourceId};
@@ -298,18 +298,18 @@ impl Devices {
     }
 
     /// The resource of a profile, if it is known, and whether it is counted from now on only.
-    pub(super) fn find(&mut self, asked: &Asked) -> Option<(ResourceId, bool)> {
+    pub(super) fn find(&mut self, asked: &DeviceDemand) -> Option<(ResourceId, bool)> {
         let (id, resource) = self.profiles.find(asked)?;
         Some((resource, self.profiles.activate(id)))
     }
 
     /// A profile is new; the resource stands for it.
-    pub(super) fn add(&mut self, asked: &Asked, resource: ResourceId) {
+    pub(super) fn add(&mut self, asked: &DeviceDemand, resource: ResourceId) {
         self.profiles.add(asked, resource, &self.catalogue);
     }
 
     /// What a profile asks for, in words.
-    pub(super) fn words(asked: &Asked) -> String {
+    pub(super) fn words(asked: &DeviceDemand) -> String {
         profiles::words(asked)
     }
 
@@ -319,7 +319,7 @@ impl Devices {
     }
 
     /// What a profile asks for, by its resource.
-    pub(super) fn asked(&self, resource: ResourceId) -> Option<&Asked> {
+    pub(super) fn asked(&self, resource: ResourceId) -> Option<&DeviceDemand> {
         Some(self.profiles.asked(self.profiles.of(resource)?))
     }
 

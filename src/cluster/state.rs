@@ -32,10 +32,10 @@ use super::gangs::adapt::{self, Gang, Terms};
 use super::ids::{GangId, NodeId, PodId, ResourceId};
 use super::labels::LabelSets;
 use super::nodes::Nodes;
+use super::other_schedulers::OtherSchedulers;
 use super::pods::{PodRecord, PodState, Pods};
 use super::queues::{QueueRecord, Queues};
 use super::requests::{Resources, Sidecar};
-use super::strangers::Strangers;
 use super::text::Texts;
 use super::topology::{Finding, HyperNodeInput, LabelLevels, NodeInput, Topology};
 use super::volumes::Volumes;
@@ -78,7 +78,7 @@ pub struct Cluster {
     queue_gated: BTreeSet<PodId>,
     /// What sidecars of pods take of extended resources, for those few pods of which any does.
     sidecars: FxHashMap<PodId, Box<[Sidecar]>>,
-    strangers: Strangers,
+    other_schedulers: OtherSchedulers,
     /// Pods of groups of `scheduling.k8s.io`, as they were last seen.
     native_pods: FxHashMap<PodId, Box<Pod>>,
     /// Promised pods whose claims have changed.
@@ -122,7 +122,7 @@ impl Cluster {
             kept: Kept::default(),
             queue_gated: BTreeSet::new(),
             sidecars: FxHashMap::default(),
-            strangers: Strangers::default(),
+            other_schedulers: OtherSchedulers::default(),
             native_pods: FxHashMap::default(),
             unsettled: BTreeSet::new(),
             capacity: Capacity::default(),
@@ -368,8 +368,8 @@ impl Cluster {
 
     /// Pods that name a PodGroup (`namespace/name`) and ask for a scheduler that is not ours: `namespace/name` and the
     /// scheduler.
-    pub fn strangers(&self, group: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.strangers.of(group)
+    pub fn other_schedulers(&self, group: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.other_schedulers.of(group)
     }
 
     /// The names of schedulers that are answered to.

@@ -8,7 +8,8 @@ use super::tape::What;
 use super::{Engine, Now, writer};
 use crate::api::keys;
 use crate::reservation::{
-    Call as Asked, CallId, Decided, Effect, GangKey, Input, Outcome, Promise, Report as Told,
+    Call as ReservationCall, CallId, Decided, Effect, GangKey, Input, Outcome, Promise,
+    Report as ReservationReport,
 };
 use crate::scheduler::{Decision, GangPlacement, PodRef};
 
@@ -197,14 +198,14 @@ impl Engine {
     }
 
     /// Makes a call for a reservation.
-    pub(super) fn call_for(&mut self, gang: GangKey, id: CallId, call: Asked) {
-        if let Asked::WriteRecord { record, may_wait } = &call {
+    pub(super) fn call_for(&mut self, gang: GangKey, id: CallId, call: ReservationCall) {
+        if let ReservationCall::WriteRecord { record, may_wait } = &call {
             if self.is_over(&gang) {
                 self.count_gang(&gang.to_string());
             }
             return self.commitments.journal.put(self.now.elapsed, gang, id, record.as_ref(), *may_wait);
         }
-        if let Asked::Bind { pod, node } = &call
+        if let ReservationCall::Bind { pod, node } = &call
             && (self.waits_for_claims(&gang, id, pod, node) || self.waits_for_devices(&gang, id, pod, node))
         {
             return;
@@ -215,7 +216,7 @@ impl Engine {
     }
 
     /// A call of a reservation has been answered.
-    pub(super) fn call_answered(&mut self, call: CallId, asked: &Asked, reply: Reply) {
+    pub(super) fn call_answered(&mut self, call: CallId, asked: &ReservationCall, reply: Reply) {
         let shown = writer::shown(asked, &reply);
         let answer = writer::answer(asked, reply);
         self.show(shown);
@@ -250,10 +251,10 @@ impl Engine {
         may
     }
 
-    fn report(&mut self, gang: GangKey, report: Told) {
+    fn report(&mut self, gang: GangKey, report: ReservationReport) {
         let key = gang.to_string();
         self.commitments.pauses.judge(&gang, &report, self.now.elapsed);
-        let is_bound = matches!(report, Told::Ended { outcome: Outcome::Bound, .. });
+        let is_bound = matches!(report, ReservationReport::Ended { outcome: Outcome::Bound, .. });
         if is_bound {
             self.count_gang(&key);
         }

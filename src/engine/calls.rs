@@ -10,7 +10,7 @@ use super::request::Request;
 use super::serving::Key;
 use crate::api::pod_group::PodGroupStatus;
 use crate::grouping::Want;
-use crate::reservation::{Call as Asked, CallId, GangKey};
+use crate::reservation::{Call as ReservationCall, CallId, GangKey};
 use crate::scheduler::PodRef;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     /// A call of a reservation.
-    Reserve { gang: GangKey, call: CallId, asked: Box<Asked> },
+    Reserve { gang: GangKey, call: CallId, asked: Box<ReservationCall> },
     /// A call for an object of the journal, and the first of the gangs that it is for.
     Journal { page: usize, gang: Option<GangKey> },
     /// A pod that leaves for a gang, as the number of it in the plan; it was asked for so often in vain.

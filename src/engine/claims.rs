@@ -17,7 +17,7 @@ use super::request::{Answer, Request};
 use crate::api::core::{PersistentVolume, PersistentVolumeClaim};
 use crate::api::keys::SELECTED_NODE;
 use crate::cluster::OpenClaim;
-use crate::reservation::{Answer as Told, CallId, GangKey, Input};
+use crate::reservation::{Answer as ReservationAnswer, CallId, GangKey, Input};
 use crate::scheduler::PodRef;
 use serde_json::{Value, json};
 
@@ -144,7 +144,10 @@ impl Engine {
                     _ => format!("PersistentVolumeClaim {name}"),
                 };
                 let message = format!("{of}: {code} {message}");
-                self.tell(Input::Answered { call: settling.call, answer: Told::Refused { message } });
+                self.tell(Input::Answered {
+                    call: settling.call,
+                    answer: ReservationAnswer::Refused { message },
+                });
             }
             _ => self.put_off(settling.call),
         }
@@ -152,7 +155,7 @@ impl Engine {
 
     /// Nothing has been bound, and nothing will be before it is asked for again.
     fn put_off(&mut self, call: CallId) {
-        self.tell(Input::Answered { call, answer: Told::TooMany { retry_after: None } });
+        self.tell(Input::Answered { call, answer: ReservationAnswer::TooMany { retry_after: None } });
     }
 }
 

@@ -27,7 +27,7 @@ use crate::api::device::ResourceClaim;
 use crate::api::kind::Kind;
 use crate::cluster::Event;
 use crate::cluster::devices::{Conditions, Grant, Made};
-use crate::reservation::{Answer as Told, CallId, GangKey, Input};
+use crate::reservation::{Answer as ReservationAnswer, CallId, GangKey, Input};
 use crate::scheduler::PodRef;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -133,7 +133,7 @@ impl Engine {
             return true;
         }
         if self.gives_back(pod) {
-            self.tell(Input::Answered { call: id, answer: Told::TooMany { retry_after: None } });
+            self.tell(Input::Answered { call: id, answer: ReservationAnswer::TooMany { retry_after: None } });
             return true;
         }
         let is_told = |pod: &PodRef| self.commitments.granting.told.contains(&pod.uid);
@@ -366,7 +366,7 @@ impl Engine {
             return;
         }
         match (round.refusal.take(), round.unclear) {
-            (Some(message), _) => self.answer_binds(&gang, &Told::Refused { message }),
+            (Some(message), _) => self.answer_binds(&gang, &ReservationAnswer::Refused { message }),
             (None, true) => self.put_off_binds(&gang),
             (None, false) => self.write_claims(&gang),
         }
@@ -397,10 +397,10 @@ impl Engine {
     }
 
     fn put_off_binds(&mut self, gang: &GangKey) {
-        self.answer_binds(gang, &Told::TooMany { retry_after: None });
+        self.answer_binds(gang, &ReservationAnswer::TooMany { retry_after: None });
     }
 
-    fn answer_binds(&mut self, gang: &GangKey, answer: &Told) {
+    fn answer_binds(&mut self, gang: &GangKey, answer: &ReservationAnswer) {
         let Some(round) = self.end_round(gang) else { return };
         for (call, ..) in round.binds {
             self.tell(Input::Answered { call, answer: answer.clone() });
@@ -433,7 +433,7 @@ impl Engine {
     }
 
     /// A claim has changed: conditions that gangs wait for may be true now.
-    pub(super) fn heed_claims(&mut self) {
+    pub(super) fn look_at_claims(&mut self) {
         self.commitments.granting.look_again();
         for gang in std::mem::take(&mut self.commitments.granting.waiting) {
             let members = self.commitments.reservations.unbound(&gang);

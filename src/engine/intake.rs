@@ -13,7 +13,7 @@ use crate::api::keys;
 use crate::api::pod_group::PodGroup;
 use crate::cluster::Event;
 use crate::reservation::facts::is_lost;
-use crate::reservation::{BoundPod, GangKey, Input as Told};
+use crate::reservation::{BoundPod, GangKey, Input as ReservationInput};
 use crate::scheduler::PodRef;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,7 +132,7 @@ impl Engine {
                     self.tell_settled();
                 }
                 if matches!(object, Object::ResourceClaim(_)) {
-                    self.heed_claims();
+                    self.look_at_claims();
                 }
             }
         }
@@ -153,16 +153,16 @@ impl Engine {
         if !is_lost(node) {
             self.intake.lost_nodes.remove(name);
         } else if self.intake.lost_nodes.insert(name.clone()) {
-            self.tell(Told::NodeLost(name.clone()));
+            self.tell(ReservationInput::NodeLost(name.clone()));
         }
-        self.heed_room(name);
+        self.look_at_room(name);
     }
 
     /// A node that holds more than it has, since somebody else bound a pod to it or it has become smaller, takes no more
     /// of what was promised there: its kubelet would refuse the pods.
-    fn heed_room(&mut self, name: &str) {
-        if self.commitments.reservations.heeds_room(name, &self.scheduler) {
-            self.tell(Told::NodeLost(name.to_owned()));
+    fn look_at_room(&mut self, name: &str) {
+        if self.commitments.reservations.has_lost_room(name, &self.scheduler) {
+            self.tell(ReservationInput::NodeLost(name.to_owned()));
         }
     }
 
@@ -235,7 +235,7 @@ impl Engine {
     fn apply_pod(&mut self, pod: &Pod) {
         self.scheduler.apply(Event::Pod(pod));
         if let Some(node) = &pod.spec.node_name {
-            self.heed_room(node);
+            self.look_at_room(node);
         }
         let ours = pod
             .spec
@@ -264,7 +264,7 @@ impl Engine {
             self.remove_old_record(group);
         }
         let is_member = self.commitments.reservations.is_member(&facts.pod);
-        self.tell(Told::PodSeen(facts));
+        self.tell(ReservationInput::PodSeen(facts));
         // What is bound beside the members stays the same when a member changes; counting it takes a look at every pod.
         if let Some(group) = group.filter(|_| !is_member) {
             self.gang_changed(&group);
@@ -287,7 +287,7 @@ impl Engine {
             return;
         }
         let Some(group) = self.intake.mirror.group(key) else { return };
-        let told = Told::GangChanged {
+        let told = ReservationInput::GangChanged {
             gang,
             generation: group.facts.generation,
             minimum: group.facts.minimum.clone(),
@@ -328,7 +328,7 @@ impl Engine {
         match kind {
             Kind::Node => {
                 self.intake.lost_nodes.remove(name);
-                self.tell(Told::NodeLost(name.to_owned()));
+                self.tell(ReservationInput::NodeLost(name.to_owned()));
             }
             Kind::HyperNode => self.telling.findings.gone(name),
             kind if let Some(dialect) = Dialect::of(kind) => {
@@ -337,7 +337,7 @@ impl Engine {
                 self.intake.mirror.drop_group(&key);
                 self.intake.last_seen.remove(&key);
                 self.telling.statuses.forget(&key);
-                self.tell(Told::GroupGone(GangKey::new(true, &key)));
+                self.tell(ReservationInput::GroupGone(GangKey::new(true, &key)));
             }
             _ => {}
         }
@@ -349,7 +349,7 @@ impl Engine {
         self.intake.mirror.drop_other(&format!("{namespace}/{name}"));
         self.telling.marks.forget(&format!("{namespace}/{name}"));
         if let Some(member) = self.intake.mirror.drop_pod(&format!("{namespace}/{name}")) {
-            self.tell(Told::PodGone(member.facts.pod));
+            self.tell(ReservationInput::PodGone(member.facts.pod));
             if let Some(group) = member.group {
                 self.gang_changed(&group);
             }

@@ -7,7 +7,7 @@ use super::output::{Note, Origin, Output, Report};
 use super::request::{Answer, Request, Verb};
 use super::{Engine, Input};
 use crate::reservation::journal::{Ask, Event, Quarantined, Reply, Stored};
-use crate::reservation::{Answer as Told, Input as Tell};
+use crate::reservation::{Answer as ReservationAnswer, Input as ReservationInput};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ impl Engine {
         if !self.plan.scheduler {
             return;
         }
-        self.heed_journal();
+        self.look_at_journal();
         for (page, ask) in self.commitments.journal.commit(self.now.elapsed) {
             let place = self.commitments.journal.place();
             let (namespace, name) = (place.namespace.clone(), place.object(page));
@@ -51,10 +51,10 @@ impl Engine {
     /// A call for an object of the journal has been answered.
     pub(super) fn journal_answered(&mut self, page: usize, verb: Verb, answer: Answer) {
         self.commitments.journal.answered(self.now.elapsed, page, reply(verb, answer));
-        self.heed_journal();
+        self.look_at_journal();
     }
 
-    fn heed_journal(&mut self) {
+    fn look_at_journal(&mut self) {
         // By object: it has one event of one reason, which says all.
         let mut left_alone: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for event in self.commitments.journal.events() {
@@ -64,9 +64,14 @@ impl Engine {
                 Event::Refused { call, message } if call.is_of_plan() => {
                     self.plan_written(call, Some(message));
                 }
-                Event::Written(call) => self.tell(Tell::Answered { call, answer: Told::Written }),
+                Event::Written(call) => {
+                    self.tell(ReservationInput::Answered { call, answer: ReservationAnswer::Written })
+                }
                 Event::Refused { call, message } => {
-                    self.tell(Tell::Answered { call, answer: Told::Refused { message } });
+                    self.tell(ReservationInput::Answered {
+                        call,
+                        answer: ReservationAnswer::Refused { message },
+                    });
                 }
                 Event::Superseded { epoch, holder } => {
                     let now = self.now;

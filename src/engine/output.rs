@@ -4,7 +4,7 @@ use super::input::RequestId;
 use super::kind::Kind;
 use super::request::{Answer, Request};
 use crate::api::time::Timestamp;
-use crate::reservation::{GangKey, Report as Told};
+use crate::reservation::{GangKey, Report as ReservationReport};
 use crate::scheduler::decision::EvictionKind;
 use crate::scheduler::{GangPlacement, PodRef};
 use std::time::Duration;
@@ -152,7 +152,7 @@ pub enum Report {
         /// The gang.
         gang: GangKey,
         /// How.
-        report: Told,
+        report: ReservationReport,
     },
     /// What is wrong with HyperNodes may be another thing now.
     Findings,

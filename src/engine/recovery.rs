@@ -11,7 +11,7 @@ use super::{Engine, Recovery};
 use crate::api::core::Pod;
 use crate::reservation::facts::{group_facts, pod_facts};
 use crate::reservation::record::{Record, RecordState};
-use crate::reservation::{GangKey, GroupFacts, Input as Told, PodFacts, Recovered};
+use crate::reservation::{GangKey, GroupFacts, Input as ReservationInput, PodFacts, Recovered};
 use crate::scheduler::PodRef;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -144,6 +144,6 @@ impl Engine {
         let others = self.intake.mirror.of_group(&gang).filter(|facts| !known(&facts.pod.uid));
         let pods = read.iter().chain(others).cloned().collect();
         let recovered = Recovered::take(found.record, found.group, pods, &mut self.scheduler);
-        self.tell(Told::Recovered(recovered));
+        self.tell(ReservationInput::Recovered(recovered));
     }
 }

@@ -33,7 +33,7 @@ pub enum Unplayable {
 
 /// What came of a step.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Told {
+pub enum Replayed {
     /// Something was decided.
     Decided(Decision),
     /// The engine asked for something or told something.
@@ -72,7 +72,7 @@ impl Replay {
     }
 
     /// Does the next step. Returns what came of it, in order.
-    pub fn step(&mut self, step: Step) -> Result<Vec<Told>, Unplayable> {
+    pub fn step(&mut self, step: Step) -> Result<Vec<Replayed>, Unplayable> {
         let now = step.now;
         let mut told = Vec::new();
         match step.what {
@@ -85,7 +85,7 @@ impl Replay {
             What::Decide { digest: recorded } => {
                 let decided = self.engine.decide(now);
                 self.departs |= digest(&decided) != recorded;
-                told.extend(decided.iter().cloned().map(Told::Decided));
+                told.extend(decided.iter().cloned().map(Replayed::Decided));
                 self.decided = decided.into();
             }
             What::Act => {
@@ -96,7 +96,7 @@ impl Replay {
             What::Conclude => self.engine.conclude(now),
             What::Write => self.engine.write(now),
         }
-        told.extend(self.engine.outputs().into_iter().map(Told::Output));
+        told.extend(self.engine.outputs().into_iter().map(Replayed::Output));
         Ok(told)
     }
 
@@ -114,24 +114,24 @@ impl Replay {
     }
 }
 
-impl Told {
+impl Replayed {
     /// As a line; `None` for what is only counted.
     pub fn row(&self, now: Now) -> Option<Row> {
         let (what, object, message) = match self {
-            Told::Decided(decision) => decision_row(decision)?,
-            Told::Output(Output::Send { request, .. }) => request_row(request)?,
-            Told::Output(Output::Tell(note)) => note_row(note),
-            Told::Output(Output::Report(Report::Reservation { gang, report })) => {
+            Replayed::Decided(decision) => decision_row(decision)?,
+            Replayed::Output(Output::Send { request, .. }) => request_row(request)?,
+            Replayed::Output(Output::Tell(note)) => note_row(note),
+            Replayed::Output(Output::Report(Report::Reservation { gang, report })) => {
                 ("reservation", named("PodGroup", &gang.to_string()), report.to_string())
             }
-            Told::Output(Output::Watch(_) | Output::Report(_)) => return None,
+            Replayed::Output(Output::Watch(_) | Output::Report(_)) => return None,
         };
         Some(Row { time: now.timestamp().to_string(), what, object, message })
     }
 
     /// Is it a scheduling decision?
     pub fn is_decision(&self) -> bool {
-        matches!(self, Told::Decided(_))
+        matches!(self, Replayed::Decided(_))
     }
 }
 

@@ -5,37 +5,43 @@ use super::mirror::Shown;
 use super::request::{Answer as Reply, Request};
 use crate::api::core::Pod;
 use crate::reservation::facts::pod_facts;
-use crate::reservation::{Answer, Call as Asked};
+use crate::reservation::{Answer, Call as ReservationCall};
 use serde_json::{Value, json};
 
 /// What an answer shows of a pod, ahead of the watch.
-pub(super) fn shown(asked: &Asked, reply: &Reply) -> Shown {
+pub(super) fn shown(asked: &ReservationCall, reply: &Reply) -> Shown {
     match (asked, reply) {
-        (Asked::ReadPod { .. }, Reply::Done(value)) => match serde_json::from_value::<Pod>(value.clone()) {
-            Ok(pod) => Shown::Pod(Box::new(pod)),
-            Err(_) => Shown::Nothing,
-        },
-        // The API server answers with the pod as it is now on its way out, or, if that was all, with a Status.
-        (Asked::Evict { pod }, Reply::Done(value)) => match serde_json::from_value::<Pod>(value.clone()) {
-            Ok(found) if found.metadata.uid == pod.uid && found.metadata.deletion_timestamp.is_some() => {
-                Shown::Pod(Box::new(found))
+        (ReservationCall::ReadPod { .. }, Reply::Done(value)) => {
+            match serde_json::from_value::<Pod>(value.clone()) {
+                Ok(pod) => Shown::Pod(Box::new(pod)),
+                Err(_) => Shown::Nothing,
             }
-            _ => Shown::Gone(pod.clone()),
-        },
+        }
+        // The API server answers with the pod as it is now on its way out, or, if that was all, with a Status.
+        (ReservationCall::Evict { pod }, Reply::Done(value)) => {
+            match serde_json::from_value::<Pod>(value.clone()) {
+                Ok(found) if found.metadata.uid == pod.uid && found.metadata.deletion_timestamp.is_some() => {
+                    Shown::Pod(Box::new(found))
+                }
+                _ => Shown::Gone(pod.clone()),
+            }
+        }
         (
-            Asked::ReadPod { pod } | Asked::Bind { pod, .. } | Asked::Evict { pod },
+            ReservationCall::ReadPod { pod }
+            | ReservationCall::Bind { pod, .. }
+            | ReservationCall::Evict { pod },
             Reply::Refused { code: 404, .. },
         )
-        | (Asked::Evict { pod }, Reply::Refused { code: 409, .. }) => Shown::Gone(pod.clone()),
+        | (ReservationCall::Evict { pod }, Reply::Refused { code: 409, .. }) => Shown::Gone(pod.clone()),
         _ => Shown::Nothing,
     }
 }
 
 /// The request for a call; a record goes into the journal, with those of other gangs.
-pub(super) fn request(asked: &Asked) -> Option<Request> {
+pub(super) fn request(asked: &ReservationCall) -> Option<Request> {
     Some(match asked {
-        Asked::WriteRecord { .. } => return None,
-        Asked::Bind { pod, node } => Request::post(
+        ReservationCall::WriteRecord { .. } => return None,
+        ReservationCall::Bind { pod, node } => Request::post(
             Kind::Pod,
             &pod.namespace,
             &pod.name,
@@ -46,17 +52,17 @@ pub(super) fn request(asked: &Asked) -> Option<Request> {
                 "target": { "apiVersion": "v1", "kind": "Node", "name": node },
             }),
         ),
-        Asked::ReadPod { pod } => Request::get(Kind::Pod, &pod.namespace, &pod.name),
-        Asked::Evict { pod } => Request::delete(Kind::Pod, &pod.namespace, &pod.name, &pod.uid),
+        ReservationCall::ReadPod { pod } => Request::get(Kind::Pod, &pod.namespace, &pod.name),
+        ReservationCall::Evict { pod } => Request::delete(Kind::Pod, &pod.namespace, &pod.name, &pod.uid),
     })
 }
 
 /// What an answer means to the reservation.
-pub(super) fn answer(asked: &Asked, reply: Reply) -> Answer {
+pub(super) fn answer(asked: &ReservationCall, reply: Reply) -> Answer {
     match reply {
         Reply::Done(value) => done(asked, value),
         Reply::Refused { code: 404, .. } => match asked {
-            Asked::ReadPod { .. } => Answer::Pod(None),
+            ReservationCall::ReadPod { .. } => Answer::Pod(None),
             _ => Answer::NotFound,
         },
         Reply::Refused { code: 409, .. } => Answer::Conflict,
@@ -67,14 +73,16 @@ pub(super) fn answer(asked: &Asked, reply: Reply) -> Answer {
     }
 }
 
-fn done(asked: &Asked, value: Value) -> Answer {
+fn done(asked: &ReservationCall, value: Value) -> Answer {
     let unreadable =
         |error: serde_json::Error| Answer::Refused { message: format!("the object cannot be read: {error}") };
     match asked {
-        Asked::ReadPod { .. } => match serde_json::from_value::<Pod>(value) {
+        ReservationCall::ReadPod { .. } => match serde_json::from_value::<Pod>(value) {
             Ok(pod) => Answer::Pod(Some(pod_facts(&pod))),
             Err(error) => unreadable(error),
         },
-        Asked::Bind { .. } | Asked::Evict { .. } | Asked::WriteRecord { .. } => Answer::Done,
+        ReservationCall::Bind { .. }
+        | ReservationCall::Evict { .. }
+        | ReservationCall::WriteRecord { .. } => Answer::Done,
     }
 }

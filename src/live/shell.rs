@@ -276,7 +276,7 @@ impl Running {
 
     /// Does what the engine asks for.
     fn perform(&mut self) -> Result<(), Ended> {
-        self.recorder.hold_until(self.engine.lull());
+        self.recorder.hold_until(self.engine.quiet_until());
         while let Some(output) = self.engine.next_output() {
             match output {
                 Output::Send { id, request, gang } => self.send(id, request, gang.is_some()),

@@ -17,7 +17,7 @@ use super::fill::{Fill, Share, WHOLE};
 use super::nodes::Scorer;
 use super::plan::Plan;
 use super::rules::{CostTerm, Packing};
-use super::{Context, Pads};
+use super::{Context, Scratch};
 use std::cmp::Reverse;
 
 /// Slots that count in `Stranded`.
@@ -32,7 +32,7 @@ pub(super) trait Base {
 /// The domain around the gang and the value of each term of the order.
 pub(super) fn of_plan(
     context: &Context<'_>,
-    pads: &mut Pads,
+    scratch: &mut Scratch,
     fill: &Fill,
     base: &impl Base,
     plan: &Plan,
@@ -60,13 +60,13 @@ pub(super) fn of_plan(
             demand.settled_tiers + tiers.sum::<i64>()
         }
         CostTerm::GangTier => tier_cost(demand.rule, tree.tier[around as usize]),
-        CostTerm::Domains => domains(context, pads, plan),
+        CostTerm::Domains => domains(context, scratch, plan),
         CostTerm::Stranded if demand.kinds.is_empty() => 0,
         CostTerm::Stranded => {
             let room = room(rules.packing, base.slots(main, around), base.slots(main, 0), by_kind[main]);
             (room << 24) | shares(context, &fill.of(view, tree, demand.kinds[main]), around)
         }
-        CostTerm::NodeScore => node_score(context, pads, fill, plan, main),
+        CostTerm::NodeScore => node_score(context, scratch, fill, plan, main),
     });
     (around, cost.collect())
 }
@@ -106,15 +106,15 @@ pub(super) fn shares(context: &Context<'_>, share: &Share<'_>, domain: u32) -> i
     }
 }
 
-fn domains(context: &Context<'_>, pads: &mut Pads, plan: &Plan) -> i64 {
+fn domains(context: &Context<'_>, scratch: &mut Scratch, plan: &Plan) -> i64 {
     let Context { tree, demand, .. } = *context;
-    pads.marks.begin(tree.len());
+    scratch.marks.begin(tree.len());
     let mut sum = 0;
     let mut last_leaf = u32::MAX;
     let mut enter = |domain: u32| {
         let mut at = domain;
         let mut charge = 0;
-        while at > 0 && pads.marks.mark(at) {
+        while at > 0 && scratch.marks.mark(at) {
             charge += tree.charge[at as usize];
             at = tree.parent[at as usize];
         }
@@ -141,7 +141,7 @@ fn domains(context: &Context<'_>, pads: &mut Pads, plan: &Plan) -> i64 {
     sum + lonely.iter().map(|&position| tree.node_charge[tree.leaf[position as usize] as usize]).sum::<i64>()
 }
 
-fn node_score(context: &Context<'_>, pads: &mut Pads, fill: &Fill, plan: &Plan, main: usize) -> i64 {
+fn node_score(context: &Context<'_>, scratch: &mut Scratch, fill: &Fill, plan: &Plan, main: usize) -> i64 {
     let demand = context.demand;
     let Some(&class) = demand.kinds.get(main) else { return 0 };
     let scorer = |class| Scorer::new(context, fill, class);
@@ -149,7 +149,7 @@ fn node_score(context: &Context<'_>, pads: &mut Pads, fill: &Fill, plan: &Plan, 
     if let [part] = &plan.parts[..] {
         return scorer(demand.kinds[part.kind as usize]).total(plan.seats(part));
     }
-    let nodes = &mut pads.seats;
+    let nodes = &mut scratch.seats;
     nodes.clear();
     let mut earned = 0i64;
     for part in &plan.parts {

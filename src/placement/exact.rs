@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::ranks;
 use super::rules::CostTerm;
 use super::trial::{Taking, Trial};
-use super::{Context, Pads, Tools};
+use super::{Context, Scratch, Tools};
 use rustc_hash::FxHashSet;
 use std::cmp::Ordering;
 
@@ -35,7 +35,7 @@ pub(super) fn improve(
     if demand.placeable() > Limits::EXACT_PODS || demand.kinds.len() > Limits::CLASSES {
         return Certificate::Open { steps: 0 };
     }
-    let Tools { slots, fill, overlay, pads, .. } = tools;
+    let Tools { slots, fill, overlay, scratch, .. } = tools;
     let trial = Trial::begin(*context, slots, overlay);
     let kinds = 0..demand.kinds.len() as u32;
     let sums: Vec<Vec<u64>> = kinds.clone().map(|kind| trial.slots(kind).sums.clone()).collect();
@@ -75,7 +75,7 @@ pub(super) fn improve(
     let mut search = Search {
         context,
         fill,
-        pads,
+        scratch,
         base: Copied(sums),
         items,
         nodes,
@@ -88,7 +88,7 @@ pub(super) fn improve(
         over: false,
         seen: FxHashSet::default(),
     };
-    let here = Here {
+    let here = Totals {
         gang: demand.running,
         subgroups: demand.settled_tiers
             + demand
@@ -147,7 +147,7 @@ struct Item {
 
 /// Where the search stands: what all takings amount to.
 #[derive(Clone, Copy, Debug)]
-struct Here {
+struct Totals {
     gang: Option<u32>,
     subgroups: i64,
     domains: i64,
@@ -165,7 +165,7 @@ impl Base for Copied {
 struct Search<'s, 'a, 't> {
     context: &'s Context<'a>,
     fill: &'s Fill,
-    pads: &'s mut Pads,
+    scratch: &'s mut Scratch,
     base: Copied,
     items: Vec<Item>,
     nodes: Vec<u32>,
@@ -183,7 +183,7 @@ struct Search<'s, 'a, 't> {
 impl Search<'_, '_, '_> {
     /// Places the pods of an item and of all after it. `around`: the innermost domain around its group so far, if the
     /// group has been begun.
-    fn item(&mut self, index: usize, here: Here, around: Option<Option<u32>>) {
+    fn item(&mut self, index: usize, here: Totals, around: Option<Option<u32>>) {
         let demand = self.context.demand;
         let Some(&item) = self.items.get(index) else { return self.judge(here) };
         let group = &demand.groups[item.group as usize];
@@ -192,7 +192,7 @@ impl Search<'_, '_, '_> {
     }
 
     /// Places the next pod of an item on the nodes from `start` on, or no more of the item.
-    fn pod(&mut self, index: usize, left: u32, start: usize, here: Here, around: Option<u32>) {
+    fn pod(&mut self, index: usize, left: u32, start: usize, here: Totals, around: Option<u32>) {
         if self.over || self.is_hopeless(index, left, &here) {
             return;
         }
@@ -231,7 +231,13 @@ impl Search<'_, '_, '_> {
     }
 
     /// What one more pod of a group on a node makes of it; `None` if a rule forbids it.
-    fn step(&mut self, group: u32, position: u32, here: &Here, around: Option<u32>) -> Option<(Here, u32)> {
+    fn step(
+        &mut self,
+        group: u32,
+        position: u32,
+        here: &Totals,
+        around: Option<u32>,
+    ) -> Option<(Totals, u32)> {
         self.steps += 1;
         if self.steps > self.budget {
             self.over = true;
@@ -265,7 +271,7 @@ impl Search<'_, '_, '_> {
     }
 
     /// Can nothing come of it that is better than the best?
-    fn is_hopeless(&self, index: usize, left: u32, here: &Here) -> bool {
+    fn is_hopeless(&self, index: usize, left: u32, here: &Totals) -> bool {
         let demand = self.context.demand;
         let mut open = vec![0u64; demand.kinds.len()];
         open[self.items[index].kind as usize] += u64::from(left);
@@ -275,7 +281,7 @@ impl Search<'_, '_, '_> {
         self.is_bounded(here, &open)
     }
 
-    fn is_bounded(&self, here: &Here, open: &[u64]) -> bool {
+    fn is_bounded(&self, here: &Totals, open: &[u64]) -> bool {
         let Context { tree, demand, rules, .. } = *self.context;
         let open = open.iter().zip(0..).map(|(&open, kind)| open.min(self.trial.slots(kind).total()));
         let most = here.pods + open.sum::<u64>();
@@ -305,7 +311,7 @@ impl Search<'_, '_, '_> {
     }
 
     /// A complete placement: is it the best so far?
-    fn judge(&mut self, here: Here) {
+    fn judge(&mut self, here: Totals) {
         if here.pods == 0 || self.best.as_ref().is_some_and(|best| here.pods < best.pods) {
             return;
         }
@@ -313,7 +319,7 @@ impl Search<'_, '_, '_> {
         if !ranks::meets(self.context.demand, &plan) {
             return;
         }
-        let (_, cost) = cost::of_plan(self.context, self.pads, self.fill, &self.base, &plan);
+        let (_, cost) = cost::of_plan(self.context, self.scratch, self.fill, &self.base, &plan);
         let candidate = Candidate { pods: here.pods, plan, cost };
         if candidate.beats(self.best.as_ref()) {
             *self.best = Some(candidate);
@@ -321,7 +327,7 @@ impl Search<'_, '_, '_> {
     }
 
     /// Places pods of all items in every order that the constraints between them allow.
-    fn in_any_order(&mut self, here: Here, left: Vec<u32>, around: Vec<Option<u32>>) {
+    fn in_any_order(&mut self, here: Totals, left: Vec<u32>, around: Vec<Option<u32>>) {
         let demand = self.context.demand;
         let mut state: Vec<(u32, u32, u32)> = Vec::with_capacity(self.trial.taken().len());
         state.extend(

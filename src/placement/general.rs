@@ -12,11 +12,11 @@
 
 mod bounds;
 mod coupled;
+mod group_placer;
 mod least_cost;
-mod maker;
 
 pub(super) use bounds::{Bounds, homes_inside, homes_of};
-pub(super) use maker::Maker;
+pub(super) use group_placer::GroupPlacer;
 
 use super::certificate::Certificate;
 use super::demand::tier_cost;
@@ -229,7 +229,7 @@ fn place_all(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds, best: &m
             continue;
         }
         let plan = trial::with(context, tools, |trial, cover, fill| {
-            let mut maker = Maker::new(context, trial, cover, fill);
+            let mut maker = GroupPlacer::new(context, trial, cover, fill);
             maker.place_all(domain).then(|| maker.plan())
         });
         let Some(plan) = plan else { continue };
@@ -249,7 +249,7 @@ fn place_all(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds, best: &m
 fn place_most(context: &Context<'_>, tools: &mut Tools, bounds: &Bounds, best: &mut Option<Candidate>) {
     for &(_, region) in bounds.regions.iter().take(Limits::REGIONS) {
         let plan = trial::with(context, tools, |trial, cover, fill| {
-            let mut maker = Maker::new(context, trial, cover, fill);
+            let mut maker = GroupPlacer::new(context, trial, cover, fill);
             maker.place_most(region);
             maker.plan()
         });

@@ -14,11 +14,11 @@
 mod choices;
 mod seating;
 
-use super::apex;
 use super::certificate::Certificate;
 use super::cost;
 use super::cover::{Cover, Ground, Place, Share};
 use super::demand::{Demand, Group, tier_cost};
+use super::enclosing;
 use super::guarantee::Answer;
 use super::limits::Limits;
 use super::nodes::Scorer;
@@ -89,7 +89,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
             let around = around(context, domain);
             let limit = best.as_ref().map_or(i64::MAX, |best| best.0 - around + 1);
             if let Some(opened) = search.open(domain, limit) {
-                let share = apex::share(context, &share, &slots.sums, domain);
+                let share = enclosing::share(context, &share, &slots.sums, domain);
                 let key = (around + opened.cost, room, share, domain);
                 if best.as_ref().is_none_or(|best| key < (best.0, best.1, best.2, best.3)) {
                     best = Some((key.0, key.1, key.2, key.3, opened));

@@ -2,7 +2,7 @@
 //!
 //! Every domain that holds all pods is a candidate for the gang's domain, priced as if the gang spanned it; [`Cover`]
 //! gives the least `Domains` inside. A placement in the candidate may lie in a smaller domain, but then that one is a
-//! candidate too, and no dearer in any term ([`apex::share`]). So the cheapest candidate is the optimum. (To spread, `Stranded` falls as
+//! candidate too, and no dearer in any term ([`enclosing::share`]). So the cheapest candidate is the optimum. (To spread, `Stranded` falls as
 //! domains grow, and that holds only where the tier has been settled before.)
 //!
 //! `NodeScore` is the least that there is as well, by [`Least`], unless that would take too long: then it is what the best
@@ -10,11 +10,11 @@
 //!
 //! [`Cover`]: super::cover::Cover
 
-use super::apex::{self, Key};
 use super::certificate::Certificate;
 use super::cost;
 use super::cover::{Ground, Place, Share};
 use super::demand::tier_cost;
+use super::enclosing::{self, Key};
 use super::guarantee::Answer;
 use super::least::{Least, Taken};
 use super::nodes::{Scorer, Seat};
@@ -29,7 +29,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let Context { view, tree, rules, demand, .. } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
-    let Tools { slots, fill, cover, pads, .. } = tools;
+    let Tools { slots, fill, cover, scratch, .. } = tools;
     let slots = slots.get(at);
     let most = context.regions().map(|region| slots.sums[region as usize]).max().unwrap_or(0);
     let pods = most.min(demand.placeable());
@@ -40,7 +40,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let scorer = Scorer::new(context, fill, class);
     let ground = Ground::of_pods(context, &slots.nodes, &slots.sums, &demand.touched);
     cover.begin(&ground, pods);
-    let mut keys = apex::keys(rules);
+    let mut keys = enclosing::keys(rules);
     keys.retain(|&key| key != Key::SubgroupTier);
     // Where a term follows `NodeScore`, it tells candidates of one score apart.
     let ties = i64::from(keys.last() != Some(&Key::NodeScore));
@@ -66,7 +66,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     // `Domains` of the candidates whose nodes were chosen first.
     let mut inside: Vec<(u32, i64)> = Vec::new();
     let candidates = context.candidates(|domain| slots.sums[domain as usize] >= pods);
-    let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
+    let domain = enclosing::best(&keys, candidates, &mut scratch.candidates, |key, domain| {
         steps += 1;
         let value = match key {
             Key::SubgroupTier => 0,
@@ -77,7 +77,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
                 around(context, domain) + known.map_or(fewest, |&(_, domains)| domains)
             }
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
-            Key::Share => apex::share(context, &share, ground.sums, domain),
+            Key::Share => enclosing::share(context, &share, ground.sums, domain),
             Key::NodeScore if bound(domain) < best.saturating_add(ties) => {
                 let found = score(domain, &mut chosen);
                 is_least &= found.is_some();

@@ -14,15 +14,15 @@
 //! [`Cover`]: super::cover::Cover
 
 mod count;
-mod scene;
+mod slice_context;
 
 pub(super) use count::Slices;
 
-use super::apex::{self, Key};
 use super::certificate::Certificate;
 use super::cost;
 use super::cover::Ground;
 use super::demand::{Demand, Group, tier_cost};
+use super::enclosing::{self, Key};
 use super::guarantee::Answer;
 use super::least::Least;
 use super::nodes::Scorer;
@@ -30,7 +30,7 @@ use super::plan::{Plan, Settled};
 use super::rules::{CostTerm, Packing};
 use super::single::around;
 use super::{Context, Tools};
-use scene::Scene;
+use slice_context::SliceContext;
 
 /// Can [`solve`] take this on? One kind, and groups that differ in nothing but their pods and the roles of those.
 pub(super) fn applies(demand: &Demand) -> bool {
@@ -52,7 +52,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let Context { view, tree, rules, demand, .. } = *context;
     let class = demand.kinds[0];
     let at = tools.slots.ensure(view, tree, class, &tools.overlay);
-    let Tools { slots, fill, cover, pads, .. } = tools;
+    let Tools { slots, fill, cover, scratch, .. } = tools;
     let slots = slots.get(at);
     let group = &demand.groups[0];
     let size = group.pods();
@@ -70,7 +70,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     let share = fill.of(view, tree, class);
     let scorer = Scorer::new(context, fill, class);
     let ground = Ground::of_pods(context, &slots.nodes, &slots.sums, &demand.touched);
-    let keys = apex::keys(rules);
+    let keys = enclosing::keys(rules);
     // Where a term follows `NodeScore`, it tells candidates of one score apart.
     let ties = i64::from(keys.last() != Some(&Key::NodeScore));
     let mut steps = 0;
@@ -85,23 +85,23 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     // `Domains` of the candidates whose nodes were chosen first.
     let mut inside: Vec<(u32, i64)> = Vec::new();
     let candidates = context.candidates(|domain| slices.held[domain as usize] >= count);
-    let domain = apex::best(&keys, candidates, &mut pads.candidates, |key, domain| {
+    let domain = enclosing::best(&keys, candidates, &mut scratch.candidates, |key, domain| {
         steps += 1;
         let value = match key {
             Key::SubgroupTier => slices.split(domain, count).cost,
             Key::GangTier => tier_cost(demand.rule, tree.tier[domain as usize]),
             Key::Domains => {
                 let split = slices.split(domain, count);
-                let scene = Scene::new(cover, ground, &slices, split, domain);
+                let scene = SliceContext::new(cover, ground, &slices, split, domain);
                 let fewest = scene.cost(cover, ground, size)?;
                 let known = inside.iter().find(|&&(known, _)| known == domain);
                 around(context, domain) + known.map_or(fewest, |&(_, domains)| domains)
             }
             Key::Room => cost::room(rules.packing, slots.sums[domain as usize], slots.total(), pods),
-            Key::Share => apex::share(context, &share, ground.sums, domain),
+            Key::Share => enclosing::share(context, &share, ground.sums, domain),
             Key::NodeScore if bound(domain) < best.saturating_add(ties) => {
                 let split = slices.split(domain, count);
-                let scene = Scene::new(cover, ground, &slices, split, domain);
+                let scene = SliceContext::new(cover, ground, &slices, split, domain);
                 let found = scene.least(&mut least, &scorer, ground, size);
                 is_least &= found.is_some();
                 let domains = found.as_ref().filter(|_| nodes_first).map(|found| scene.paid + found.domains);
@@ -117,7 +117,7 @@ pub(super) fn solve(context: &Context<'_>, tools: &mut Tools) -> Answer {
     });
     let Some(domain) = domain else { return Answer::StandsBack };
     let split = slices.split(domain, count);
-    let scene = Scene::new(cover, ground, &slices, split, domain);
+    let scene = SliceContext::new(cover, ground, &slices, split, domain);
     let Some(mut seats) = scene.seats(cover, &scorer, ground, size) else { return Answer::StandsBack };
     let known = scorer.total(&seats);
     if context.place(CostTerm::NodeScore) != usize::MAX && known > bound(domain) {

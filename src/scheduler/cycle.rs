@@ -10,7 +10,7 @@ use super::quality::Quality;
 use super::reason::Reason;
 use super::report::{counts, minimum, placed_domain};
 use super::status::{Waiting, status};
-use super::waiting::{Asked, Explanation, FIRST, Round, Shape, Wait};
+use super::waiting::{Explanation, FIRST, QueuedRequest, Round, Shape, Wait};
 use super::{Cycle, Scheduler, gates, room};
 use crate::api::time::Timestamp;
 use crate::cluster::Unallotted;
@@ -226,7 +226,7 @@ impl Scheduler {
                     if let Some(wait) = self.waiting.get_mut(&id) {
                         (wait.classes, wait.below_minimum) = (classes(&request), below_minimum);
                     }
-                    Box::new(Asked::new(self.cluster.view(), request, turn, stand_ins))
+                    Box::new(QueuedRequest::new(self.cluster.view(), request, turn, stand_ins))
                 }
             },
         };
@@ -243,7 +243,12 @@ impl Scheduler {
             return;
         }
         if let Some(request) = self.within_limits(id, &asked.request) {
-            asked = Box::new(Asked::new(self.cluster.view(), request, asked.turn.clone(), asked.stand_ins));
+            asked = Box::new(QueuedRequest::new(
+                self.cluster.view(),
+                request,
+                asked.turn.clone(),
+                asked.stand_ins,
+            ));
         }
         // What is kept for the gang is for these pods.
         let room = self.cluster.give_room_back(id);
@@ -301,7 +306,7 @@ impl Scheduler {
     fn refuse_held(
         &mut self,
         id: GangId,
-        mut asked: Box<Asked>,
+        mut asked: Box<QueuedRequest>,
         proof: Proof,
         round: &mut Round,
         cycle: &mut Cycle,
@@ -336,7 +341,14 @@ impl Scheduler {
     }
 
     /// Notes that a gang was refused, and why, as far as that is news and there is time to find out.
-    fn refuse(&mut self, id: GangId, asked: Box<Asked>, proof: Proof, round: &mut Round, cycle: &mut Cycle) {
+    fn refuse(
+        &mut self,
+        id: GangId,
+        asked: Box<QueuedRequest>,
+        proof: Proof,
+        round: &mut Round,
+        cycle: &mut Cycle,
+    ) {
         let view = self.cluster.view();
         let told = self.waiting.get(&id).filter(|wait| wait.counted.is_some()).map(|wait| wait.is_full);
         let (is_new, has_full) = (told.is_none(), told == Some(true));
@@ -397,7 +409,7 @@ impl Scheduler {
     }
 
     /// Leaves a gang with what it was told before.
-    fn keep(&mut self, id: GangId, asked: Box<Asked>) {
+    fn keep(&mut self, id: GangId, asked: Box<QueuedRequest>) {
         if let Some(wait) = self.waiting.get_mut(&id) {
             wait.asked = Some(asked);
         }
@@ -406,7 +418,7 @@ impl Scheduler {
     fn tell(
         &mut self,
         id: GangId,
-        asked: Box<Asked>,
+        asked: Box<QueuedRequest>,
         explanation: Explanation,
         round: &mut Round,
         cycle: &mut Cycle,

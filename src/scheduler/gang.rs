@@ -184,7 +184,7 @@ fn others_say(cluster: &Cluster, gang: &GangRecord, pods: &[(PodId, &PodRecord)]
         );
     }
     // Each scheduler would place its own part.
-    if let Some((pod, scheduler)) = cluster.strangers(&gang.key).next() {
+    if let Some((pod, scheduler)) = cluster.other_schedulers(&gang.key).next() {
         let ours = cluster.scheduler_names().join(", ");
         return hold(
             Reason::OtherScheduler,

@@ -67,7 +67,7 @@ fn of_group(cluster: &Cluster, gang: &GangRecord, group: &Group) -> Vec<Notice> 
     }
     // Pods that ask for another scheduler are told of beside the gang.
     let (dialect, name) = Dialect::split(gang.name());
-    if gang.pods.is_empty() && cluster.strangers(&gang.key).next().is_none() {
+    if gang.pods.is_empty() && cluster.other_schedulers(&gang.key).next().is_none() {
         notices.push(Notice::new(
             "PodGroupWithoutPods",
             format!(

@@ -94,7 +94,7 @@ fn lacking(cluster: &Cluster, gang: &GangRecord) -> Option<Hold> {
     }
     match gang.pods.is_empty() {
         // Another scheduler's, unless the gang has been told otherwise.
-        true if cluster.strangers(&gang.key).next().is_some() => None,
+        true if cluster.other_schedulers(&gang.key).next().is_some() => None,
         true => Some(Hold { reason: Reason::NotEnoughTasks, message: too_few(0, minimum, gang.dialect()) }),
         false => held(cluster, gang),
     }

@@ -54,12 +54,12 @@ pub(super) struct Wait {
     /// Is the message all that can be said?
     pub(super) is_full: bool,
     /// The question, as long as it is the same.
-    pub(super) asked: Option<Box<Asked>>,
+    pub(super) asked: Option<Box<QueuedRequest>>,
 }
 
 /// What a gang asks the solver, and when its turn is.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
+pub(super) struct QueuedRequest {
     pub(super) request: GangRequest,
     pub(super) turn: Turn,
     pub(super) shape: Shape,
@@ -74,7 +74,7 @@ pub(super) struct Asked {
 /// A question without names: equal shapes get equal answers.
 pub(super) type Shape = Arc<[u32]>;
 
-impl Asked {
+impl QueuedRequest {
     pub(super) fn new(view: View<'_>, request: GangRequest, turn: Turn, stand_ins: u32) -> Self {
         let members = request.subgroups.iter().flat_map(|subgroup| &subgroup.members);
         let mut last = None;
@@ -83,7 +83,7 @@ impl Asked {
             .any(|member| view.concerns(member.class));
         // A gang with stand-ins is told other remedies than one whose pods all exist.
         let shape = shape(&request).iter().copied().chain([stand_ins]).collect();
-        Asked { shape, turn, coupled, stand_ins, open: 0, request }
+        QueuedRequest { shape, turn, coupled, stand_ins, open: 0, request }
     }
 
     /// Asks the solver about all nodes but those that are closed to the gang, in few steps where a whole search has come to nothing before or the cycle has searched enough.
@@ -149,7 +149,7 @@ pub(super) fn shape(request: &GangRequest) -> Shape {
 
 /// What gangs of a shape were told while everything was as it is.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct KnownOutcomes {
     /// Changes of capacity, build of the topology, version of the rules about other pods, generation of classes.
     epoch: (u64, u64, u64, u64),
     by_shape: FxHashMap<Shape, Explanation>,
@@ -167,7 +167,7 @@ pub(super) struct Explanation {
     pub(super) counted: Shortfall,
 }
 
-impl Told {
+impl KnownOutcomes {
     /// What a gang of the shape was told, if nothing has changed since.
     pub(super) fn get(&mut self, view: View<'_>, shape: &Shape) -> Option<&Explanation> {
         self.refresh(view);

@@ -111,6 +111,7 @@ fn gangs_with_compute_domain_channels_get_a_clique_each() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test writes its own files")]
 fn a_rack_is_held_for_a_large_gang_and_lent_to_who_ends_in_time() {
     let report = report(&["simulations/held-rack.yaml"], "");
     let row = |name: &str| list(&report, "podGroups").find(|group| group["name"] == name).unwrap();

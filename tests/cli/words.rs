@@ -7,23 +7,30 @@ use crate::simulations::read;
 use std::path::{Path, PathBuf};
 
 /// Phrases that stood in messages and comments and say nothing to who has not read the code.
-const BANNED: [&str; 8] = [
+const BANNED: [&str; 9] = [
     "have not said everything",
     "why they take no more",
     "news stands",
     "a gang, counted",
     "nothing would recreate what is",
     "quiet after",
+    "behind binds",
     "something went wrong",
     "unknown error",
 ];
 
 /// Names of types that need a glossary, each with what is written instead.
-const TYPES: [(&str, &str); 4] = [
+const TYPES: [(&str, &str); 10] = [
+    ("Asked", "a request or a call"),
     ("Crowd", "whose gangs they are"),
     ("Helper", "what it does"),
+    ("Here", "where that is"),
+    ("Maker", "what it makes"),
     ("Mold", "the template that pods share"),
+    ("Pads", "scratch memory"),
+    ("Scene", "what is looked at"),
     ("Stuff", "what it holds"),
+    ("Told", "an answer, a report or an outcome"),
 ];
 
 /// Nouns that follow numbers.

@@ -9,7 +9,7 @@ use super::allocate::{Allocated, Rules, Wanted, allocate};
 use super::claims::{Claim, RESERVATIONS, short};
 use super::extended::{Mapping, claim_for};
 use super::pools::{NodeView, matches};
-use super::profiles::Asked;
+use super::profiles::DeviceDemand;
 use super::usage::key;
 use crate::api::core::Pod;
 use crate::api::device::{AllocationResult, ConsumerReference, DeviceClaim};
@@ -310,7 +310,7 @@ impl Devices {
         }
         let plugged = self.plugged(node);
         let claims = promised.into_iter().flat_map(|(profile, count)| {
-            let asked: &Asked = self.profiles.asked(profile);
+            let asked: &DeviceDemand = self.profiles.asked(profile);
             let extended = asked.extended.iter().filter(|(resource, ..)| !plugged.contains(resource));
             let extended = extended.filter_map(|(_, name, amount)| self.catalogue.claim_of(name, *amount));
             let claims: Vec<DeviceClaim> = asked.claims.iter().cloned().chain(extended).collect();

@@ -103,7 +103,7 @@ pub(super) fn plan(name: &str, claim: &DeviceClaim, catalogue: &Catalogue) -> Re
         let mut choices = Vec::new();
         if let Some(exactly) = &request.exactly {
             known(&exactly.unknown, &place)?;
-            let choice = Asked {
+            let choice = RequestTerms {
                 class: &exactly.device_class_name,
                 selectors: &exactly.selectors,
                 mode: exactly.allocation_mode.as_deref(),
@@ -120,7 +120,7 @@ pub(super) fn plan(name: &str, claim: &DeviceClaim, catalogue: &Catalogue) -> Re
         for sub in &request.first_available {
             let place = format!("{place}/{}", sub.name);
             known(&sub.unknown, &place)?;
-            let choice = Asked {
+            let choice = RequestTerms {
                 class: &sub.device_class_name,
                 selectors: &sub.selectors,
                 mode: sub.allocation_mode.as_deref(),
@@ -165,14 +165,14 @@ fn known(unknown: &Unknown, place: &str) -> Result<(), String> {
 }
 
 /// What requests and subrequests have in common.
-struct Asked<'a> {
+struct RequestTerms<'a> {
     class: &'a str,
     selectors: &'a [DeviceSelector],
     mode: Option<&'a str>,
     count: Option<i64>,
 }
 
-impl Asked<'_> {
+impl RequestTerms<'_> {
     fn read(&self, place: &str, catalogue: &Catalogue) -> Result<Choice, String> {
         if self.class.is_empty() {
             return Err(format!("{place} names no device class"));

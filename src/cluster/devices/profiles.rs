@@ -29,7 +29,7 @@ struct State(u32);
 
 /// What is asked for: claims that are open, and extended resources that classes serve.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::cluster) struct Asked {
+pub(in crate::cluster) struct DeviceDemand {
     /// Claims of a pod that are to be allocated on its node, in the order of the pod.
     pub(in crate::cluster) claims: Vec<DeviceClaim>,
     /// Extended resources and amounts.
@@ -55,7 +55,7 @@ const KEPT: usize = 1 << 16;
 #[derive(Debug)]
 struct Profile {
     resource: ResourceId,
-    asked: Asked,
+    asked: DeviceDemand,
     /// Claims as classes have them now: those of pods, then one of each extended resource.
     plans: Result<Vec<Plan>, String>,
     /// What an expression could not be computed of: then nothing fits anywhere.
@@ -89,7 +89,7 @@ struct States {
 }
 
 /// What a profile asks for, in words: `8 devices of class gpus, 1 device of class nics`.
-pub(super) fn words(asked: &Asked) -> String {
+pub(super) fn words(asked: &DeviceDemand) -> String {
     let mut words: Vec<String> = Vec::new();
     for request in asked.claims.iter().flat_map(|claim| &claim.requests) {
         let of_class = |mode: Option<&str>, count: Option<i64>, class: &str| match mode {
@@ -114,7 +114,7 @@ pub(super) fn words(asked: &Asked) -> String {
 
 impl Profiles {
     /// The resource of what is asked for, if it is known; it is counted from now on.
-    pub(super) fn find(&self, asked: &Asked) -> Option<(ProfileId, ResourceId)> {
+    pub(super) fn find(&self, asked: &DeviceDemand) -> Option<(ProfileId, ResourceId)> {
         let id = *self.by_text.get(&text(asked))?;
         Some((id, self.all[id.0 as usize].resource))
     }
@@ -131,7 +131,7 @@ impl Profiles {
     }
 
     /// A profile is new; the resource stands for it.
-    pub(super) fn add(&mut self, asked: &Asked, resource: ResourceId, catalogue: &Catalogue) {
+    pub(super) fn add(&mut self, asked: &DeviceDemand, resource: ResourceId, catalogue: &Catalogue) {
         let id = ProfileId(self.all.len() as u32);
         self.by_text.insert(text(asked), id);
         self.by_resource.insert(resource, id);
@@ -189,7 +189,7 @@ impl Profiles {
     }
 
     /// What a profile asks for.
-    pub(super) fn asked(&self, id: ProfileId) -> &Asked {
+    pub(super) fn asked(&self, id: ProfileId) -> &DeviceDemand {
         &self.all[id.0 as usize].asked
     }
 
@@ -373,7 +373,7 @@ impl Profile {
     }
 }
 
-fn text(asked: &Asked) -> String {
+fn text(asked: &DeviceDemand) -> String {
     let mut text = serde_json::to_string(&asked.claims).unwrap_or_default();
     asked.extended.iter().for_each(|(_, name, amount)| {
         let _ = write!(text, ";{name}={amount}");

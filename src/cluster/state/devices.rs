@@ -13,7 +13,7 @@ use crate::api::quantity::Quantity;
 use crate::cluster::cause::Cause;
 use crate::cluster::class::Class;
 use crate::cluster::devices::{
-    Asked, Demands, Devices, Grant, Held, Left, NodeView, Shortage, Touched, Version,
+    Demands, DeviceDemand, Devices, Grant, Held, Left, NodeView, Shortage, Touched, Version,
 };
 use crate::cluster::gangs::GangKind;
 use crate::cluster::ids::{ClassId, NodeId, PodId, ResourceId};
@@ -136,15 +136,15 @@ impl Cluster {
                 extended.push((resource, name, amount));
             }
         }
-        match self.device_resource(Asked { claims, extended }) {
+        match self.device_resource(DeviceDemand { claims, extended }) {
             Some(resource) => with_counted(&requests, &[(resource, 1)]),
             None => requests,
         }
     }
 
     /// The resource that stands for what a pod asks for, if it asks for any device.
-    fn device_resource(&mut self, asked: Asked) -> Option<ResourceId> {
-        if asked == Asked::default() {
+    fn device_resource(&mut self, asked: DeviceDemand) -> Option<ResourceId> {
+        if asked == DeviceDemand::default() {
             return None;
         }
         let resource = match self.devices.find(&asked) {

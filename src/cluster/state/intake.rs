@@ -41,7 +41,7 @@ impl Cluster {
         match membership(pod).filter(|_| waits && !self.is_ours(pod)) {
             Some(name) => {
                 let group = format!("{}/{name}", pod.metadata.namespace);
-                if self.strangers.put(&self.key, &group, pod.spec.scheduler_name.as_deref()) {
+                if self.other_schedulers.put(&self.key, &group, pod.spec.scheduler_name.as_deref()) {
                     self.mark(&group);
                 }
             }
@@ -50,7 +50,7 @@ impl Cluster {
     }
 
     fn forget_stranger(&mut self) {
-        if let Some(group) = self.strangers.remove(&self.key) {
+        if let Some(group) = self.other_schedulers.remove(&self.key) {
             self.mark(&group);
         }
     }

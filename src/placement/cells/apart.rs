@@ -16,7 +16,7 @@ pub(in crate::placement) struct Apart {
     /// By kind, the most in one cell.
     pub(in crate::placement) in_cell: Vec<u32>,
     /// By kind, the other kinds that do not share a node with it, as bits.
-    pub(in crate::placement) strangers: Vec<u32>,
+    pub(in crate::placement) other_schedulers: Vec<u32>,
 }
 
 impl Apart {
@@ -25,14 +25,15 @@ impl Apart {
         let kinds = context.demand.kinds.len();
         let totals = context.demand.totals();
         let most: Vec<u32> = totals.iter().map(|&total| total.min(u64::from(u32::MAX)) as u32).collect();
-        let mut apart = Apart { on_node: most.clone(), in_cell: most.clone(), strangers: vec![0; kinds] };
+        let mut apart =
+            Apart { on_node: most.clone(), in_cell: most.clone(), other_schedulers: vec![0; kinds] };
         for kind in (0..kinds).filter(|&kind| trial.is_coupled(kind as u32)) {
             apart.ask_kind(context, trial, cells, kind)?;
         }
         for kind in 0..kinds {
             for other in 0..kinds {
-                if apart.strangers[kind] >> other & 1 == 1 {
-                    apart.strangers[other] |= 1 << kind;
+                if apart.other_schedulers[kind] >> other & 1 == 1 {
+                    apart.other_schedulers[other] |= 1 << kind;
                 }
             }
         }
@@ -82,7 +83,7 @@ impl Apart {
                 if here.iter().skip(1).any(|&position| away(position)) || there.iter().any(|&p| away(p)) {
                     return None;
                 }
-                self.strangers[kind] |= 1 << other;
+                self.other_schedulers[kind] |= 1 << other;
             }
         }
         // In the whole cell.

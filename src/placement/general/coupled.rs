@@ -2,7 +2,7 @@
 //! place comes first in the next one; that, and a little chance, finds most of what one pass misses. What was found by
 //! other means is tried pod by pod.
 
-use super::{Bounds, Candidate, LeastCost, Maker};
+use super::{Bounds, Candidate, GroupPlacer, LeastCost};
 use crate::placement::limits::Limits;
 use crate::placement::plan::Plan;
 use crate::placement::random::Random;
@@ -33,7 +33,7 @@ pub(super) fn restart(
         };
         round += 1;
         let plan = trial::with(context, tools, |trial, cover, fill| {
-            let mut maker = Maker::new(context, trial, cover, fill);
+            let mut maker = GroupPlacer::new(context, trial, cover, fill);
             let plan = match front {
                 Some(front) => {
                     maker = maker.disturbed(front, shake);

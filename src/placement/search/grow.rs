@@ -43,7 +43,7 @@ impl Search<'_, '_> {
         let (context, tree) = (self.context, self.context.tree);
         let group = &context.demand.groups[self.items[item as usize].group as usize];
         let required = group.rule.required.unwrap_or(tree.tier[0]);
-        let region = self.region(group, state.apex)?;
+        let region = self.region(group, state.enclosing)?;
         let bits = state.bits[item as usize].iter().copied();
         let here = State::around(context, &self.cells, group.anchor, bits);
         let mut best: Option<((i64, i64, u64), u32)> = None;

@@ -88,7 +88,7 @@ impl Search<'_, '_> {
         let (context, tree) = (self.context, self.context.tree);
         let group = &context.demand.groups[self.items[item as usize].group as usize];
         let required = group.rule.required.unwrap_or(tree.tier[0]);
-        let region = self.region(group, state.apex)?;
+        let region = self.region(group, state.enclosing)?;
         let weight = self.cells.weight(load);
         let domains_first = context.place(CostTerm::Domains) < context.place(CostTerm::SubgroupTier);
         let mut best: Option<(Key, u32)> = None;
@@ -137,13 +137,13 @@ impl Search<'_, '_> {
         spread.or(single.map(|(_, bits)| bits))
     }
 
-    /// The domain inside which a group must lie: a part of the apex.
-    pub(super) fn region(&self, group: &Group, apex: u32) -> Option<u32> {
+    /// The domain inside which a group must lie: a part of the enclosing.
+    pub(super) fn region(&self, group: &Group, enclosing: u32) -> Option<u32> {
         let tree = self.context.tree;
-        let Some(anchor) = group.anchor else { return Some(apex) };
+        let Some(anchor) = group.anchor else { return Some(enclosing) };
         let required = group.rule.required.unwrap_or(tree.tier[0]);
         let home = tree.outermost_within(anchor, required)?;
-        Some(if tree.is_within(home, apex) { home } else { apex })
+        Some(if tree.is_within(home, enclosing) { home } else { enclosing })
     }
 
     /// Room in the outermost domain around a cell that would be touched anew; 0 where it is touched.

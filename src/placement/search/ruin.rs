@@ -107,7 +107,7 @@ impl Search<'_, '_> {
                     };
                     out[item as usize] |= state.bits[item as usize].iter().any(here);
                 }
-                if self.random.below(2) == 0 && domain != state.apex {
+                if self.random.below(2) == 0 && domain != state.enclosing {
                     shunned = Some(domain);
                 }
                 if what % 2 == 1 {

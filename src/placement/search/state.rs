@@ -38,7 +38,7 @@ impl Score {
 #[derive(Clone, Debug)]
 pub(in crate::placement) struct State {
     /// The domain that everything is placed in.
-    pub(super) apex: u32,
+    pub(super) enclosing: u32,
     /// By cell.
     pub(super) load: Vec<Load>,
     /// By cell.
@@ -57,7 +57,7 @@ pub(in crate::placement) struct State {
 
 impl State {
     /// Nothing placed.
-    pub(super) fn new(context: &Context<'_>, cells: &Cells, items: &[Item], apex: u32) -> Self {
+    pub(super) fn new(context: &Context<'_>, cells: &Cells, items: &[Item], enclosing: u32) -> Self {
         let Context { tree, demand, .. } = *context;
         let mut inside = vec![0; tree.len()];
         let mut domains = 0;
@@ -69,7 +69,7 @@ impl State {
             domains += tree.node_charge[tree.leaf[position as usize] as usize];
         }
         State {
-            apex,
+            enclosing,
             load: vec![Load::NONE; cells.list.len()],
             weight: vec![0; cells.list.len()],
             inside,
@@ -187,8 +187,8 @@ impl State {
         if self.occupied == 0 {
             return demand.running;
         }
-        let mut around = self.apex;
-        // Nothing is placed outside the apex; go down while one child holds everything.
+        let mut around = self.enclosing;
+        // Nothing is placed outside the enclosing; go down while one child holds everything.
         while let Some(child) = tree.children(around).find(|&child| {
             self.inside[child as usize] == self.occupied + u32::from(demand.touched.domain(child))
                 && demand.running.is_none_or(|running| tree.is_within(running, child))

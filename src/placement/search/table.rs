@@ -53,7 +53,7 @@ pub(super) struct Table<'s> {
     pub(super) shapes: &'s [Shape],
     /// Shapes that are pods of wide items; they come first.
     spare: usize,
-    apex: u32,
+    enclosing: u32,
     strides: Vec<usize>,
     /// Choices, apart from pods of wide items.
     size: usize,
@@ -70,10 +70,10 @@ pub(super) struct Table<'s> {
 
 impl<'s> Table<'s> {
     /// Fills the table of a domain; `None` where it would be too large, or cells differ in tier.
-    pub(super) fn fill(search: &mut Search<'_, '_>, shapes: &'s [Shape], apex: u32) -> Option<Self> {
+    pub(super) fn fill(search: &mut Search<'_, '_>, shapes: &'s [Shape], enclosing: u32) -> Option<Self> {
         let context = search.context;
         let tree = context.tree;
-        let inside = search.cells.inside(context, apex);
+        let inside = search.cells.inside(context, enclosing);
         let mut cells = search.cells.list[inside.clone()].iter();
         if !cells.all(|cell| cell.charge == 0 && tree.tier[cell.domain as usize] == tree.tiers[0]) {
             return None;
@@ -105,7 +105,8 @@ impl<'s> Table<'s> {
             }
         }
         search.work += work / Limits::TABLE_ENTRIES;
-        let charges: i64 = tree.inside(apex).map(|domain| tree.charge[domain as usize].min(1 << 16)).sum();
+        let charges: i64 =
+            tree.inside(enclosing).map(|domain| tree.charge[domain as usize].min(1 << 16)).sum();
         if charges >= i64::from(NEVER) {
             return None;
         }
@@ -114,7 +115,7 @@ impl<'s> Table<'s> {
         let mut table = Table {
             shapes,
             spare,
-            apex,
+            enclosing,
             strides,
             size,
             unit: charges + 1,
@@ -123,10 +124,10 @@ impl<'s> Table<'s> {
             reach: vec![0; shapes.len()],
             columns,
         };
-        let state = State::new(context, &search.cells, &search.items, apex);
-        match table.spans(search, apex) {
-            true => table.enter(search, &state, apex, None)?,
-            false => table.domain(search, &state, apex)?,
+        let state = State::new(context, &search.cells, &search.items, enclosing);
+        match table.spans(search, enclosing) {
+            true => table.enter(search, &state, enclosing, None)?,
+            false => table.domain(search, &state, enclosing)?,
         }
         Some(table)
     }
@@ -319,7 +320,7 @@ impl<'s> Table<'s> {
     /// Tiers above the lowest and charge that no placement is below in which items lie in more than one domain of cells: as if
     /// these took no room, and added two tiers each. `None` where no item can.
     pub(super) fn doubt(&self, search: &Search<'_, '_>) -> Option<(i64, i64)> {
-        if self.spare == 0 || self.spans(search, self.apex) {
+        if self.spare == 0 || self.spans(search, self.enclosing) {
             return None;
         }
         let doubts =

@@ -5,7 +5,7 @@ use super::super::Context;
 use super::super::cover::Cover;
 use super::super::demand::Group;
 use super::super::fill::Fill;
-use super::super::general::{Maker, homes_inside};
+use super::super::general::{GroupPlacer, homes_inside};
 use super::super::trial::Trial;
 use std::cmp::Reverse;
 
@@ -40,7 +40,7 @@ pub(super) fn place<'a>(
 ) -> Partly {
     let demand = context.demand;
     let chosen = choose(context, all);
-    let mut maker = Maker::new(context, trial, cover, fill);
+    let mut maker = GroupPlacer::new(context, trial, cover, fill);
     let mut partly = Partly::default();
     let mut torn = Vec::new();
     for &(group, need) in &chosen {
@@ -154,7 +154,7 @@ fn choose(context: &Context<'_>, all: bool) -> Vec<(u32, u32)> {
 }
 
 /// Pods of a group that a domain holds by counts.
-fn held(maker: &mut Maker<'_, '_, '_, '_>, group: &Group, context: &Context<'_>, home: u32) -> u64 {
+fn held(maker: &mut GroupPlacer<'_, '_, '_, '_>, group: &Group, context: &Context<'_>, home: u32) -> u64 {
     let counts = context.demand.counts(group);
     let trial = maker.trial();
     let sum = |&(kind, count): &(u32, u32)| match trial.is_loaded(kind) {
@@ -166,7 +166,7 @@ fn held(maker: &mut Maker<'_, '_, '_, '_>, group: &Group, context: &Context<'_>,
 
 /// Packs up to so many pods of a group into a domain and says how many; `whole`: so many or none.
 fn pack(
-    maker: &mut Maker<'_, '_, '_, '_>,
+    maker: &mut GroupPlacer<'_, '_, '_, '_>,
     context: &Context<'_>,
     group: u32,
     most: u32,
@@ -209,7 +209,7 @@ fn pack(
 
 /// Packs up to so many pods, kind by kind.
 fn in_order(
-    maker: &mut Maker<'_, '_, '_, '_>,
+    maker: &mut GroupPlacer<'_, '_, '_, '_>,
     group: u32,
     order: &[(u32, u32)],
     most: u32,
@@ -225,7 +225,7 @@ fn in_order(
 /// Notes which pods of a group are missing: kinds that have pods left, those first of which there is most room elsewhere.
 fn miss(
     partly: &mut Partly,
-    maker: &mut Maker<'_, '_, '_, '_>,
+    maker: &mut GroupPlacer<'_, '_, '_, '_>,
     context: &Context<'_>,
     (group, mut missing): (u32, u32),
     before: usize,

@@ -104,7 +104,7 @@ impl Core {
     }
 
     /// Does what has followed in the journal. The records that stood in it when it had been sealed, once.
-    pub(super) fn heed_journal(&mut self, now: u64, effects: &mut Vec<Effect>) -> Option<Vec<Record>> {
+    pub(super) fn look_at_journal(&mut self, now: u64, effects: &mut Vec<Effect>) -> Option<Vec<Record>> {
         let mut opened = None;
         loop {
             let events = self.journal.events();

@@ -357,14 +357,14 @@ impl World {
         let Some(core) = self.instances[at].core.as_mut().filter(|core| core.term == term) else { return };
         let mut effects = Vec::new();
         change(core, now, &mut effects);
-        if let Some(records) = core.heed_journal(now, &mut effects) {
+        if let Some(records) = core.look_at_journal(now, &mut effects) {
             let forget = self.now < self.faults.until && self.dice.chance(200);
             let core = self.instances[at].core.as_mut().expect("it leads");
             for record in records {
                 core.recover(now, record, &self.server, forget, &mut effects);
             }
             core.recovered = true;
-            core.heed_journal(now, &mut effects);
+            core.look_at_journal(now, &mut effects);
         }
         let core = self.instances[at].core.as_mut().expect("it leads");
         if core.superseded {

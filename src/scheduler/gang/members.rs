@@ -44,9 +44,9 @@ pub(super) fn enough(
                 ),
             );
         }
-        let strangers: Vec<(&str, &str)> = cluster.strangers(&gang.key).collect();
-        if !strangers.is_empty() {
-            return hold(Reason::OtherScheduler, other_schedulers(available, request.minimum, &strangers));
+        let others: Vec<(&str, &str)> = cluster.other_schedulers(&gang.key).collect();
+        if !others.is_empty() {
+            return hold(Reason::OtherScheduler, other_schedulers(available, request.minimum, &others));
         }
         if let Some(message) = one_by_one(cluster, pods, available, request.minimum) {
             return hold(Reason::NotEnoughTasks, message);
@@ -119,16 +119,16 @@ pub(in crate::scheduler) fn too_few(available: usize, minimum: u32, dialect: Dia
 }
 
 /// `1 of 3 pods name this scheduler; train-1 names vocalno, train-2 default-scheduler`
-fn other_schedulers(available: usize, minimum: u32, strangers: &[(&str, &str)]) -> String {
+fn other_schedulers(available: usize, minimum: u32, other_schedulers: &[(&str, &str)]) -> String {
     let mut text = format!("{available} of {} name this scheduler; ", counted(minimum, "pod"));
     let name = |pod: &str| pod.split_once('/').map_or(pod, |(_, name)| name).to_owned();
-    for (index, &(pod, scheduler)) in strangers.iter().take(NAMED).enumerate() {
+    for (index, &(pod, scheduler)) in other_schedulers.iter().take(NAMED).enumerate() {
         let separator = if index == 0 { "" } else { ", " };
         let names = if index == 0 { " names" } else { "" };
         text.push_str(&format!("{separator}{}{names} {scheduler}", name(pod)));
     }
-    if strangers.len() > NAMED {
-        text.push_str(&format!(" and {} more", strangers.len() - NAMED));
+    if other_schedulers.len() > NAMED {
+        text.push_str(&format!(" and {} more", other_schedulers.len() - NAMED));
     }
     text
 }
@@ -143,7 +143,7 @@ pub(in crate::scheduler) fn unanswered(cluster: &Cluster, gang: &GangRecord) -> 
     let ours = cluster.scheduler_names();
     let near = |name: &str| nearest(name, ours.iter().map(String::as_str)).is_some();
     let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, scheduler) in cluster.strangers(&gang.key) {
+    for (_, scheduler) in cluster.other_schedulers(&gang.key) {
         *asked.entry(scheduler).or_default() += 1;
     }
     let is_ours_to_say = |name: &&str| near(name) || **name == *DEFAULT_SCHEDULER;

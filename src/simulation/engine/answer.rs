@@ -7,7 +7,7 @@ use crate::apiserver::{
     Actor, Answer as Served, At as _, Body, Key, Kind, Request as Serve, Response, Verb as HttpVerb,
     set_condition,
 };
-use crate::engine::{Answer, Kind as Asked, Request, Verb};
+use crate::engine::{Answer, Kind as EngineKind, Request, Verb};
 use crate::reservation::GangKey;
 use crate::simulation::scenario::{CallKind, FailCalls, Failure};
 use serde_json::Value;
@@ -81,7 +81,10 @@ impl Simulation {
 
     /// Says what is about to be written.
     fn announce(&mut self, request: &Request, key: &Key, by: Actor) {
-        if by != Actor::Controller || request.kind != Asked::ModelServing || request.subresource != "status" {
+        if by != Actor::Controller
+            || request.kind != EngineKind::ModelServing
+            || request.subresource != "status"
+        {
             return;
         }
         let status = request.body.as_array().and_then(|operations| operations.last()?.get("value"));
@@ -99,7 +102,7 @@ impl Simulation {
     }
 
     fn note_eviction(&mut self, request: &Request, key: &Key, by: Actor, was_bound: bool) {
-        if by == Actor::Scheduler && (request.verb, request.kind) == (Verb::Delete, Asked::Pod) {
+        if by == Actor::Scheduler && (request.verb, request.kind) == (Verb::Delete, EngineKind::Pod) {
             let message = match was_bound {
                 true => "its gang cannot be completed",
                 false => "it moves, and a bind whose answer is not known must not take effect any more",
@@ -109,7 +112,7 @@ impl Simulation {
     }
 
     fn note_allocation(&mut self, request: &Request, key: &Key) {
-        if request.kind != Asked::ResourceClaim || request.subresource != "status" {
+        if request.kind != EngineKind::ResourceClaim || request.subresource != "status" {
             return;
         }
         let Some(allocation) = request.body.at("/status/allocation") else { return };
@@ -223,10 +226,10 @@ pub(super) fn key(request: &Request) -> Key {
 /// What a request of a reservation does.
 fn call_kind(request: &Request) -> Option<CallKind> {
     Some(match (request.verb, request.kind, request.subresource) {
-        (Verb::Merge, Asked::ConfigMap, _) => CallKind::Record,
-        (Verb::Get, Asked::Pod | Asked::PodGroup, _) => CallKind::Read,
-        (Verb::Create, Asked::Pod, "binding") => CallKind::Bind,
-        (Verb::Delete, Asked::Pod, _) | (Verb::Create, Asked::Pod, "eviction") => CallKind::Evict,
+        (Verb::Merge, EngineKind::ConfigMap, _) => CallKind::Record,
+        (Verb::Get, EngineKind::Pod | EngineKind::PodGroup, _) => CallKind::Read,
+        (Verb::Create, EngineKind::Pod, "binding") => CallKind::Bind,
+        (Verb::Delete, EngineKind::Pod, _) | (Verb::Create, EngineKind::Pod, "eviction") => CallKind::Evict,
         _ => return None,
     })
 }

@@ -126,8 +126,8 @@ impl Rooms {
         let is_open = self.states[state as usize].open >> kind & 1 == 1;
         let fits = if is_open { super::fit(free, &self.requests[kind as usize]) } else { 0 };
         let mut most = fits.min(u64::from(self.lanes.get(self.most, kind))) as u32;
-        if let Some(Apart { on_node, strangers, .. }) = &self.apart {
-            let is_stranger = |&other: &u32| strangers[kind as usize] >> other & 1 == 1;
+        if let Some(Apart { on_node, other_schedulers, .. }) = &self.apart {
+            let is_stranger = |&other: &u32| other_schedulers[kind as usize] >> other & 1 == 1;
             let is_shut = (0..kind).filter(is_stranger).any(|other| self.lanes.get(load, other) > 0);
             most = if is_shut { 0 } else { most.min(on_node[kind as usize]) };
         }
@@ -214,7 +214,7 @@ mod tests {
         let states = vec![State { free: vec![8], open: 0b11 }];
         let load = |a: u32, b: u32| lanes.of(0, a).plus(lanes.of(1, b));
         // The first kind one to a node; the second shares no node with it, and no cell takes more than three of it.
-        let apart = Apart { on_node: vec![1, 4], in_cell: vec![4, 3], strangers: vec![0b10, 0b01] };
+        let apart = Apart { on_node: vec![1, 4], in_cell: vec![4, 3], other_schedulers: vec![0b10, 0b01] };
         let mut rooms = Rooms::new(lanes, vec![vec![1], vec![2]], states, &[1, 2], &totals, Some(apart));
         let form = rooms.form(vec![0, 0, 0]);
         let fits = |load, rooms: &mut Rooms| rooms.fits(form, load);

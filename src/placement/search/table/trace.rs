@@ -9,7 +9,7 @@ use crate::placement::cells::lanes::Load;
 impl Table<'_> {
     /// A placement at the least price for the choice at an index, which must fit.
     pub(in crate::placement::search) fn placement(&self, search: &Search<'_, '_>, index: usize) -> State {
-        let mut state = State::new(search.context, &search.cells, &search.items, self.apex);
+        let mut state = State::new(search.context, &search.cells, &search.items, self.enclosing);
         let mut counts = self.counts(index);
         let mut waiting: Vec<std::slice::Iter<'_, u32>> =
             self.shapes.iter().map(|shape| shape.items.iter()).collect();

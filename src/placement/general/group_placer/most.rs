@@ -1,12 +1,12 @@
 //! As many pods as possible, where not all fit: what the minima need first, then the rest, then pods for groups that are
 //! placed in part.
 
-use super::Maker;
+use super::GroupPlacer;
 use crate::placement::Context;
 use crate::placement::general::bounds::kind_of;
 use std::cmp::Reverse;
 
-impl Maker<'_, '_, '_, '_> {
+impl GroupPlacer<'_, '_, '_, '_> {
     /// Places as much as possible inside a region: what the minima need first.
     pub(in crate::placement) fn place_most(&mut self, region: u32) {
         let demand = self.context.demand;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 /// Members of gangs that ask for another scheduler.
 #[derive(Debug, Default)]
-pub(super) struct Strangers {
+pub(super) struct OtherSchedulers {
     /// By PodGroup `namespace/name`, then pod `namespace/name`: the scheduler.
     by_group: FxHashMap<Arc<str>, BTreeMap<Arc<str>, Box<str>>>,
     /// The PodGroup by pod.
     by_pod: FxHashMap<Arc<str>, Arc<str>>,
 }
 
-impl Strangers {
+impl OtherSchedulers {
     /// Takes in a pod of a PodGroup that asks for this scheduler (none: the default one). Returns whether that is news.
     pub(super) fn put(&mut self, pod: &str, group: &str, scheduler: Option<&str>) -> bool {
         let scheduler = scheduler.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_SCHEDULER);

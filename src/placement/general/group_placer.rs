@@ -18,7 +18,7 @@ use crate::placement::trial::Trial;
 use std::cmp::Reverse;
 
 /// Places groups one after the other.
-pub(in crate::placement) struct Maker<'c, 'a, 't, 'm> {
+pub(in crate::placement) struct GroupPlacer<'c, 'a, 't, 'm> {
     context: &'c Context<'a>,
     trial: &'m mut Trial<'a, 't>,
     cover: &'m mut Cover,
@@ -29,14 +29,14 @@ pub(in crate::placement) struct Maker<'c, 'a, 't, 'm> {
     shake: Option<Random>,
 }
 
-impl<'c, 'a, 't, 'm> Maker<'c, 'a, 't, 'm> {
+impl<'c, 'a, 't, 'm> GroupPlacer<'c, 'a, 't, 'm> {
     pub(in crate::placement) fn new(
         context: &'c Context<'a>,
         trial: &'m mut Trial<'a, 't>,
         cover: &'m mut Cover,
         fill: &'m Fill,
     ) -> Self {
-        Maker { context, trial, cover, fill, front: Vec::new(), shake: None }
+        GroupPlacer { context, trial, cover, fill, front: Vec::new(), shake: None }
     }
 
     /// Has it place some groups first, and disturb its order.

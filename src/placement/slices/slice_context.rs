@@ -8,7 +8,7 @@ use crate::placement::nodes::{Scorer, Seat};
 use crate::placement::single::seat;
 
 /// What is left inside a domain after the slices without a choice, and what those cost.
-pub(super) struct Scene {
+pub(super) struct SliceContext {
     domain: u32,
     split: Split,
     /// Pods that fit, by position and by domain; empty where nothing is used up.
@@ -23,7 +23,7 @@ pub(super) struct Scene {
     pub(super) exact: bool,
 }
 
-impl Scene {
+impl SliceContext {
     pub(super) fn new(
         cover: &mut Cover,
         ground: Ground<'_>,
@@ -31,7 +31,7 @@ impl Scene {
         split: Split,
         domain: u32,
     ) -> Self {
-        let mut scene = Scene {
+        let mut scene = SliceContext {
             domain,
             split,
             nodes: Vec::new(),

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 impl Reservations {
     /// Has the node no room any more for what is promised there, since somebody else bound a pod to it or it has become
     /// smaller? Then its kubelet would refuse the pods, and [`super::Input::NodeLost`] is to be told.
-    pub fn heeds_room(&self, node: &str, scheduler: &Scheduler) -> bool {
+    pub fn has_lost_room(&self, node: &str, scheduler: &Scheduler) -> bool {
         if self.gangs().next().is_none() {
             return false;
         }
