@@ -108,18 +108,25 @@ impl Clearing {
 }
 
 impl Engine {
-    /// Others are to leave for a gang (`namespace/name` of a PodGroup). What was planned for it before goes on.
+    /// Others are to leave for a gang (`namespace/name` of a PodGroup), or its room is elsewhere now. What was planned for it before
+    /// goes on.
     pub(super) fn clear_for(&mut self, gang: &str, victims: Vec<Victim>, places: Vec<PodPlacement>) {
-        let plan = self.commitments.clearings.by_gang.entry(GangKey::new(true, gang)).or_default();
+        let entry =
+            |place: PodPlacement| Entry { name: place.pod.name, uid: place.pod.uid, node: place.node };
+        let places: Vec<Entry> = places.into_iter().map(entry).collect();
+        let key = GangKey::new(true, gang);
+        let known = self.commitments.clearings.by_gang.get(&key);
+        if victims.is_empty() && known.is_none_or(|plan| plan.places == places) {
+            return;
+        }
+        let plan = self.commitments.clearings.by_gang.entry(key).or_default();
         for victim in victims {
             if !plan.victims.iter().any(|known| known.pod == victim.pod) {
                 plan.left.push_back((plan.victims.len(), 0));
                 plan.victims.push(victim);
             }
         }
-        let entry =
-            |place: PodPlacement| Entry { name: place.pod.name, uid: place.pod.uid, node: place.node };
-        plan.places = places.into_iter().map(entry).collect();
+        plan.places = places;
         plan.stage = Stage::Waiting;
     }
 

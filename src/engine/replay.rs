@@ -148,13 +148,16 @@ fn decision_row(decision: &Decision) -> Option<(&'static str, String, String)> {
         Decision::Event { kind, namespace, name, message, .. } => {
             Some(("wait", named(kind, &format!("{namespace}/{name}")), message.clone()))
         }
-        Decision::Evict { claimant, victims, .. } => {
+        Decision::Evict { claimant, victims, .. } if !victims.is_empty() => {
             let told =
                 |victim: &Victim| format!("{} {} of {}", victim.kind.as_str(), victim.pod.name, victim.gang);
             let victims: Vec<String> = victims.iter().map(told).collect();
             Some(("evict", named("PodGroup", claimant), victims.join(", ")))
         }
-        Decision::GroupStatus { .. } | Decision::Unschedulable { .. } | Decision::Ungate { .. } => None,
+        Decision::GroupStatus { .. }
+        | Decision::Unschedulable { .. }
+        | Decision::Ungate { .. }
+        | Decision::Evict { .. } => None,
     }
 }
 

@@ -99,29 +99,37 @@ impl Scheduler {
         }
         let over = self.over_limit(id);
         let request = self.within_limits(id, &request).unwrap_or(request);
+        let mut made = false;
         if over.is_none()
             && !self.freed().is_empty()
             && let Some(room) = self.place_among(&request, &[])
         {
+            if self.is_reopened(id) {
+                // Its room may be elsewhere now.
+                let (victims, places) = (Vec::new(), self.named_places(&room));
+                let claimant =
+                    self.cluster.gangs().get(id).map(|gang| gang.key.to_string()).unwrap_or_default();
+                cycle.decisions.push(Decision::Evict { claimant, victims, places });
+            }
             self.keep_for(id, sequence, room, Because::Leaving, round, cycle);
             if !grows {
                 return true;
             }
+            made = true;
         }
         if self.is_over_with(id, sequence, grows) || self.backs_off(id) {
-            return false;
+            return made;
         }
         let rules = self.claims.rules;
         if !rules.reclaim && !rules.preempt && !rules.consolidate {
-            return false;
+            return made;
         }
         let question = (queue, priority_of(self, id), grows, super::waiting::shape(&request));
         if let Some(why) = self.claims.refused.get(&question).cloned() {
             self.claims.why.remove(&id);
             self.claims.why.extend(why.map(|why| (id, why)));
-            return false;
+            return made;
         }
-        let mut made = false;
         // The core is claimed as one, pods above it one by one.
         while self.cluster.promised_to(id).len() < request.pending()
             && let Some((moves, victims)) = self.claim(id, &request)

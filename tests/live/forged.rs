@@ -158,7 +158,7 @@ fn a_damaged_journal_is_named_and_stops_nobody() {
     first.killer().kill();
     let system = "phalanx-system";
     let data = "{\"data\":{\"g0\":\"gang1;b;default;torn;;;;2;00a,=u,00node-00001\",\"g1\":\"plan7;of tomorrow\",\
-                \"g2\":\"gang1;b;default;next;;;;0;v:of tomorrow\",\"note\":\"do not touch\"}}";
+                \"g2\":\"gang1;b;default;next;;;;0;w:of tomorrow\",\"note\":\"do not touch\"}}";
     cluster.get(["patch", "configmap", "phalanx-journal-0", "-n", system, "-p", data]);
     for (name, head) in [("1", "journal=v9;1"), ("3", "journal=torn"), ("4", "other=mine")] {
         let name = format!("phalanx-journal-{name}");
@@ -184,7 +184,7 @@ fn a_damaged_journal_is_named_and_stops_nobody() {
         (
             "0",
             format!(
-                "entry g2 has a part v, which this version does not know: it is kept and not acted on; {newer}"
+                "entry g2 has a part w, which this version does not know: it is kept and not acted on; {newer}"
             ),
         ),
         (

@@ -266,3 +266,26 @@ fn a_plan_leaves_the_journal_where_its_gang_is_bound_without_a_record() {
     pass(&mut driven, 2);
     assert_eq!(written(&driven), [""; 0]);
 }
+
+#[test]
+fn a_gang_that_has_its_minimum_goes_on_saying_that_room_is_kept_for_the_rest() {
+    let mut driven = full();
+    group(&mut driven, "claims", "owner", 1);
+    driven.go_on();
+    for name in ["lent-0", "lent-1"] {
+        answer(&mut driven, name, Answer::Done(Value::Null));
+        let mut leaving = described("lent", u32::from(name == "lent-1"), Some("node"));
+        leaving["metadata"]["deletionTimestamp"] = json!("2027-01-15T08:00:30Z");
+        driven.observe(Kind::Pod, leaving);
+    }
+    gone(&mut driven, "lent-0");
+    pass(&mut driven, 1);
+    assert_eq!(bound(&driven), 1);
+    for _ in 0..3 {
+        group(&mut driven, "claims", "owner", 1);
+        pass(&mut driven, 1);
+        let reports = driven.engine.scheduler().reports();
+        let claims = reports.iter().find(|report| report.name == "claims").expect("it is known");
+        assert_eq!(claims.reason, Some(crate::scheduler::Reason::WaitingForVictims), "{}", claims.message);
+    }
+}

@@ -224,6 +224,12 @@ impl Scheduler {
         self.claims.retries.remove(&id);
     }
 
+    /// Was room kept for the gang that is being tried?
+    pub(super) fn is_reopened(&self, id: GangId) -> bool {
+        let reopened = self.claims.reopened.as_ref();
+        reopened.is_some_and(|(known, plan)| *known == id && !plan.is_moved)
+    }
+
     /// Has the plan of this gang, which fits on nothing that is idle or leaving, failed? There is no second one beside it.
     pub(super) fn is_over_with(&mut self, id: GangId, sequence: u64, grows: bool) -> bool {
         let reopened = self.claims.reopened.as_ref();
