@@ -235,6 +235,18 @@ impl World {
         name
     }
 
+    /// The gang is gone, with its pods.
+    pub(crate) fn remove_gang(&mut self, name: &str) {
+        self.wanted.retain(|gang| gang.name != name);
+        let mut store = self.server.store();
+        let pods = store.all("pods", "").filter(|pod| super::judge::gang_of(pod) == name);
+        let pods: Vec<String> = pods.map(|pod| text(pod, "/metadata/name").to_owned()).collect();
+        pods.iter().for_each(|pod| store.delete(&key("pods", NAMESPACE, pod)));
+        store.delete(&key("podgroups", NAMESPACE, name));
+        drop(store);
+        self.server.tell();
+    }
+
     pub(crate) fn add_single(&mut self, name: &str) {
         if self.room > 0 {
             self.room -= 1;

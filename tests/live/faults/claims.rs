@@ -1,13 +1,15 @@
-//! Others leave for a gang, and its leader is gone at any write of the plan. The judge holds every eviction against the
-//! journal, and every bind against the room that plans keep.
+//! Others leave for a gang, and things go wrong: the leader is gone at any write of the plan; and everything at once, in random
+//! runs. The judge holds every eviction against the journal, and every bind against the room that plans keep.
 
 use super::in_virtual_time;
+use crate::double::dice::Dice;
 use crate::double::instance::{Instance, Way};
 use crate::double::judge::unsettled_claims;
 use crate::double::link::{Condition, Rates, Upstream, rates};
 use crate::double::server::Server;
-use crate::double::store::text;
-use crate::double::world::{SCHEDULER, World};
+use crate::double::store::{key, text};
+use crate::double::world::{NAMESPACE, SCHEDULER, World};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -117,4 +119,179 @@ fn a_plan_outlives_its_leader_at_any_write() {
     }
     eprintln!("killed at each of {write} writes of a plan of {VICTIMS} victims");
     assert!(write >= 2 * VICTIMS as u32 + 2, "{write} writes");
+}
+
+/// One random run; what was tried, or what went wrong.
+async fn run(seed: u64) -> Result<Arc<Rates>, String> {
+    fastrand::seed(seed);
+    let mut dice = Dice::new(seed);
+    let server = Server::new();
+    let rates =
+        rates([0, 20, 100, 250][dice.below(4)], [0, 5, 30][dice.below(3)], [0, 20, 100][dice.below(3)]);
+    let (events, crashes) = ([0, 10, 30, 60][dice.below(4)], [0, 3, 10][dice.below(3)]);
+    let mut world = World::new(server.clone(), dice.roll());
+    let mut room = 0;
+    for n in 0..dice.range(2, 5) {
+        let gpus = dice.range(1, 4);
+        room += gpus;
+        world.add_node(&format!("n{n}"), gpus);
+    }
+    world.add_queues(room);
+    let mut left = room;
+    while left > 0 {
+        let size = dice.range(1, left.min(5));
+        let minimum = if dice.chance(600) { size } else { dice.range(1, size) };
+        world.add_to_queue("lender", size as usize, minimum as usize);
+        left -= size;
+    }
+    let mut full = Full { server, world, rates: Arc::clone(&rates), terms: seed };
+    let mut instances: Vec<(Instance, u64, u64)> =
+        (0..1 + dice.below(2)).map(|_| (full.start(), 0, 0)).collect();
+    // All of those come that the owner is promised room for.
+    let mut claimants: Vec<(u64, u64)> = Vec::new();
+    let mut left = room;
+    for _ in 0..dice.range(1, 4) {
+        let size = dice.range(1, left.min(6));
+        claimants.push((dice.range(3_000, 30_000), size));
+        left -= size;
+        if left == 0 {
+            break;
+        }
+    }
+    let until = dice.range(30_000, 60_000);
+    let started = Instant::now();
+    let (mut healed, mut calm_since, mut changes) = (false, 0, 0);
+    loop {
+        sleep(Duration::from_millis(100)).await;
+        let now = started.elapsed().as_millis() as u64;
+        if now >= until && !healed {
+            healed = true;
+            rates.heal();
+            full.world.heal();
+        }
+        full.world.turn();
+        let come: Vec<u64> = claimants.extract_if(.., |(at, _)| *at <= now).map(|(_, size)| size).collect();
+        for size in come {
+            let minimum = if dice.chance(700) { size } else { dice.range(1, size) };
+            full.world.add_to_queue("owner", size as usize, minimum as usize);
+        }
+        for (instance, paused_until, restart_at) in &mut instances {
+            if instance.has_panicked() {
+                return Err(format!("at {now} ms: an instance panicked"));
+            } else if instance.has_ended() {
+                if *restart_at == 0 {
+                    rates.add("instances: ended");
+                    *restart_at = now + dice.range(100, 2_000);
+                } else if now >= *restart_at {
+                    (*instance, *paused_until, *restart_at) = (full.start(), 0, 0);
+                }
+            } else if *paused_until > 0 && now >= *paused_until {
+                *paused_until = 0;
+                instance.link.resume();
+            } else if !healed && dice.chance(crashes) {
+                if dice.chance(500) {
+                    rates.add("instances: crashed");
+                    instance.crash();
+                } else {
+                    rates.add("instances: stood still");
+                    *paused_until = now + dice.range(200, 15_000);
+                    instance.link.pause_at(dice.below(6) as u32);
+                }
+            }
+        }
+        if !healed && dice.chance(events) {
+            rates.add(mischief(&mut full, &mut dice));
+        }
+        let store = full.server.store();
+        if let Some(violation) = store.judge.violations.first() {
+            return Err(format!("at {now} ms: {violation}"));
+        }
+        let wrong = if healed { unsettled_claims(&store) } else { Vec::new() };
+        if !healed || !wrong.is_empty() || store.judge.changes != changes {
+            (calm_since, changes) = (now, store.judge.changes);
+        }
+        let (binds, left) = (store.judge.binds, store.judge.left);
+        drop(store);
+        // A plan that came to nothing is followed by a pause of up to 640 s.
+        if now > until + 1_500_000 {
+            return Err(format!("at {now} ms nothing has settled: {wrong:?}\n{:?}", full.pods()));
+        }
+        if now > calm_since + 8_000 {
+            let mut counts = rates.counts.lock().unwrap();
+            for (what, count) in [("binds", binds), ("evictions for gangs", left)] {
+                *counts.entry(what.to_owned()).or_default() += count as u64;
+            }
+            *counts.entry("virtual seconds".to_owned()).or_default() += now / 1000;
+            break;
+        }
+    }
+    Ok(rates)
+}
+
+/// Something happens. What, for the count.
+fn mischief(full: &mut Full, dice: &mut Dice) -> &'static str {
+    let gangs: Vec<String> = full.world.wanted.iter().map(|gang| gang.name.clone()).collect();
+    let pods = full.pods();
+    if gangs.is_empty() || pods.is_empty() {
+        return "nothing";
+    }
+    let gang = gangs[dice.below(gangs.len())].clone();
+    let pod = key("pods", NAMESPACE, &pods[dice.below(pods.len())].0);
+    let what = match dice.below(8) {
+        0 => {
+            full.world.remove_gang(&gang);
+            "gangs gone"
+        }
+        1..=4 => {
+            full.server.store().delete(&pod);
+            "pods deleted"
+        }
+        5 => {
+            full.server.store().expire();
+            "watches expired"
+        }
+        6 => {
+            let group = key("podgroups", NAMESPACE, &gang);
+            let note = dice.roll().to_string();
+            full.server
+                .store()
+                .change(&group, |group| group["metadata"]["annotations"]["note"] = note.into());
+            "groups changed by others"
+        }
+        _ => {
+            full.server.store().change(&pod, |pod| {
+                if !text(pod, "/spec/nodeName").is_empty() {
+                    pod["status"]["phase"] = "Failed".into();
+                }
+            });
+            full.server.store().delete(&pod);
+            "pods failed"
+        }
+    };
+    full.server.tell();
+    what
+}
+
+/// `PHALANX_FAULT_RUNS` says how many, `PHALANX_FAULT_SEED` the first of them; a failure says its seed.
+#[test]
+fn room_is_made_under_random_faults() {
+    let number =
+        |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (runs, first) = (number("PHALANX_FAULT_RUNS", 60), number("PHALANX_FAULT_SEED", 0u64));
+    let mut all: BTreeMap<String, u64> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for seed in first..first + runs {
+        match in_virtual_time(run(seed)) {
+            Ok(rates) => {
+                let counts = rates.counts.lock().unwrap();
+                counts.iter().for_each(|(what, count)| *all.entry(what.clone()).or_default() += count);
+            }
+            Err(violation) => {
+                eprintln!("seed {seed}: {violation}");
+                violations.push(seed);
+            }
+        }
+    }
+    eprintln!("seeds {first}..{}: {all:#?}", first + runs);
+    assert!(violations.is_empty(), "PHALANX_FAULT_RUNS=1 PHALANX_FAULT_SEED=... for each of {violations:?}");
 }
