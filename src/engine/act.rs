@@ -180,7 +180,7 @@ impl Engine {
                 self.commitments.nominated.remove(&pod.uid);
                 self.give_way();
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
-                self.note_pod(&pod, "Scheduled", message);
+                self.note(Note::on_pod(&pod, false, "Scheduled", message, Origin::Bind));
                 self.count_bind(pod, node);
             }
             Effect::Release { pod, node } => {
@@ -259,35 +259,34 @@ impl Engine {
             self.count_gang(&key);
         }
         if gang.is_pod_group {
-            let (kind, name) = object_of(&gang.name);
-            self.note(Note {
-                api_version: kind.api_version().to_owned(),
-                kind: "PodGroup",
-                namespace: gang.namespace.clone(),
-                name: name.to_owned(),
-                uid: self.intake.mirror.group(&key).map(|group| group.uid.clone()).unwrap_or_default(),
-                warning: !is_bound,
-                reason: report.reason().to_owned(),
-                message: if is_bound { "pod group is ready".to_owned() } else { report.to_string() },
-                component: "phalanx",
-                origin: Origin::Reservation,
-            });
+            let message = if is_bound { "pod group is ready".to_owned() } else { report.to_string() };
+            self.note_group(&gang, !is_bound, report.reason(), message, Origin::Reservation);
         }
         self.outputs.push_back(Output::Report(Report::Reservation { gang, report }));
     }
 
-    fn note_pod(&mut self, pod: &PodRef, reason: &str, message: String) {
+    /// Tells about the object that stands for a gang, in whichever API it is.
+    pub(super) fn note_group(
+        &mut self,
+        gang: &GangKey,
+        warning: bool,
+        reason: &str,
+        message: String,
+        origin: Origin,
+    ) {
+        let (kind, name) = object_of(&gang.name);
+        let uid = self.intake.mirror.group(&gang.to_string()).map(|group| group.uid.clone());
         self.note(Note {
-            api_version: "v1".to_owned(),
-            kind: "Pod",
-            namespace: pod.namespace.clone(),
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
-            warning: false,
+            api_version: kind.api_version().to_owned(),
+            kind: "PodGroup",
+            namespace: gang.namespace.clone(),
+            name: name.to_owned(),
+            uid: uid.unwrap_or_default(),
+            warning,
             reason: reason.to_owned(),
             message,
             component: "phalanx",
-            origin: Origin::Bind,
+            origin,
         });
     }
 }

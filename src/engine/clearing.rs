@@ -18,7 +18,6 @@ use super::kind::Kind;
 use super::output::{Note, Origin, Output, Report};
 use super::request::{Answer, Request};
 use super::{Engine, Recovery};
-use crate::api::keys;
 use crate::reservation::record::{self, Entry, Record, RecordState};
 use crate::reservation::{CallId, GangKey};
 use crate::scheduler::decision::Victim;
@@ -303,31 +302,9 @@ impl Engine {
 
     fn tell_evicted(&mut self, gang: &GangKey, victim: Victim) {
         let Victim { pod, gang: of, kind, message } = victim;
-        self.note(Note {
-            api_version: "v1".to_owned(),
-            kind: "Pod",
-            namespace: pod.namespace.clone(),
-            name: pod.name.clone(),
-            uid: pod.uid.clone(),
-            warning: true,
-            reason: "Evict".to_owned(),
-            message: message.clone(),
-            component: "phalanx",
-            origin: Origin::Eviction,
-        });
-        if let Some((namespace, name)) = of.split_once('/') {
-            self.note(Note {
-                api_version: keys::SCHEDULING_V1BETA1.to_owned(),
-                kind: "PodGroup",
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-                uid: self.intake.mirror.group(&of).map(|group| group.uid.clone()).unwrap_or_default(),
-                warning: false,
-                reason: "Evict".to_owned(),
-                message,
-                component: "phalanx",
-                origin: Origin::Cycle,
-            });
+        self.note(Note::on_pod(&pod, true, "Evict", message.clone(), Origin::Eviction));
+        if of.contains('/') {
+            self.note_group(&GangKey::new(true, &of), false, "Evict", message, Origin::Cycle);
         }
         self.outputs.push_back(Output::Report(Report::Evicted {
             claimant: gang.clone(),

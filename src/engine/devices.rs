@@ -413,18 +413,8 @@ impl Engine {
         let there: Vec<PodRef> =
             members.filter(|(_, promised)| *promised == node).map(|(pod, _)| pod.clone()).collect();
         if let Some(pod) = there.first() {
-            self.note(Note {
-                api_version: "v1".to_owned(),
-                kind: "Pod",
-                namespace: pod.namespace.clone(),
-                name: pod.name.clone(),
-                uid: pod.uid.clone(),
-                warning: true,
-                reason: "DevicesGone".to_owned(),
-                message: format!("{why}; it is placed again"),
-                component: "phalanx",
-                origin: Origin::Reservation,
-            });
+            let message = format!("{why}; it is placed again");
+            self.note(Note::on_pod(pod, true, "DevicesGone", message, Origin::Reservation));
         }
         self.put_off_binds(gang);
         for pod in there {

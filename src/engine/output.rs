@@ -54,6 +54,24 @@ pub struct Note {
     pub origin: Origin,
 }
 
+impl Note {
+    /// A note on a pod.
+    pub(super) fn on_pod(pod: &PodRef, warning: bool, reason: &str, message: String, origin: Origin) -> Note {
+        Note {
+            api_version: "v1".to_owned(),
+            kind: "Pod",
+            namespace: pod.namespace.clone(),
+            name: pod.name.clone(),
+            uid: pod.uid.clone(),
+            warning,
+            reason: reason.to_owned(),
+            message,
+            component: "phalanx",
+            origin,
+        }
+    }
+}
+
 /// What made something worth telling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -2,6 +2,7 @@
 //! runs. The judge holds every eviction against the journal, and every bind against the room that plans keep.
 
 use super::in_virtual_time;
+use super::random::{Running, keep_running, runs};
 use crate::double::dice::Dice;
 use crate::double::instance::{Instance, Way};
 use crate::double::judge::unsettled_claims;
@@ -9,7 +10,6 @@ use crate::double::link::{Condition, Rates, Upstream, rates};
 use crate::double::server::Server;
 use crate::double::store::{key, text};
 use crate::double::world::{NAMESPACE, SCHEDULER, World};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -145,8 +145,7 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
         left -= size;
     }
     let mut full = Full { server, world, rates: Arc::clone(&rates), terms: seed };
-    let mut instances: Vec<(Instance, u64, u64)> =
-        (0..1 + dice.below(2)).map(|_| (full.start(), 0, 0)).collect();
+    let mut instances: Vec<Running> = (0..1 + dice.below(2)).map(|_| Running::new(full.start())).collect();
     // All of those come that the owner is promised room for.
     let mut claimants: Vec<(u64, u64)> = Vec::new();
     let mut left = room;
@@ -175,30 +174,25 @@ async fn run(seed: u64) -> Result<Arc<Rates>, String> {
             let minimum = if dice.chance(700) { size } else { dice.range(1, size) };
             full.world.add_to_queue("owner", size as usize, minimum as usize);
         }
-        for (instance, paused_until, restart_at) in &mut instances {
-            if instance.has_panicked() {
-                return Err(format!("at {now} ms: an instance panicked"));
-            } else if instance.has_ended() {
-                if *restart_at == 0 {
-                    rates.add("instances: ended");
-                    *restart_at = now + dice.range(100, 2_000);
-                } else if now >= *restart_at {
-                    (*instance, *paused_until, *restart_at) = (full.start(), 0, 0);
-                }
-            } else if *paused_until > 0 && now >= *paused_until {
-                *paused_until = 0;
-                instance.link.resume();
-            } else if !healed && dice.chance(crashes) {
+        let crashes = (!healed).then_some(crashes);
+        keep_running(
+            &mut instances,
+            now,
+            &rates,
+            crashes,
+            &mut dice,
+            |_| full.start(),
+            |running, dice| {
                 if dice.chance(500) {
                     rates.add("instances: crashed");
-                    instance.crash();
+                    running.instance.crash();
                 } else {
                     rates.add("instances: stood still");
-                    *paused_until = now + dice.range(200, 15_000);
-                    instance.link.pause_at(dice.below(6) as u32);
+                    running.paused_until = now + dice.range(200, 15_000);
+                    running.instance.link.pause_at(dice.below(6) as u32);
                 }
-            }
-        }
+            },
+        )?;
         if !healed && dice.chance(events) {
             rates.add(mischief(&mut full, &mut dice));
         }
@@ -272,26 +266,7 @@ fn mischief(full: &mut Full, dice: &mut Dice) -> &'static str {
     what
 }
 
-/// `PHALANX_FAULT_RUNS` says how many, `PHALANX_FAULT_SEED` the first of them; a failure says its seed.
 #[test]
 fn room_is_made_under_random_faults() {
-    let number =
-        |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (runs, first) = (number("PHALANX_FAULT_RUNS", 60), number("PHALANX_FAULT_SEED", 0u64));
-    let mut all: BTreeMap<String, u64> = BTreeMap::new();
-    let mut violations = Vec::new();
-    for seed in first..first + runs {
-        match in_virtual_time(run(seed)) {
-            Ok(rates) => {
-                let counts = rates.counts.lock().unwrap();
-                counts.iter().for_each(|(what, count)| *all.entry(what.clone()).or_default() += count);
-            }
-            Err(violation) => {
-                eprintln!("seed {seed}: {violation}");
-                violations.push(seed);
-            }
-        }
-    }
-    eprintln!("seeds {first}..{}: {all:#?}", first + runs);
-    assert!(violations.is_empty(), "PHALANX_FAULT_RUNS=1 PHALANX_FAULT_SEED=... for each of {violations:?}");
+    runs(60, run);
 }

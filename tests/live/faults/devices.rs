@@ -24,6 +24,18 @@ async fn until_written(cluster: &UnderTest, instance: &Instance, writes: u32) {
     sleep(Duration::from_millis(100)).await;
 }
 
+/// A cluster whose leader stands still with the n-th write of a gang's life under way, the leader and the gang.
+async fn stands_still_at(write: u32) -> (UnderTest, Instance, String) {
+    let mut cluster = UnderTest::with_devices();
+    let instance = cluster.start(&rates(0, 0, 0), 1);
+    sleep(cluster.way.lease * 2).await;
+    let before = instance.link.writes();
+    instance.link.pause_at(write);
+    let gang = cluster.create(MEMBERS).await;
+    until_written(&cluster, &instance, before + write).await;
+    (cluster, instance, gang)
+}
+
 /// The n-th write of the gang's life is under way when its leader ends. Its pods go before another leads, other pods get
 /// the devices, and then the write arrives.
 async fn arrives_late(write: u32, gone: bool) -> UnderTest {
@@ -80,13 +92,7 @@ fn no_late_write_of_a_dead_leader_changes_a_claim() {
 
 /// Another scheduler binds a member, with its claim, while each write of the gang's life is under way.
 async fn bound_with_its_claim_by_another(write: u32, elsewhere: bool) {
-    let mut cluster = UnderTest::with_devices();
-    let instance = cluster.start(&rates(0, 0, 0), 1);
-    sleep(cluster.way.lease * 2).await;
-    let before = instance.link.writes();
-    instance.link.pause_at(write);
-    let gang = cluster.create(MEMBERS).await;
-    until_written(&cluster, &instance, before + write).await;
+    let (cluster, instance, gang) = stands_still_at(write).await;
     let at = key("pods", NAMESPACE, &format!("{gang}-02"));
     {
         let mut store = cluster.server().store();
@@ -119,13 +125,7 @@ fn a_pod_that_another_scheduler_has_bound_keeps_its_devices() {
 /// Another scheduler takes all free devices of all nodes but as many as the gang needs, while each write of the gang's
 /// life is under way: what both took, the gang gives up before it is bound, if it can know.
 async fn taken_by_another(write: u32) -> usize {
-    let mut cluster = UnderTest::with_devices();
-    let instance = cluster.start(&rates(0, 0, 0), 1);
-    sleep(cluster.way.lease * 2).await;
-    let before = instance.link.writes();
-    instance.link.pause_at(write);
-    let gang = cluster.create(MEMBERS).await;
-    until_written(&cluster, &instance, before + write).await;
+    let (cluster, instance, gang) = stands_still_at(write).await;
     if let Some(devices) = &cluster.devices {
         let mut store = cluster.server().store();
         for _ in 0..20 {

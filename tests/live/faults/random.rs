@@ -17,6 +17,50 @@ use tokio::time::{Instant, sleep};
 /// Kinds of devices whose first lists may be behind.
 const DEVICES_LISTED: [&str; 3] = [DEVICE_CLAIMS, "resourceslices", "deviceclasses"];
 
+/// An instance of a random run, and what becomes of it, in milliseconds of virtual time; 0 is nothing.
+pub(super) struct Running {
+    pub(super) instance: Instance,
+    pub(super) paused_until: u64,
+    restart_at: u64,
+}
+
+impl Running {
+    pub(super) fn new(instance: Instance) -> Running {
+        Running { instance, paused_until: 0, restart_at: 0 }
+    }
+}
+
+/// Begins instances again that have ended, lets those go on that stood still, and does harm to one that runs in `crashes` of
+/// 1,000 turns, if in any.
+pub(super) fn keep_running(
+    instances: &mut [Running],
+    now: u64,
+    rates: &Rates,
+    crashes: Option<u64>,
+    dice: &mut Dice,
+    mut start: impl FnMut(&mut Dice) -> Instance,
+    mut harm: impl FnMut(&mut Running, &mut Dice),
+) -> Result<(), String> {
+    for running in instances {
+        if running.instance.has_panicked() {
+            return Err(format!("at {now} ms: an instance panicked"));
+        } else if running.instance.has_ended() {
+            if running.restart_at == 0 {
+                rates.add("instances: ended");
+                running.restart_at = now + dice.range(100, 2_000);
+            } else if now >= running.restart_at {
+                *running = Running::new(start(dice));
+            }
+        } else if running.paused_until > 0 && now >= running.paused_until {
+            running.paused_until = 0;
+            running.instance.link.resume();
+        } else if crashes.is_some_and(|crashes| dice.chance(crashes)) {
+            harm(running, dice);
+        }
+    }
+    Ok(())
+}
+
 /// One random run, in a world with devices or without; what was tried, or what went wrong.
 async fn run(seed: u64, devices: bool) -> Result<Arc<Rates>, String> {
     fastrand::seed(seed);
@@ -57,8 +101,8 @@ async fn run(seed: u64, devices: bool) -> Result<Arc<Rates>, String> {
         }
         instance
     };
-    let mut instances: Vec<(Instance, u64, u64)> =
-        (0..1 + dice.below(2)).map(|_| (start(&mut dice), 0, 0)).collect();
+    let mut instances: Vec<Running> =
+        (0..1 + dice.below(2)).map(|_| Running::new(start(&mut dice))).collect();
     let started = Instant::now();
     let (mut healed, mut calm_since, mut changes) = (false, 0, 0);
     loop {
@@ -70,42 +114,35 @@ async fn run(seed: u64, devices: bool) -> Result<Arc<Rates>, String> {
             world.heal();
         }
         world.turn();
-        for (instance, paused_until, restart_at) in &mut instances {
-            if instance.has_panicked() {
-                return Err(format!("at {now} ms: an instance panicked"));
-            } else if instance.has_ended() {
-                if *restart_at == 0 {
-                    rates.add("instances: ended");
-                    *restart_at = now + dice.range(100, 2_000);
-                } else if now >= *restart_at {
-                    (*instance, *paused_until, *restart_at) = (start(&mut dice), 0, 0);
+        let crashes = (!healed).then_some(crashes);
+        keep_running(
+            &mut instances,
+            now,
+            &rates,
+            crashes,
+            &mut dice,
+            &mut start,
+            |running, dice| match dice.below(4) {
+                0 => {
+                    rates.add("instances: crashed");
+                    running.instance.crash();
                 }
-            } else if *paused_until > 0 && now >= *paused_until {
-                *paused_until = 0;
-                instance.link.resume();
-            } else if !healed && dice.chance(crashes) {
-                match dice.below(4) {
-                    0 => {
-                        rates.add("instances: crashed");
-                        instance.crash();
-                    }
-                    1 => {
-                        rates.add("instances: stood still");
-                        *paused_until = now + dice.range(200, 15_000);
-                        instance.link.set(Condition::Paused);
-                    }
-                    2 => {
-                        rates.add("instances: stood still in mid-gang");
-                        *paused_until = now + dice.range(6_000, 20_000);
-                        instance.link.pause_at(dice.below(8) as u32);
-                    }
-                    _ => {
-                        rates.add("instances: clock set");
-                        instance.set_wall(dice.range(0, 20_000) as i64 - 10_000);
-                    }
+                1 => {
+                    rates.add("instances: stood still");
+                    running.paused_until = now + dice.range(200, 15_000);
+                    running.instance.link.set(Condition::Paused);
                 }
-            }
-        }
+                2 => {
+                    rates.add("instances: stood still in mid-gang");
+                    running.paused_until = now + dice.range(6_000, 20_000);
+                    running.instance.link.pause_at(dice.below(8) as u32);
+                }
+                _ => {
+                    rates.add("instances: clock set");
+                    running.instance.set_wall(dice.range(0, 20_000) as i64 - 10_000);
+                }
+            },
+        )?;
         if !healed && dice.chance(events) {
             rates.add(world.mischief());
         }
@@ -124,7 +161,9 @@ async fn run(seed: u64, devices: bool) -> Result<Arc<Rates>, String> {
             (calm_since, changes) = (now, store.judge.changes);
         }
         if now > until + 400_000 {
-            let stand = instances.iter().map(|(i, ..)| (i.has_ended(), i.link.is(Condition::Paused)));
+            let stand = instances
+                .iter()
+                .map(|running| (running.instance.has_ended(), running.instance.link.is(Condition::Paused)));
             let stand: Vec<(bool, bool)> = stand.collect();
             let pods = store.all("pods", "").map(|pod| {
                 let of = |path| text(pod, path).to_owned();
@@ -162,17 +201,18 @@ async fn run(seed: u64, devices: bool) -> Result<Arc<Rates>, String> {
 
 #[test]
 fn invariants_hold_under_random_faults() {
-    runs(false, 150);
+    runs(150, |seed| run(seed, false));
 }
 
 /// The same where most gangs ask for devices by claim, and another scheduler takes devices of the same nodes.
 #[test]
 fn no_device_is_promised_twice_under_random_faults() {
-    runs(true, 100);
+    runs(100, |seed| run(seed, true));
 }
 
-/// `PHALANX_FAULT_RUNS` says how many, `PHALANX_FAULT_SEED` the first of them; a failure says its seed.
-fn runs(devices: bool, usual: u64) {
+/// So many runs, each from its seed. `PHALANX_FAULT_RUNS` says how many instead, `PHALANX_FAULT_SEED` the first of them; a
+/// failure says its seed.
+pub(super) fn runs<F: Future<Output = Result<Arc<Rates>, String>>>(usual: u64, run: impl Fn(u64) -> F) {
     let number =
         |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     if std::env::var_os("PHALANX_TEST_LOG").is_some() {
@@ -186,7 +226,7 @@ fn runs(devices: bool, usual: u64) {
     let mut all: BTreeMap<String, u64> = BTreeMap::new();
     let mut violations = Vec::new();
     for seed in first..first + runs {
-        match in_virtual_time(run(seed, devices)) {
+        match in_virtual_time(run(seed)) {
             Ok(rates) => {
                 let counts = rates.counts.lock().unwrap();
                 counts.iter().for_each(|(what, count)| *all.entry(what.clone()).or_default() += count);
